@@ -1,0 +1,1 @@
+"""What everfit measures about itself: `python -m benchmarks.NAME [--quick]`."""

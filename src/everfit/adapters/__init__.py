@@ -1,0 +1,1 @@
+"""One file per outside technology, each for one port; only wiring imports them."""

@@ -1,0 +1,1 @@
+"""What a table is and whether it may be used: schema, checks, split, fingerprint, masking."""

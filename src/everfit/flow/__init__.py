@@ -1,0 +1,1 @@
+"""Stages composed into pipelines, and the embedded runner that executes them with a verified cache."""

@@ -1,0 +1,1 @@
+"""What production looks like beside training: profile, drift, performance, estimated impact, alarms."""

@@ -1,0 +1,163 @@
+"""What the loop needs of the outside world: each Protocol has one to four methods and many possible adapters.
+
+Every adapter passes the contract suite of its port in `everfit.testing.contracts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import polars as pl
+
+from everfit.records.model import Manifest, ModelVersion
+from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.table import Row
+from everfit.records.watch import Alarm
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Source(Protocol):
+    """A table somewhere: a file, a bucket, a database, a topic."""
+
+    def identity(self) -> str:
+        """Changes whenever the content does, cheaply found (a content hash, an ETag, a max of a change column)."""
+        ...
+
+    def read(self) -> pl.DataFrame:
+        """The whole table, as found: no cast beyond what the format itself says. Raises SourceError."""
+        ...
+
+
+class StateStore(Protocol):
+    """Append-only streams of JSON documents, numbered from 1 in each stream: the truth about runs, releases, alarms
+    and decisions. Safe between processes; an append is durable when it returns."""
+
+    def append(self, stream: str, document: bytes, expect: int | None = None) -> int:
+        """Appends and returns the document's number. With `expect`, the stream must hold exactly that many documents
+        or Conflict is raised: compare-and-set."""
+        ...
+
+    def read(self, stream: str, after: int = 0) -> list[tuple[int, bytes]]:
+        """The documents numbered above `after`, in order; empty for an unknown stream."""
+        ...
+
+    def last(self, stream: str) -> tuple[int, bytes] | None:
+        """The newest document of the stream, cheaply."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Folders of files by content hash, and the cache's index from step key to content hash."""
+
+    def put(self, folder: Path) -> str:
+        """Stores a copy of the folder and returns its content hash; storing the same content twice is free."""
+        ...
+
+    def get(self, digest: str) -> Path | None:
+        """A local folder with that content, its bytes verified against the hash; None when absent or damaged."""
+        ...
+
+    def link(self, key: str, document: bytes) -> None:
+        """Remembers a small document under a step key, atomically; the last writer wins."""
+        ...
+
+    def resolve(self, key: str) -> bytes | None:
+        """The document remembered under the key, or None."""
+        ...
+
+
+class Registry(Protocol):
+    """Experiment tracking and model versions. Adding the same bundle twice gives the same version."""
+
+    def add(self, bundle: Path, digest: str, manifest: Manifest) -> ModelVersion:
+        """Logs parameters, metrics, pictures and the bundle as a run and registers it as the next version."""
+        ...
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions, oldest first."""
+        ...
+
+    def bundle(self, version: int) -> Path:
+        """The local folder of a version's bundle. Raises ReleaseError for an unknown version."""
+        ...
+
+    def mirror(self, aliases: Mapping[str, int]) -> None:
+        """Makes the registry's aliases (`production`, `staging`) say what the ledger says, no more and no less."""
+        ...
+
+
+class OnlineStore(Protocol):
+    """The latest raw row of each entity, read in microseconds while serving."""
+
+    def put(self, entity: str, table: pl.DataFrame) -> int:
+        """Upserts the rows by the column `entity` (the last one of equal keys wins); returns how many."""
+        ...
+
+    def get(self, key: str) -> Row | None:
+        """The row of one entity, or None."""
+        ...
+
+
+class PredictionLog(Protocol):
+    """Every prediction answered. Acknowledged means written: what `append` returned from survives kill -9."""
+
+    def append(self, records: Sequence[PredictionRecord]) -> None:
+        """Writes the records. Raises StorageError (for example disk full), and then none is answered."""
+        ...
+
+    def read(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[PredictionRecord]:
+        """The records with since <= time < until in the order written; a torn last line is passed over."""
+        ...
+
+
+class LabelStore(Protocol):
+    """The truths that arrive later. Storing the same label twice changes nothing; a correction keeps both."""
+
+    def put(self, labels: Iterable[Label]) -> int:
+        """Stores them and returns how many were new."""
+        ...
+
+    def latest(self) -> Mapping[str, Label]:
+        """For each prediction id, the label known last."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs a function over many items: in processes here, on Ray elsewhere."""
+
+    def map(self, function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
+        """The results in the order of the items, each as soon as it and those before it are there."""
+        ...
+
+
+class AlertChannel(Protocol):
+    """Somewhere that a person will see it."""
+
+    def send(self, alarm: Alarm) -> None:
+        """Delivers, or raises StorageError so that the alarm stays due."""
+        ...
+
+
+class Scorer(Protocol):
+    """An estimator ready to answer: numbers in, scores out."""
+
+    def score(self, matrix: Any) -> Any:
+        """(rows, encoded columns) float64 -> (rows, classes) probabilities, or (rows,) values for regression."""
+        ...
+
+
+class Progress(Protocol):
+    """Told what a run is doing, so that somebody can show it."""
+
+    def step(self, name: str, status: str, seconds: float, why: str) -> None:
+        """A step started (`running`) or ended (`done`, `cached`, `failed`, `skipped`)."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something worth saying while a long step is under way."""
+        ...

@@ -1,0 +1,123 @@
+"""A model from candidate to registered version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from everfit.records.features import Encoder
+from everfit.records.profile import Profile
+from everfit.records.table import DatasetVersion, Row, Schema, Task
+
+Param = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One family's best setting: `score` and `spread` are the mean and the standard deviation of `metric` over the
+    cross-validation folds, greater always better; `seconds` is the wall time of the family's whole search."""
+
+    family: str
+    params: Mapping[str, Param]
+    metric: str
+    score: float
+    spread: float
+    trials: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """How much the test score falls when the feature's values are shuffled (permutation importance)."""
+
+    feature: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Metrics of the chosen model by name (`roc_auc`, `f1`, `rmse` ...), on training rows, test rows and over folds."""
+
+    train: Mapping[str, float]
+    test: Mapping[str, float]
+    cv: Mapping[str, float]
+    importance: tuple[Importance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """One gate: `observed` must be >= (or, for losses, <=) `required`; None where there was nothing to compare."""
+
+    gate: str
+    observed: float | None
+    required: float | None
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """All gates must pass; an empty report never does."""
+
+    results: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is at least one gate and every one passed."""
+        return bool(self.results) and all(r.passed for r in self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """All that a model was made from, by content hash, enough to make it again."""
+
+    dataset: DatasetVersion
+    features_hash: str
+    config_hash: str
+    code_hash: str
+    packages: Mapping[str, str]
+    seed: int
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The first file of a bundle, `bundle.json`: everything about the model but the estimator's own numbers.
+
+    `classes` are the target's levels in the order of the score columns (empty for regression), the positive one last
+    for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
+    file of the bundle to its SHA-256.
+    """
+
+    model: str
+    task: Task
+    target: str
+    entity: str | None
+    classes: tuple[str, ...]
+    threshold: float
+    schema: Schema
+    features: tuple[str, ...]
+    encoder: Encoder
+    family: str
+    params: Mapping[str, Param]
+    evaluation: Evaluation
+    gates: GateReport
+    profile: Profile
+    lineage: Lineage
+    example: Row
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A registered version. `bundle_hash` is the content hash of the bundle folder: the same bundle is never
+    registered twice. `run_id` is the tracking run that holds its metrics and pictures."""
+
+    name: str
+    version: int
+    bundle_hash: str
+    run_id: str
+    created_at: datetime
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str] = field(default_factory=dict)

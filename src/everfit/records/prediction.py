@@ -1,0 +1,52 @@
+"""A prediction from answer to label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from everfit.records.table import Row, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a caller gets: for classification `prediction` is a class and `score` the probability of the positive
+    class (binary) or of the predicted one (multi-class, all of them in `probabilities`); for regression both are the
+    predicted value."""
+
+    id: str
+    entity: str | None
+    prediction: str | float
+    score: float
+    probabilities: Mapping[str, float] | None
+    version: int
+    arm: str
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRecord:
+    """One line of the prediction log. `latency` is in seconds; `error` is set, and the answer's fields empty, when the
+    model raised; `shadow` records were never answered to anybody."""
+
+    id: str
+    time: datetime
+    entity: str | None
+    input: Row
+    features: Mapping[str, Value]
+    arm: str
+    version: int
+    score: float | None
+    prediction: str | float | None
+    latency: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The truth about an earlier prediction: `known_at` is when it was learned; a later label for the same prediction
+    corrects the earlier one and both are kept."""
+
+    prediction_id: str
+    value: str | float
+    known_at: datetime

@@ -1,0 +1,42 @@
+"""The reference profile: what each column and the score looked like in training, small, mergeable, no personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from everfit.records.table import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """One column over `rows` rows, of which `nulls` were missing.
+
+    Numeric, date and boolean columns: `sample` holds up to 2,000 sorted values (an even grid of order statistics when
+    there were more), with the four moments of S2's baseline beside it. Categorical ones: `counts` by level.
+    """
+
+    name: str
+    kind: Kind
+    rows: int
+    nulls: int
+    sample: tuple[float, ...] = ()
+    counts: Mapping[str, int] | None = None
+    mean: float | None = None
+    std: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The columns that the model reads, and its own score on the test rows as the column `score`.
+
+    `metric` and `expected` are the test metric that performance is later held against, and its value on `labels`
+    test rows."""
+
+    columns: tuple[ColumnProfile, ...]
+    score: ColumnProfile
+    metric: str
+    expected: float
+    labels: int

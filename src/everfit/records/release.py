@@ -1,0 +1,101 @@
+"""Who answers: the ledger's events, the state of a release folded from them, the route table and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from everfit.records.table import Value
+
+
+class EventKind(StrEnum):
+    """What can happen to a version; the ledger holds nothing else."""
+
+    REGISTERED = "registered"
+    RELEASED = "released"  # a release began: canary or immediate
+    ADVANCED = "advanced"  # the canary took its next step
+    PROMOTED = "promoted"  # the version became champion
+    ROLLED_BACK = "rolled_back"
+    APPROVED = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """One fact in the append-only ledger; `number` counts from 1 without gaps, `evidence` holds the figures that the
+    fact rests on, `previous` is the SHA-256 of the event before, so that a changed history shows."""
+
+    number: int
+    kind: EventKind
+    version: int
+    at: datetime
+    by: str
+    reason: str
+    evidence: Mapping[str, Value] = field(default_factory=dict)
+    previous: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A version that may answer, with its share of traffic 0..1. `name` is `champion` or `challenger`."""
+
+    name: str
+    version: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """Who answers which share; `number` is the ledger's last event, so that a newer table is recognised. Weights sum
+    to 1; an empty table means that nothing is released yet."""
+
+    number: int
+    arms: tuple[Arm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseState:
+    """The ledger folded: the champion, the one it replaced (the target of a rollback), and the challenger if a canary
+    is under way at `step` (index into `steps`, shares 0..1) since `step_since`."""
+
+    number: int = 0
+    champion: int | None = None
+    champion_since: datetime | None = None
+    previous_champion: int | None = None
+    challenger: int | None = None
+    steps: tuple[float, ...] = ()
+    step: int = 0
+    step_since: datetime | None = None
+    latest: int | None = None  # the last registered version
+    rejected: tuple[int, ...] = ()  # versions rolled back: not released again by themselves
+
+
+class Action(StrEnum):
+    """What a look at a canary ends in."""
+
+    ADVANCE = "advance"
+    PROMOTE = "promote"
+    ROLL_BACK = "roll_back"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmEvidence:
+    """What an arm did in the window looked at; latencies in seconds."""
+
+    version: int
+    requests: int
+    errors: int
+    latency_p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The action with its reason and the figures it rests on; `error_rate` is the chance, over the whole canary, that
+    a challenger that is no worse is rolled back."""
+
+    action: Action
+    reason: str
+    error_rate: float
+    evidence: Mapping[str, Value]

@@ -1,0 +1,149 @@
+"""What monitoring finds: drift by column, performance on matured labels, alarms, and the decision they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from everfit.records.table import Value
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDrift:
+    """One column (or one column's share of missing values) now against the profile.
+
+    `effect` is the share of rows that moved, 0..1: the Kolmogorov-Smirnov distance of a numeric column, the total
+    variation distance of a categorical one, the difference of null shares. `adjusted` is the p-value after
+    Benjamini-Hochberg over all tests of the look. `drifted` needs both a small `adjusted` and an effect beyond the
+    floor."""
+
+    column: str
+    test: str
+    statistic: float
+    p_value: float
+    adjusted: float
+    effect: float
+    drifted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """All columns in one window. `drift_score` is the share of tested columns that drifted; `alpha` the false-alarm
+    rate of the whole look on data that did not move; `floor` the least effect that matters."""
+
+    rows: int
+    since: datetime
+    until: datetime
+    columns: tuple[ColumnDrift, ...]
+    score: ColumnDrift | None
+    alpha: float
+    floor: float
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether at least one input column drifted."""
+        return any(c.drifted for c in self.columns)
+
+    @property
+    def drift_score(self) -> float:
+        """Share of distinct columns that drifted, 0..1."""
+        names = {c.column for c in self.columns}
+        return len({c.column for c in self.columns if c.drifted}) / len(names) if names else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceReport:
+    """The model on predictions whose labels are known. `low` and `high` bound the metric with confidence 1 - alpha;
+    `coverage` is the share of matured predictions that have a label; `degraded` when even the favourable bound is
+    worse than `expected` by more than the tolerance."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    expected: float
+    labels: int
+    coverage: float
+    degraded: bool
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactEstimate:
+    """What drift probably costs, without labels: the metric expected from the scores alone on reference and current
+    rows, and the drop between them (positive is worse). Blind to a changed relation of target and features."""
+
+    metric: str
+    reference: float
+    current: float
+    drop: float
+
+
+class AlarmKind(StrEnum):
+    """What an alarm is about."""
+
+    DRIFT = "drift"
+    PREDICTION_DRIFT = "prediction_drift"
+    PERFORMANCE = "performance"
+    QUALITY = "data_quality"
+    FAILURE = "pipeline_failure"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that a person should know, with its evidence. `key` is the same for the same cause, so that it is
+    sent once and not at every look; `false_alarm_rate` is per look."""
+
+    key: str
+    kind: AlarmKind
+    at: datetime
+    message: str
+    evidence: Mapping[str, Value] = field(default_factory=dict)
+    false_alarm_rate: float | None = None
+
+
+class Trigger(StrEnum):
+    """Why a retraining may start."""
+
+    PERFORMANCE = "performance"
+    DRIFT = "drift"
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether to retrain, and every reason for and against it; recorded also when the answer is no."""
+
+    at: datetime
+    retrain: bool
+    trigger: Trigger | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """What came of a decision to retrain: the version made and whether it was released, or why not."""
+
+    at: datetime
+    retrained: bool
+    reason: str
+    run: str | None = None
+    version: int | None = None
+    deployed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorReport:
+    """One look at production: what arrived, what was found, what was decided."""
+
+    at: datetime
+    predictions: int
+    drift: DriftReport | None
+    performance: PerformanceReport | None
+    impact: ImpactEstimate | None
+    alarms: tuple[Alarm, ...]
+    decision: Decision

@@ -1,0 +1,1 @@
+"""Answering: the protocol-free predictor, the HTTP app around it, the prediction log, the metrics."""

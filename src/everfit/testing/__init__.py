@@ -1,0 +1,1 @@
+"""What users and contributors test with: the churn generator and the contract suites of the ports."""

@@ -82,10 +82,6 @@ class Registry(Protocol):
         """All versions, oldest first."""
         ...
 
-    def bundle(self, version: int) -> Path:
-        """The local folder of a version's bundle. Raises ReleaseError for an unknown version."""
-        ...
-
     def mirror(self, aliases: Mapping[str, int]) -> None:
         """Makes the registry's aliases (`production`, `staging`) say what the ledger says, no more and no less."""
         ...

@@ -16,7 +16,7 @@ Param = str | int | float | bool | None
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One family's best setting: `score` and `spread` are the mean and the standard deviation of `metric` over the
-    cross-validation folds, greater always better; `seconds` is the wall time of the family's whole search."""
+    cross-validation folds, greater always better (losses negated); `trials` settings were tried."""
 
     family: str
     params: Mapping[str, Param]
@@ -24,7 +24,6 @@ class Candidate:
     score: float
     spread: float
     trials: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,26 @@ class Manifest:
     lineage: Lineage
     example: Row
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """All metrics flat: `train_roc_auc`, `test_roc_auc`, `cv_mean_roc_auc` ..."""
+        parts = {"train": self.evaluation.train, "test": self.evaluation.test, "cv": self.evaluation.cv}
+        return {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
+
+    @property
+    def parameters(self) -> Mapping[str, Param]:
+        """What the training was given, flat: the family, its settings as `model.NAME`, data and code by hash."""
+        return {
+            "family": self.family,
+            **{f"model.{name}": value for name, value in self.params.items()},
+            "data_source": self.lineage.dataset.source,
+            "rows": self.lineage.dataset.rows,
+            "dataset": self.lineage.dataset.fingerprint,
+            "code": self.lineage.code_hash,
+            "config": self.lineage.config_hash,
+            "seed": self.lineage.seed,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# Libraries are compiled as they are first imported: compiling all of them at installation takes twice as long as it
+# saves, but not keeping the result would cost every process seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first of these that is new enough; `make PYTHON=/path/to/python install` takes another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -39,12 +42,12 @@ $(VENV)/.uv: requirements-uv.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.runtime: requirements.txt pyproject.toml $(VENV)/.uv
-	@$(SYNC) --require-hashes --compile-bytecode -r requirements.txt
+	@$(SYNC) --require-hashes -r requirements.txt
 	@$(SYNC) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt pyproject.toml $(VENV)/.uv
-	@$(SYNC) --require-hashes --compile-bytecode -r requirements-dev.txt
+	@$(SYNC) --require-hashes -r requirements-dev.txt
 	@$(SYNC) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.runtime
 

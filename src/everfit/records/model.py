@@ -14,6 +14,17 @@ Param = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be predicted: `classes` in the order of the score columns, the positive one last for a binary target,
+    none for regression; `metric` is what the best candidate is judged by."""
+
+    task: Task
+    target: str
+    classes: tuple[str, ...]
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One family's best setting: `score` and `spread` are the mean and the standard deviation of `metric` over the
     cross-validation folds, greater always better (losses negated); `trials` settings were tried."""

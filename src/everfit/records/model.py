@@ -16,7 +16,8 @@ Param = str | int | float | bool | None
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One family's best setting: `score` and `spread` are the mean and the standard deviation of `metric` over the
-    cross-validation folds, greater always better; `seconds` is the wall time of the family's whole search."""
+    cross-validation folds, greater always better; `seconds` is the wall time of the family's whole search; `failed`
+    of the `trials` settings could not be trained or judged on every fold."""
 
     family: str
     params: Mapping[str, Param]
@@ -25,6 +26,7 @@ class Candidate:
     spread: float
     trials: int
     seconds: float
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

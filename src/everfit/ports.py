@@ -19,6 +19,7 @@ from everfit.records.watch import Alarm
 
 A = TypeVar("A")
 B = TypeVar("B")
+S = TypeVar("S")
 
 
 class Source(Protocol):
@@ -126,8 +127,9 @@ class LabelStore(Protocol):
 class Executor(Protocol):
     """Runs a function over many items: in processes here, on Ray elsewhere."""
 
-    def map(self, function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
-        """The results in the order of the items, each as soon as it and those before it are there."""
+    def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
+        """The results of `function(shared, item)` in the order of the items, each as soon as it and those before it
+        are there. Large arrays in `shared` are not copied for each item. What the function raises arrives as itself."""
         ...
 
 

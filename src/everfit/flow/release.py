@@ -40,7 +40,7 @@ def look(
         return None, before
     arms = evidence(log.read(before.step_since), before.champion, before.challenger)
     found = verdict.judge(before, settings, *arms, now)
-    return found, ledger.commit(state, lambda _: strategy.apply(before, found), by, now)
+    return found, ledger.commit(state, lambda seen: strategy.apply(seen, found) if seen == before else (), by, now)
 
 
 def roll_back(state: StateStore, by: str, reason: str) -> ReleaseState:

@@ -27,7 +27,8 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One family's best setting: `score` and `spread` are the mean and the standard deviation of `metric` over the
-    cross-validation folds, greater always better (losses negated); `trials` settings were tried."""
+    cross-validation folds, greater always better (losses negated); `failed` of the `trials` settings could not be
+    trained or judged on every fold."""
 
     family: str
     params: Mapping[str, Param]
@@ -35,6 +36,7 @@ class Candidate:
     score: float
     spread: float
     trials: int
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,36 @@
+"""A third-party platform is imported where it belongs and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.architecture.modules import imported, modules
+
+# Places are files or folders below src/everfit; what is not named here (numpy, polars, scipy) may be anywhere.
+PLACES = {
+    "mlflow": ("adapters/registries/mlflow.py",),
+    "sklearn": ("training/", "evaluation/"),
+    "skops": ("training/",),
+    "xgboost": ("training/",),
+    "joblib": ("training/",),
+    "matplotlib": ("evaluation/plots.py",),
+    "fastapi": ("serving/",),
+    "starlette": ("serving/",),
+    "uvicorn": ("serving/",),
+    "prometheus_client": ("serving/",),
+    "pandas": ("serving/pyfunc.py",),
+    "click": ("cli/",),
+    "rich": ("cli/",),
+}
+# Formats that run code when they are read.
+UNSAFE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
+
+
+@pytest.mark.parametrize("platform", PLACES)
+def test_platform_is_imported_only_where_it_belongs(platform: str) -> None:
+    importers = {m.place for m in modules().values() for name in imported(m) if name.split(".")[0] == platform}
+    assert {place for place in importers if not place.startswith(PLACES[platform])} == set()
+
+
+def test_nothing_imports_a_format_that_runs_code() -> None:
+    assert {m.place for m in modules().values() for name in imported(m) if name.split(".")[0] in UNSAFE} == set()

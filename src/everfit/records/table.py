@@ -73,6 +73,17 @@ class Schema:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueRule:
+    """What a value of the column must be to be possible at all: within the closed range, among `allowed`. Missing
+    values pass. A prediction request that breaks one is refused."""
+
+    column: str
+    min: float | None = None
+    max: float | None = None
+    allowed: tuple[str | int | float | bool, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One check on one table: `observed` and `expected` are what a person reads, e.g. `11 rows` and `none`."""
 

@@ -19,6 +19,7 @@ from everfit.records.watch import Alarm
 
 A = TypeVar("A")
 B = TypeVar("B")
+S = TypeVar("S")
 
 
 class Source(Protocol):
@@ -82,10 +83,6 @@ class Registry(Protocol):
         """All versions, oldest first."""
         ...
 
-    def bundle(self, version: int) -> Path:
-        """The local folder of a version's bundle. Raises ReleaseError for an unknown version."""
-        ...
-
     def mirror(self, aliases: Mapping[str, int]) -> None:
         """Makes the registry's aliases (`production`, `staging`) say what the ledger says, no more and no less."""
         ...
@@ -130,8 +127,9 @@ class LabelStore(Protocol):
 class Executor(Protocol):
     """Runs a function over many items: in processes here, on Ray elsewhere."""
 
-    def map(self, function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
-        """The results in the order of the items, each as soon as it and those before it are there."""
+    def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
+        """The results of `function(shared, item)` in the order of the items, each as soon as it and those before it
+        are there. Large arrays in `shared` are not copied for each item. What the function raises arrives as itself."""
         ...
 
 

@@ -14,9 +14,21 @@ Param = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be predicted: `classes` in the order of the score columns, the positive one last for a binary target,
+    none for regression; `metric` is what the best candidate is judged by."""
+
+    task: Task
+    target: str
+    classes: tuple[str, ...]
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One family's best setting: `score` and `spread` are the mean and the standard deviation of `metric` over the
-    cross-validation folds, greater always better; `seconds` is the wall time of the family's whole search."""
+    cross-validation folds, greater always better (losses negated); `failed` of the `trials` settings could not be
+    trained or judged on every fold."""
 
     family: str
     params: Mapping[str, Param]
@@ -24,7 +36,7 @@ class Candidate:
     score: float
     spread: float
     trials: int
-    seconds: float
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,26 @@ class Manifest:
     lineage: Lineage
     example: Row
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """All metrics flat: `train_roc_auc`, `test_roc_auc`, `cv_mean_roc_auc` ..."""
+        parts = {"train": self.evaluation.train, "test": self.evaluation.test, "cv": self.evaluation.cv}
+        return {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
+
+    @property
+    def parameters(self) -> Mapping[str, Param]:
+        """What the training was given, flat: the family, its settings as `model.NAME`, data and code by hash."""
+        return {
+            "family": self.family,
+            **{f"model.{name}": value for name, value in self.params.items()},
+            "data_source": self.lineage.dataset.source,
+            "rows": self.lineage.dataset.rows,
+            "dataset": self.lineage.dataset.fingerprint,
+            "code": self.lineage.code_hash,
+            "config": self.lineage.config_hash,
+            "seed": self.lineage.seed,
+        }
 
 
 @dataclass(frozen=True, slots=True)

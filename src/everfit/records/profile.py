@@ -13,7 +13,8 @@ class ColumnProfile:
     """One column over `rows` rows, of which `nulls` were missing.
 
     Numeric, date and boolean columns: `sample` holds up to 2,000 sorted values (an even grid of order statistics when
-    there were more), with the four moments of S2's baseline beside it. Categorical ones: `counts` by level.
+    there were more), with the four moments of S2's baseline beside it. Categorical ones: `counts` by level, or, when
+    `hashed` (too many levels), by a bucket of the level's hash. Identifiers and text: only the missing values.
     """
 
     name: str
@@ -26,6 +27,7 @@ class ColumnProfile:
     std: float | None = None
     minimum: float | None = None
     maximum: float | None = None
+    hashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class ReleaseState:
     step_since: datetime | None = None
     latest: int | None = None  # the last registered version
     rejected: tuple[int, ...] = ()  # versions rolled back: not released again by themselves
+    registered: tuple[int, ...] = ()  # every registered version, in the order registered
+    earlier: tuple[int, ...] = ()  # champions before this one that were not rolled back, oldest first
 
 
 class Action(StrEnum):

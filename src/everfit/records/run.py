@@ -32,7 +32,8 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run with its steps in the order they ended; `error` is what a person should read when it failed."""
+    """A run with its steps in the order they ended; `pid` is the process that runs it, `error` what a person should
+    read when it failed."""
 
     id: str
     pipeline: str
@@ -41,3 +42,4 @@ class RunRecord:
     ended_at: datetime | None = None
     steps: tuple[StepRecord, ...] = ()
     error: str | None = None
+    pid: int = 0

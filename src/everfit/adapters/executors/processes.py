@@ -1,0 +1,91 @@
+"""The process executor: joblib's loky workers on this machine. Extra: none (joblib comes with scikit-learn).
+Config: `training.executor: processes`, `training.workers` (0: one a core).
+
+Large arrays in `shared` are memory-mapped once for all workers. Each worker computes in one thread, so that workers do
+not fight for cores and results do not depend on how many there are. Limits: one map at a time in a process, a second
+thread waits for its turn; what the function returns and raises must be picklable.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+S = TypeVar("S")
+
+_MAPPED_BYTES = 100_000
+_IDLE_SECONDS = 60
+_WATCH_SECONDS = 1.0
+
+_lock = threading.Lock()
+_holder: list[int] = []  # the thread whose turn it is
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if threading.get_ident() in _holder:
+        raise RuntimeError("use up or close the results of the last map before starting another one")
+    with _lock:
+        _holder.append(threading.get_ident())
+        try:
+            yield
+        finally:
+            _holder.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessesExecutor:
+    """Runs items in `workers` processes, which stay for the next map and end when idle or when this process is gone."""
+
+    workers: int = 0
+
+    def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
+        """The results in the order of the items; this thread's turn ends when the iterator is used up or closed.
+
+        Raises RuntimeError when this thread still holds an iterator that is neither.
+        """
+        if not items:
+            return iter(())
+        return self._run(function, items, shared)
+
+    def _run(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
+        from joblib import Parallel, cpu_count, delayed
+
+        with _turn():
+            parallel = Parallel(
+                n_jobs=min(self.workers or cpu_count(), len(items)),
+                backend="loky",
+                return_as="generator",
+                max_nbytes=_MAPPED_BYTES,
+                inner_max_num_threads=1,
+                idle_worker_timeout=_IDLE_SECONDS,
+                initializer=_watch,
+                initargs=(os.getpid(),),
+            )
+            path = tuple(sys.path)
+            yield from parallel(delayed(_call)(path, function, shared, item) for item in items)
+
+
+def _call(path: tuple[str, ...], function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:
+    # A worker may be older than the project's folder on the path.
+    sys.path.extend(folder for folder in path if folder not in sys.path)
+    return function(shared, item)
+
+
+def _watch(parent: int) -> None:
+    """Ends this worker soon after its parent was killed; loky alone would wait for the idle time."""
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True, name="watch-parent").start()

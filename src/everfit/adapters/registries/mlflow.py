@@ -1,0 +1,131 @@
+"""MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI.
+
+Config: `backends.tracking`, `backends.experiment`, `backends.model`, `backends.tags`.
+Limits: writers on one SQLite file take turns through a lock file beside it; a server does its own locking.
+The bundle is logged as a `python_function` model with a loader module, so that nothing is pickled and any MLflow
+client beside an installed everfit loads it by `models:/NAME@production`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from everfit.records.model import Manifest, ModelVersion
+
+_LOADER = "everfit.serving.pyfunc"
+
+
+@dataclass(frozen=True)
+class MlflowConfig:
+    """Where MLflow is and what it should call things. `artifacts` is the folder of a SQLite store's artifacts."""
+
+    uri: str
+    experiment: str
+    model: str
+    artifacts: Path | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class MlflowRegistry:
+    """The Registry port over an MLflow client."""
+
+    def __init__(self, config: MlflowConfig) -> None:
+        self.config = config
+
+    def add(self, bundle: Path, digest: str, manifest: Manifest) -> ModelVersion:
+        """Logs a run with the bundle as its model and registers that as the next version, once a bundle."""
+        with self._client() as (mlflow, client):
+            known = {found.bundle_hash: found for found in self._search(client)}
+            if digest in known:
+                return known[digest]
+            run_id = self._log(mlflow, client, bundle, manifest)
+            source = _log_model(mlflow, run_id, bundle, manifest)
+            if not known and not client.search_registered_models(f"name = '{self.config.model}'"):
+                client.create_registered_model(self.config.model, tags={"project": manifest.model})
+            tags = {"bundle": digest, "dataset": manifest.lineage.dataset.fingerprint, "validation_status": "passed"}
+            tags |= {f"test_{name}": f"{value:.6g}" for name, value in manifest.evaluation.test.items()}
+            description = f"{manifest.family} for {manifest.target} on {manifest.lineage.dataset.rows} rows"
+            return _version(client.create_model_version(self.config.model, source, run_id, tags, None, description))
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions, oldest first."""
+        with self._client() as (_, client):
+            return self._search(client)
+
+    def mirror(self, aliases: Mapping[str, int]) -> None:
+        """Sets these aliases and removes every other."""
+        with self._client() as (_, client):
+            for name in set(client.get_registered_model(self.config.model).aliases) - set(aliases):
+                client.delete_registered_model_alias(self.config.model, name)
+            for name, version in aliases.items():
+                client.set_registered_model_alias(self.config.model, name, str(version))
+
+    @contextmanager
+    def _client(self) -> Iterator[tuple[Any, Any]]:
+        """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        import mlflow
+
+        path = self.config.uri.removeprefix("sqlite:///")
+        with FileLock(f"{path}.lock") if path != self.config.uri else nullcontext():
+            mlflow.set_tracking_uri(self.config.uri)
+            yield mlflow, mlflow.MlflowClient()
+
+    def _search(self, client: Any) -> list[ModelVersion]:
+        found = client.search_model_versions(f"name = '{self.config.model}'")
+        return sorted(map(_version, found), key=lambda v: v.version)
+
+    def _log(self, mlflow: Any, client: Any, bundle: Path, manifest: Manifest) -> str:
+        experiment = client.get_experiment_by_name(self.config.experiment)
+        where = self.config.artifacts.absolute().as_uri() if self.config.artifacts else None
+        tags = {"project": manifest.model, **self.config.tags}
+        identity = experiment.experiment_id if experiment else None
+        identity = identity or client.create_experiment(self.config.experiment, where, tags)
+        run = client.create_run(identity, None, {**tags, "framework": manifest.family, "stage": "training"})
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        metrics = [mlflow.entities.Metric(name, value, now, 0) for name, value in manifest.metrics.items()]
+        params = [mlflow.entities.Param(name, str(value)) for name, value in manifest.parameters.items()]
+        client.log_batch(run.info.run_id, metrics, params)
+        client.log_artifacts(run.info.run_id, str(bundle / "pictures"), "pictures")
+        client.log_artifact(run.info.run_id, str(bundle / "card.md"))
+        return str(run.info.run_id)
+
+
+def _log_model(mlflow: Any, run_id: str, bundle: Path, manifest: Manifest) -> str:
+    import mlflow.pyfunc
+    import pandas as pd
+    from mlflow.types import ColSpec, DataType, Schema  # fmt: skip
+
+    kinds = {str: DataType.string, bool: DataType.boolean}
+    inputs = [ColSpec(kinds.get(type(v), DataType.double), k, required=False) for k, v in manifest.example.items()]
+    answer = DataType.string if manifest.classes else DataType.double
+    outputs = [ColSpec(answer, "prediction"), ColSpec(DataType.double, "score")]
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module=_LOADER,
+            data_path=str(bundle),
+            signature=mlflow.models.ModelSignature(Schema(list(inputs)), Schema(list(outputs))),
+            input_example=pd.DataFrame([dict(manifest.example)]),
+            pip_requirements=[f"{name}=={installed(name)}" for name in ("everfit", "numpy", "polars", "skops")],
+        )
+    return str(logged.model_uri)
+
+
+def _version(found: Any) -> ModelVersion:
+    tags = dict(found.tags)
+    metrics = {k.removeprefix("test_"): float(v) for k, v in tags.items() if k.startswith("test_")}
+    created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+    return ModelVersion(found.name, int(found.version), tags.get("bundle", ""), found.run_id, created, metrics, tags)

@@ -1,0 +1,59 @@
+"""How a run looks while it runs: bars on a terminal, a line a step elsewhere."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+_MARKS = {"done": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]", "skipped": "[dim]·[/]"}
+
+
+class Lines:
+    """One line on standard error as each step ends."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    def step(self, name: str, status: str, seconds: float, why: str) -> None:
+        """Prints ended steps only."""
+        if status != "running" and not self.quiet:
+            print(f"{status:>8}  {name:<28} {seconds:7.2f} s  {why}", file=sys.stderr)
+
+    def note(self, text: str) -> None:
+        """Prints the text."""
+        if not self.quiet:
+            print(f"{'':>8}  {text}", file=sys.stderr)
+
+
+class Bars:
+    """A spinner for each step under way, a line above for each that ended."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(20, pulse_style="cyan"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.tasks: dict[str, TaskID] = {}
+
+    def step(self, name: str, status: str, seconds: float, why: str) -> None:
+        """Starts or ends the step's spinner."""
+        if status == "running":
+            self.progress.start()
+            self.tasks[name] = self.progress.add_task(name, total=None)
+            return
+        if name in self.tasks:
+            self.progress.remove_task(self.tasks.pop(name))
+        mark = _MARKS.get(status, " ")
+        self.progress.console.print(f"{mark} {name:<28} {seconds:7.2f} s  [dim]{why}[/]", highlight=False)
+        if not self.tasks:
+            self.progress.stop()
+
+    def note(self, text: str) -> None:
+        """Prints the text above the spinners."""
+        self.progress.console.print(f"  [dim]{text}[/]")

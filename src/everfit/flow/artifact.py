@@ -1,0 +1,129 @@
+"""What passes between steps as files: tables as Arrow, arrays as .npy, records as JSON, folders as they are.
+
+Equal values give equal bytes, so that the content hash of a step's output says whether it changed. Nothing here
+reads or writes pickle.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+import polars as pl
+from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How values of the types that it accepts become files in a folder, and back."""
+
+    accepts: Callable[[Any], bool]
+    save: Callable[[Any, Any, Path], object]
+    load: Callable[[Any, Path], Any]
+
+
+def save(value: Any, kind: Any, folder: Path) -> None:
+    """Writes the value of that declared type into the empty folder. OSError when the disk refuses."""
+    _codec(kind).save(value, kind, folder)
+
+
+def load(kind: Any, folder: Path) -> Any:
+    """Reads back what `save` wrote; arrays stay on disk and are mapped into memory, read-only."""
+    return _codec(kind).load(kind, folder)
+
+
+def _codec(kind: Any) -> Codec:
+    return next(codec for codec in _CODECS if codec.accepts(kind))
+
+
+def _is_array(kind: Any) -> bool:
+    return kind is np.ndarray or get_origin(kind) is np.ndarray
+
+
+def _is_arrays(kind: Any) -> bool:
+    """A dataclass of nothing but arrays."""
+    return isinstance(kind, type) and is_dataclass(kind) and all(_is_array(t) for t in get_type_hints(kind).values())
+
+
+def _is_parts(kind: Any) -> bool:
+    """`tuple[Part, ...]` whose parts need files of their own."""
+    return get_origin(kind) is tuple and not _is_json(get_args(kind)[0])
+
+
+def _is_json(kind: Any) -> bool:
+    return _codec(kind) is _JSON
+
+
+def _save_table(value: Any, _kind: Any, folder: Path) -> None:
+    value.rechunk().write_ipc(folder / "table.arrow")
+
+
+def _load_table(_kind: Any, folder: Path) -> Any:
+    return pl.read_ipc(folder / "table.arrow")
+
+
+def _save_array(value: Any, _kind: Any, folder: Path) -> None:
+    np.save(folder / "array.npy", value, allow_pickle=False)
+
+
+def _load_array(_kind: Any, folder: Path) -> Any:
+    return np.load(folder / "array.npy", mmap_mode="r", allow_pickle=False)
+
+
+def _save_arrays(value: Any, kind: Any, folder: Path) -> None:
+    for field in fields(kind):
+        np.save(folder / f"{field.name}.npy", getattr(value, field.name), allow_pickle=False)
+
+
+def _load_arrays(kind: Any, folder: Path) -> Any:
+    names = [field.name for field in fields(kind)]
+    return kind(**{name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names})
+
+
+def _save_folder(value: Path, _kind: Any, folder: Path) -> None:
+    if value != folder:
+        shutil.copytree(value, folder, dirs_exist_ok=True)
+
+
+def _save_files(value: dict[str, bytes], _kind: Any, folder: Path) -> None:
+    for name, content in value.items():
+        (folder / name).write_bytes(content)
+
+
+def _load_files(_kind: Any, folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _save_parts(value: Any, kind: Any, folder: Path) -> None:
+    for index, part in enumerate(value):
+        place = folder / f"{index:04d}"
+        place.mkdir()
+        save(part, get_args(kind)[0], place)
+
+
+def _load_parts(kind: Any, folder: Path) -> Any:
+    return tuple(load(get_args(kind)[0], part) for part in sorted(folder.iterdir()))
+
+
+def _save_json(value: Any, kind: Any, folder: Path) -> None:
+    (folder / "record.json").write_bytes(TypeAdapter(kind).dump_json(value))
+
+
+def _load_json(kind: Any, folder: Path) -> Any:
+    return TypeAdapter(kind).validate_json((folder / "record.json").read_bytes())
+
+
+_JSON = Codec(lambda _kind: True, _save_json, _load_json)
+_CODECS = (
+    Codec(lambda kind: kind is pl.DataFrame, _save_table, _load_table),
+    Codec(_is_array, _save_array, _load_array),
+    Codec(_is_arrays, _save_arrays, _load_arrays),
+    Codec(lambda kind: kind is Path, _save_folder, lambda _kind, folder: folder),
+    Codec(lambda kind: kind == dict[str, bytes], _save_files, _load_files),
+    Codec(_is_parts, _save_parts, _load_parts),
+    _JSON,
+)

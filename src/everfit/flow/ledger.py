@@ -1,0 +1,77 @@
+"""The ledger between the state store and the pure functions of `rollout`: read, fold, append by compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from everfit.errors import Conflict
+from everfit.ports import StateStore
+from everfit.records.codec import decode, encode
+from everfit.records.model import ModelVersion
+from everfit.records.release import EventKind, LedgerEvent, ReleaseState
+from everfit.rollout import ledger
+from everfit.rollout.strategy import Draft
+
+STREAM = "ledger"
+
+
+def events(state: StateStore) -> list[LedgerEvent]:
+    """The whole history, its chain verified. StorageError when it was changed."""
+    history = [decode(LedgerEvent, text, where=f"ledger event {number}") for number, text in state.read(STREAM)]
+    ledger.verify(history)
+    return history
+
+
+def current(state: StateStore) -> ReleaseState:
+    """Who is champion, who is challenger, at which step."""
+    return ledger.fold(events(state))
+
+
+def commit(
+    state: StateStore, decide: Callable[[ReleaseState], Sequence[Draft]], by: str, now: datetime | None = None
+) -> ReleaseState:
+    """Appends what `decide` makes of the state as it is, and returns the state after it.
+
+    Every append expects the history that the decision was made on: whoever was slower gets Conflict, and nothing of
+    its decision is written after the loss."""
+    history = events(state)
+    before = ledger.fold(history)
+    for draft in decide(before):
+        event = ledger.follow(
+            history, draft.kind, draft.version, now or datetime.now(UTC), by, draft.reason, draft.evidence
+        )
+        try:
+            state.append(STREAM, encode(event), expect=len(history))
+        except Conflict as error:
+            raise Conflict(
+                "somebody else changed the release at the same time, and was first",
+                where="ledger",
+                fix="look at `everfit history`, then decide again",
+            ) from error
+        history.append(event)
+    return ledger.fold(history)
+
+
+def register(state: StateStore, made: ModelVersion, by: str) -> None:
+    """Writes down that the version exists. Registrations do not depend on each other, so a lost race is run again."""
+    evidence = {"bundle": made.bundle_hash, "run": made.run_id, "name": made.name, **made.metrics}
+    draft = Draft(EventKind.REGISTERED, made.version, "passed every gate", evidence)
+    while True:
+        try:
+            commit(state, lambda now: () if made.version in now.registered else (draft,), by)
+        except Conflict:
+            continue
+        return
+
+
+def versions(state: StateStore) -> dict[int, ModelVersion]:
+    """Every registered version by its number, oldest first."""
+    return {event.version: _version(event) for event in events(state) if event.kind is EventKind.REGISTERED}
+
+
+def _version(event: LedgerEvent) -> ModelVersion:
+    evidence = dict(event.evidence)
+    bundle, run, name = (str(evidence.pop(key)) for key in ("bundle", "run", "name"))
+    metrics = {key: float(value) for key, value in evidence.items() if isinstance(value, int | float)}
+    return ModelVersion(name, event.version, bundle, run, event.at, metrics)

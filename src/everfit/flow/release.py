@@ -1,0 +1,71 @@
+"""A version in front of traffic: start, look, go on or go back; the ledger decides, the registry is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import numpy as np
+
+from everfit.errors import ReleaseError
+from everfit.flow import ledger
+from everfit.ports import PredictionLog, Registry, StateStore
+from everfit.project.sections import Release
+from everfit.records.prediction import PredictionRecord
+from everfit.records.release import ArmEvidence, ReleaseState, Verdict
+from everfit.rollout import strategy, verdict
+
+
+def start(
+    state: StateStore, settings: Release, by: str, version: int | None = None, force: bool = False
+) -> ReleaseState:
+    """Brings a version, or the newest registered one, in front of traffic by the project's strategy."""
+
+    def drafts(now: ReleaseState) -> tuple[strategy.Draft, ...]:
+        chosen = version if version is not None else now.latest
+        if chosen is None:
+            raise ReleaseError("no version is registered yet", where="release", fix="train one with `everfit run`")
+        return strategy.start(now, chosen, settings, force=force)
+
+    return ledger.commit(state, drafts, by)
+
+
+def look(
+    state: StateStore, log: PredictionLog, settings: Release, by: str, now: datetime | None = None
+) -> tuple[Verdict | None, ReleaseState]:
+    """Judges the canary on what both arms did since its step began, and acts on the verdict; None without a canary."""
+    now = now or datetime.now(UTC)
+    before = ledger.current(state)
+    if before.challenger is None or before.champion is None:
+        return None, before
+    arms = evidence(log.read(before.step_since), before.champion, before.challenger)
+    found = verdict.judge(before, settings, *arms, now)
+    return found, ledger.commit(state, lambda seen: strategy.apply(seen, found) if seen == before else (), by, now)
+
+
+def roll_back(state: StateStore, by: str, reason: str) -> ReleaseState:
+    """Ends the canary, or gives the traffic back to the champion before this one."""
+    return ledger.commit(state, lambda now: strategy.roll_back(now, reason), by)
+
+
+def evidence(records: Iterable[PredictionRecord], champion: int, challenger: int) -> tuple[ArmEvidence, ArmEvidence]:
+    """What each of the two versions did, from the prediction log."""
+    latencies: dict[int, list[float]] = {champion: [], challenger: []}
+    errors = {champion: 0, challenger: 0}
+    for record in records:
+        if record.version in latencies:
+            latencies[record.version].append(record.latency)
+            errors[record.version] += record.error is not None
+    return _arm(champion, latencies, errors), _arm(challenger, latencies, errors)
+
+
+def mirror(registry: Registry, now: ReleaseState) -> None:
+    """Tells the registry who is in production and who is on trial."""
+    aliases = {"production": now.champion, "staging": now.challenger, "archived": now.previous_champion}
+    registry.mirror({alias: version for alias, version in aliases.items() if version is not None})
+
+
+def _arm(version: int, latencies: dict[int, list[float]], errors: dict[int, int]) -> ArmEvidence:
+    seen = latencies[version]
+    tail = float(np.quantile(seen, 0.99)) if seen else None
+    return ArmEvidence(version, len(seen), errors[version], tail)

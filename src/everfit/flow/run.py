@@ -1,0 +1,280 @@
+"""The embedded runner: walks a graph in threads, takes verified results from the cache, resumes where it was stopped.
+
+A step's output becomes visible only when all of it is stored, so that a killed run leaves finished steps and nothing
+else; the next run takes those from the cache and goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from everfit.errors import EverfitError, StepFailed, StorageError
+from everfit.flow import artifact, cache
+from everfit.flow.code import CodeIdentity, identity
+from everfit.flow.graph import FOLDER, Graph, Step
+from everfit.ports import ArtifactStore, Progress, StateStore
+from everfit.records.codec import decode, encode
+from everfit.records.run import RunRecord, Status, StepRecord
+
+RUNS = "runs"
+# What a full, read-only or forbidden disk says.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value from outside a graph; `identity` is what the cache knows it by ("" when it does not affect results)."""
+
+    value: Any
+    identity: str = ""
+
+
+def setting(value: object) -> Given:
+    """A configuration value, known to the cache by its content.
+
+    >>> setting({"seed": 42}).identity[:8]
+    '60a7d8ec'
+    """
+    text = TypeAdapter(Any).dump_json(value)
+    return Given(value, hashlib.sha256(text).hexdigest())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's record and the way to what it made."""
+
+    record: RunRecord
+    _outputs: Mapping[str, Any] = field(repr=False)
+
+    def __getitem__(self, step: str) -> Any:
+        """The output of a step, loaded when asked for."""
+        return self._outputs[step]()
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Where outputs and records are kept, who is told, which packages count as first-party code.
+
+    `scratch` is a folder on the same file system as the artifacts; `threads` steps run at once.
+    """
+
+    artifacts: ArtifactStore
+    state: StateStore
+    progress: Progress
+    scratch: Path
+    first_party: tuple[str, ...] = ("everfit",)
+    threads: int = 2
+
+    def run(self, graph: Graph, given: Mapping[str, Given], *, pipeline: str, use_cache: bool = True) -> Run:
+        """Executes the graph. The first error stops it: steps under way finish, later ones are skipped, the record
+        says so, and the error is raised (StepFailed when it was not everfit's own)."""
+        _sweep(self.scratch)
+        record = RunRecord(_run_id(), pipeline, Status.RUNNING, datetime.now(UTC), pid=os.getpid())
+        self.state.append(RUNS, encode(record))
+        walk = _Walk(self, graph, given, pipeline, use_cache)
+        error = walk.go()
+        record = replace(
+            record,
+            status=Status.FAILED if error else Status.DONE,
+            ended_at=datetime.now(UTC),
+            steps=tuple(walk.records),
+            error=str(error) if error else None,
+        )
+        self.state.append(RUNS, encode(record))
+        if error:
+            raise error
+        return Run(record, walk.loaders())
+
+
+class _Walk:
+    """One execution of a graph: what is done, by content hash, and what is in memory."""
+
+    def __init__(
+        self, runner: Runner, graph: Graph, given: Mapping[str, Given], pipeline: str, use_cache: bool
+    ) -> None:
+        self.runner, self.graph, self.given = runner, graph, given
+        self.pipeline, self.use_cache = pipeline, use_cache
+        self.records: list[StepRecord] = []
+        self._digests: dict[str, str] = {name: value.identity for name, value in given.items()}
+        self._values: dict[str, Any] = {name: value.value for name, value in given.items()}
+        self._lock = threading.Lock()
+
+    def go(self) -> EverfitError | None:
+        """Runs every step as soon as what it needs is there; returns the first error."""
+        waiting = {one.name: one for one in self.graph.steps}
+        running: dict[Future[None], str] = {}
+        error: EverfitError | None = None
+        with ThreadPoolExecutor(self.runner.threads, thread_name_prefix="step") as pool:
+            while waiting or running:
+                ready = [] if error else [n for n, s in waiting.items() if set(s.sources) <= self._digests.keys()]
+                running |= {pool.submit(self._step, waiting.pop(name)): name for name in ready}
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    running.pop(future)
+                    error = error or _error(future)
+        for name in waiting:
+            self._report(StepRecord(name, Status.SKIPPED, "", "", 0.0, "an earlier step failed"))
+        return error
+
+    def loaders(self) -> Mapping[str, Callable[[], Any]]:
+        """A way to each output."""
+        return {one.name: lambda one=one: self._value(one.name) for one in self.graph.steps}  # type: ignore[misc]  # a default binds the loop's value
+
+    def _step(self, one: Step) -> None:
+        started = time.perf_counter()
+        self.runner.progress.step(one.name, Status.RUNNING, 0.0, "")
+        wanted: cache.Recipe | None = None
+        try:
+            wanted = cache.recipe(one.name, {n: self._digests[n] for n in one.sources}, self._code(one))
+            record = self._hit(one, wanted) or self._miss(one, wanted, started)
+        except Exception as error:
+            key = wanted.key if wanted else ""
+            seconds = time.perf_counter() - started
+            self._report(StepRecord(one.name, Status.FAILED, key, "", seconds, str(error).partition("\n")[0]))
+            raise
+        self._digests[one.name] = record.output
+        self._report(record)
+
+    def _code(self, one: Step) -> CodeIdentity:
+        return identity(one.function, self.runner.first_party)
+
+    def _hit(self, one: Step, wanted: cache.Recipe) -> StepRecord | None:
+        if not (self.use_cache and one.cached):
+            return None
+        entry = cache.find(self.runner.artifacts, wanted)
+        if entry is None:
+            return None
+        return StepRecord(one.name, Status.CACHED, wanted.key, entry.output, entry.seconds, "nothing changed")
+
+    def _miss(self, one: Step, wanted: cache.Recipe, started: float) -> StepRecord:
+        why = self._why(one, wanted)
+        arguments = {name: self._argument(need) for name, need in one.needs.items()}
+        with _scratch(self.runner.scratch) as folder:
+            if one.wants_folder:
+                arguments[FOLDER] = folder
+            value = _call(one, arguments)
+            artifact.save(value, one.output, folder)
+            output = self.runner.artifacts.put(folder)
+        seconds = time.perf_counter() - started
+        if one.cached:
+            cache.remember(self.runner.artifacts, self.pipeline, cache.Entry(output, seconds, wanted))
+        return StepRecord(one.name, Status.DONE, wanted.key, output, seconds, why)
+
+    def _why(self, one: Step, wanted: cache.Recipe) -> str:
+        if not one.cached:
+            return "runs every time"
+        return cache.why_missed(self.runner.artifacts, self.pipeline, wanted) if self.use_cache else "--no-cache"
+
+    def _argument(self, need: str | tuple[str, ...]) -> Any:
+        return self._value(need) if isinstance(need, str) else tuple(self._value(name) for name in need)
+
+    def _value(self, name: str) -> Any:
+        with self._lock:
+            if name not in self._values:
+                folder = self.runner.artifacts.get(self._digests[name])
+                if folder is None:
+                    raise StorageError(
+                        f"the output of step {name} vanished or was changed during the run", fix="run again"
+                    )
+                self._values[name] = artifact.load(self.graph[name].output, folder)
+            return self._values[name]
+
+    def _report(self, record: StepRecord) -> None:
+        with self._lock:
+            self.records.append(record)
+        self.runner.progress.step(record.name, record.status, record.seconds, record.why)
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    """A fresh folder that is gone afterwards, whatever happened; a refusing disk is reported in plain words."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=root, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise StorageError(
+            f"the step's output could not be written: {error.strerror or error}",
+            where=str(root),
+            fix="free disk space or make the folder writable, then run again: finished steps are kept",
+        ) from error
+
+
+def _sweep(root: Path) -> None:
+    """Removes what killed runs left half-written."""
+    for folder in root.glob("*-*"):
+        pid = folder.name.partition("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _call(one: Step, arguments: Mapping[str, Any]) -> Any:
+    try:
+        return one.function(**arguments)
+    except EverfitError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise StepFailed(
+            f"{type(error).__name__}: {error}",
+            where=f"step {one.name} ({frame.filename}:{frame.lineno})",
+            fix="mend the cause and run again: finished steps are kept",
+        ) from error
+
+
+def _error(future: Future[None]) -> EverfitError | None:
+    error = future.exception()
+    if error is None or isinstance(error, EverfitError):
+        return error
+    failed = StepFailed(f"{type(error).__name__}: {error}", where="runner", fix="run again; report it if it stays")
+    failed.__cause__ = error
+    return failed
+
+
+def _run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
+
+
+def runs(state: StateStore) -> list[RunRecord]:
+    """All runs, oldest first, each as it was last written; a run whose process is gone without a last word is shown
+    as failed."""
+    newest: dict[str, RunRecord] = {}
+    for number, text in state.read(RUNS):
+        record = decode(RunRecord, text, where=f"run record {number}")
+        newest[record.id] = record
+    return [_reconciled(record) for record in newest.values()]
+
+
+def _reconciled(record: RunRecord) -> RunRecord:
+    if record.status is not Status.RUNNING or _alive(record.pid):
+        return record
+    return replace(record, status=Status.FAILED, error="interrupted: its process is gone")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,119 @@
+"""How good the model is, beside a constant and beside the champion, and whether that is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from everfit.evaluation import gates as gating
+from everfit.evaluation import importance as shuffling
+from everfit.evaluation import metrics, plots
+from everfit.flow.steps import features as steps
+from everfit.monitoring import profile as profiling
+from everfit.project.sections import Gates
+from everfit.records.features import Encoder
+from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
+from everfit.records.profile import Profile
+from everfit.records.table import Kind
+from everfit.serving.predictor import open_model
+from everfit.training import bundle
+
+# Rows on which shuffling one feature at a time is precise enough to rank them.
+_IMPORTANCE_ROWS = 2_000
+_THRESHOLD = 0.5
+
+
+def importance(
+    estimator: Path,
+    encoder: Encoder,
+    features: pl.DataFrame,
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    seed: int,
+) -> tuple[Importance, ...]:
+    """What each feature is worth on test rows, by the training metric."""
+    model = bundle.read_estimator(estimator)
+    measure = metrics.measure(problem.metric, problem.task, problem.classes)
+    rows = np.flatnonzero(test)[:_IMPORTANCE_ROWS]
+    y = truth[rows]
+
+    def score(columns: Mapping[str, np.ndarray[Any, Any]]) -> float:
+        return measure(y, model.score(steps.encoding.transform(encoder, columns)))
+
+    return shuffling.importance(score, steps.arrays(features[rows]), tuple(features.columns), 3, seed)
+
+
+def evaluation(
+    scores: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    best: Candidate,
+    importance: tuple[Importance, ...],
+) -> Evaluation:
+    """All metrics on training rows, on test rows and over the folds."""
+    parts = [
+        metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, _THRESHOLD) for rows in (~test, test)
+    ]
+    cv = {f"mean_{best.metric}": best.score, f"std_{best.metric}": best.spread}
+    return Evaluation(parts[0], parts[1], cv, importance)
+
+
+def pictures(
+    scores: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    importance: tuple[Importance, ...],
+) -> dict[str, bytes]:
+    """The model on the test rows, drawn."""
+    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance)
+
+
+def champion_metrics(
+    champion: Path | None,
+    valid: pl.DataFrame,
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+) -> dict[str, float] | None:
+    """The champion on the same test rows; None while there is none, or when it predicts other classes."""
+    if champion is None:
+        return None
+    model = open_model(champion)
+    if model.manifest.classes != problem.classes:
+        return None
+    found = model.score_frame(valid.filter(test))
+    return metrics.metrics(problem.task, truth[test], found, problem.classes, model.manifest.threshold)
+
+
+def gates(
+    rules: Gates,
+    evaluation: Evaluation,
+    champion_metrics: dict[str, float] | None,
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+) -> GateReport:
+    """Every gate with what was observed and required; whether it stops anything is decided at publishing."""
+    trivial = gating.baseline(problem.task, truth[~test], truth[test], problem.classes)
+    return gating.judge(rules, evaluation.test, problem.metric, champion_metrics, trivial)
+
+
+def profile(
+    features: pl.DataFrame,
+    scores: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    evaluation: Evaluation,
+) -> Profile:
+    """What the model's inputs looked like in training, and its scores on the test rows."""
+    found = steps.arrays(features.filter(~test))
+    kinds = {name: Kind.NUMERIC if v.dtype.kind == "f" else Kind.CATEGORICAL for name, v in found.items()}
+    score = scores[test] if scores.ndim == 1 else scores[test][:, -1] if scores.shape[1] == 2 else scores[test].max(1)
+    return profiling.profile(found, kinds, score, problem.metric, evaluation.test[problem.metric], int(test.sum()))

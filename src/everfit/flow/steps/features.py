@@ -1,0 +1,88 @@
+"""From a valid table to what the model reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from everfit.data import schema
+from everfit.data import split as splitting
+from everfit.features import encoder as encoding
+from everfit.features import functions as feature_functions
+from everfit.features import select
+from everfit.features.functions import Functions
+from everfit.project.sections import Data, Split
+from everfit.records.features import Encoder
+from everfit.records.model import Problem
+from everfit.records.table import Kind, Schema, Task
+from everfit.training.search import Fold
+
+
+def names(columns: Schema, functions: Functions, data: Data, use: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The features that the model reads, in order."""
+    return select.select(columns, functions, data, use)
+
+
+def features(valid: pl.DataFrame, columns: Schema, functions: Functions, names: tuple[str, ...]) -> pl.DataFrame:
+    """(rows, features): the user's functions run over the whole table, the same objects that serve one row."""
+    found = schema.arrays(valid, columns, columns.names)
+    return frame(feature_functions.compute(functions, found, names))
+
+
+def encoder(features: pl.DataFrame, test: np.ndarray[Any, Any]) -> Encoder:
+    """Fitted on training rows only."""
+    return fitted(features.filter(~test))
+
+
+def folds(
+    features: pl.DataFrame,
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    split: Split,
+    valid: pl.DataFrame,
+    fold_count: int,
+    seed: int,
+) -> tuple[Fold, ...]:
+    """The training rows cut for cross-validation; each fold has an encoder of its own, fitted on its own part."""
+    rows = np.flatnonzero(~test)
+    stratify = problem.task is not Task.REGRESSION
+    group = None if split.group is None else valid[split.group].to_numpy()[rows]
+    number = splitting.fold_numbers(truth[rows], fold_count, stratify, group, seed)
+    return tuple(_fold(features, truth, rows[number != k], rows[number == k]) for k in range(fold_count))
+
+
+def fitted(features: pl.DataFrame) -> Encoder:
+    """An encoder of all columns of a frame of features."""
+    found = arrays(features)
+    kinds = {name: Kind.NUMERIC if values.dtype.kind == "f" else Kind.CATEGORICAL for name, values in found.items()}
+    return encoding.fit(found, kinds, tuple(features.columns))
+
+
+def matrix(encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
+    """(rows, encoded columns) float64."""
+    return encoding.transform(encoder, arrays(features))
+
+
+def arrays(features: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    """Features as the arrays that encoders and profiles take: float64 with NaN, or text with None."""
+    return {column.name: column.to_numpy() for column in features}
+
+
+def frame(found: dict[str, np.ndarray[Any, Any]]) -> pl.DataFrame:
+    """The arrays as a table that can be stored."""
+    return pl.DataFrame(
+        {
+            name: pl.Series(values, dtype=pl.Float64 if values.dtype.kind == "f" else pl.String, nan_to_null=False)
+            for name, values in found.items()
+        }
+    )
+
+
+def _fold(
+    features: pl.DataFrame, truth: np.ndarray[Any, Any], fit: np.ndarray[Any, Any], check: np.ndarray[Any, Any]
+) -> Fold:
+    own = fitted(features[fit])
+    return Fold(matrix(own, features[fit]), truth[fit], matrix(own, features[check]), truth[check])

@@ -1,0 +1,56 @@
+"""From folds to a fitted model and its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from everfit.evaluation import metrics
+from everfit.flow.steps.features import matrix
+from everfit.ports import Executor
+from everfit.project.sections import Budget, ModelChoice
+from everfit.records.features import Encoder
+from everfit.records.model import Candidate, Problem
+from everfit.training import bundle, fit, search
+from everfit.training.search import Fold
+
+
+def candidate(
+    choice: ModelChoice, folds: tuple[Fold, ...], problem: Problem, budget: Budget, seed: int, executor: Executor
+) -> Candidate:
+    """One family's best setting by cross-validation; its trials run where the executor says."""
+    measure = metrics.measure(problem.metric, problem.task, problem.classes)
+    return search.search(choice, folds, problem.task, problem.metric, measure, budget.trials, seed, executor.map)
+
+
+def best(candidates: tuple[Candidate, ...]) -> Candidate:
+    """The candidate with the greatest mean score; the earlier in the project file where two are equal."""
+    return max(candidates, key=lambda c: c.score)
+
+
+def estimator(
+    best: Candidate,
+    choices: tuple[ModelChoice, ...],
+    encoder: Encoder,
+    features: pl.DataFrame,
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    seed: int,
+    into: Path,
+) -> Path:
+    """The best candidate fitted on all training rows, as data-only files."""
+    choice = next(c for c in choices if c.name == best.family)
+    x = matrix(encoder, features.filter(~test))
+    fitted = fit.fit(best, choice, x, truth[~test], problem.task, seed)
+    bundle.write_estimator(fitted, into)
+    return into
+
+
+def scores(estimator: Path, encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
+    """Every row scored by the model as it was written: (rows, classes) probabilities, or (rows,) values."""
+    found: np.ndarray[Any, Any] = bundle.read_estimator(estimator).score(matrix(encoder, features))
+    return found

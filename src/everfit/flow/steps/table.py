@@ -1,0 +1,74 @@
+"""From a source to a valid table with a known identity, a target and a test part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from everfit.data import checks, fingerprint, masking, schema
+from everfit.data import split as splitting
+from everfit.data import target as targets
+from everfit.errors import ChecksFailed
+from everfit.evaluation import metrics
+from everfit.ports import Source
+from everfit.project.sections import Check, Split, Target
+from everfit.records.model import Problem
+from everfit.records.table import DatasetVersion, Kind, QualityReport, Schema, Task
+
+
+def table(source: Source, personal: Mapping[str, Any], masking_key: str | None) -> pl.DataFrame:
+    """The raw table; personal data is masked before anything else sees it."""
+    return masking.mask(source.read(), personal, masking_key)
+
+
+def columns(table: pl.DataFrame, kinds: Mapping[str, Kind]) -> Schema:
+    """What each column means."""
+    return schema.infer(table, kinds)
+
+
+def quality(table: pl.DataFrame, columns: Schema, rules: tuple[Check, ...], target: Target) -> QualityReport:
+    """The result of every check, passed or not."""
+    return checks.check(table, columns, rules, target.column)
+
+
+def valid(table: pl.DataFrame, columns: Schema, quality: QualityReport) -> pl.DataFrame:
+    """The table with each column in its type. Raises ChecksFailed with the list of issues, and then nothing that
+    comes after runs."""
+    if not quality.is_valid:
+        issues = "\n".join(
+            f"  {issue.column or 'table'}: {issue.check}: {issue.observed}; expected {issue.expected}"
+            for issue in quality.issues
+        )
+        raise ChecksFailed(
+            f"{len(quality.issues)} of {len(quality.results)} checks failed:\n{issues}",
+            fix="mend the data at its source, or change `checks` in everfit.yaml if the rule is wrong",
+        )
+    return schema.conform(table, columns)
+
+
+def dataset(valid: pl.DataFrame, source_name: str) -> DatasetVersion:
+    """The identity of the table by content."""
+    return DatasetVersion(fingerprint.fingerprint(valid), valid.height, valid.width, source_name)
+
+
+def problem(valid: pl.DataFrame, columns: Schema, target: Target, metric: str | None) -> Problem:
+    """What is to be predicted, inferred from the target's values where the project does not say."""
+    task = targets.task(columns, target)
+    chosen = metric or metrics.default_metric(task)
+    return Problem(task, target.column, targets.classes(valid, target, task), chosen)
+
+
+def truth(valid: pl.DataFrame, problem: Problem) -> np.ndarray[Any, Any]:
+    """The target as numbers: (rows,) class indices, or values for regression."""
+    return targets.encode(valid, problem.target, problem.classes, problem.task)
+
+
+def test(
+    valid: pl.DataFrame, truth: np.ndarray[Any, Any], problem: Problem, split: Split, time: str | None, seed: int
+) -> np.ndarray[Any, Any]:
+    """(rows,) true where the row is held out for the test."""
+    stratify = problem.task is not Task.REGRESSION
+    return splitting.test_rows(valid, split, truth, stratify, time, seed)

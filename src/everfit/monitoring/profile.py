@@ -1,0 +1,96 @@
+"""The reference profile: what training looked like, in a size that does not grow with the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from everfit.monitoring.columns import NUMBERS, Floats, counts, hashed, missing, numbers
+from everfit.records.profile import ColumnProfile, Profile
+from everfit.records.table import Kind
+
+SAMPLE = 2_000
+LEVELS = 1_000
+
+
+def profile(
+    columns: Mapping[str, NDArray[Any]],
+    kinds: Mapping[str, Kind],
+    score: Floats,
+    metric: str,
+    expected: float,
+    labels: int,
+) -> Profile:
+    """The profile of the model's columns, (rows,) each, and of its score on the test rows, (test rows,).
+
+    `score` is what the prediction log holds: the probability of the positive class (binary), of the predicted class
+    (several classes), or the predicted value. `expected` is the value of `metric` on `labels` test rows.
+
+    >>> p = profile({"age": np.array([30.0, np.nan])}, {"age": Kind.NUMERIC}, np.array([0.4]), "roc_auc", 0.8, 1)
+    >>> p.columns[0].sample, p.columns[0].nulls
+    ((30.0,), 1)
+    """
+    return Profile(
+        columns=tuple(column(name, values, kinds[name]) for name, values in columns.items()),
+        score=column("score", np.asarray(score, dtype=np.float64), Kind.NUMERIC),
+        metric=metric,
+        expected=expected,
+        labels=labels,
+    )
+
+
+def column(name: str, values: NDArray[Any], kind: Kind) -> ColumnProfile:
+    """One column's profile. Identifiers and text keep only their number of missing values: their values are personal
+    or unlimited, and a distribution of them means nothing."""
+    rows, nulls = len(values), missing(values, kind)
+    if kind in NUMBERS:
+        return _numeric(name, kind, rows, nulls, numbers(values, kind))
+    if kind is Kind.CATEGORICAL:
+        levels = counts(values)
+        many = len(levels) > LEVELS
+        return ColumnProfile(name, kind, rows, nulls, counts=hashed(levels) if many else levels, hashed=many)
+    return ColumnProfile(name, kind, rows, nulls)
+
+
+def grid(values: int, points: int) -> NDArray[np.int64]:
+    """The ranks, from 0, of an even grid of `points` order statistics of `values` sorted values, ends included.
+
+    >>> grid(5, 3).tolist(), grid(3, 3).tolist()
+    ([0, 2, 4], [0, 1, 2])
+    """
+    return np.arange(points, dtype=np.int64) * (values - 1) // max(points - 1, 1)
+
+
+def _numeric(name: str, kind: Kind, rows: int, nulls: int, values: Floats) -> ColumnProfile:
+    present = np.sort(values)[: rows - nulls]
+    if not len(present):
+        return ColumnProfile(name, kind, rows, nulls)
+    mean, std = moments(present)
+    return ColumnProfile(
+        name,
+        kind,
+        rows,
+        nulls,
+        sample=tuple(present[grid(len(present), min(len(present), SAMPLE))].tolist()),
+        mean=mean,
+        std=std,
+        minimum=float(present[0]),
+        maximum=float(present[-1]),
+    )
+
+
+def moments(values: Floats) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of the values present; None for one that no finite number can hold.
+
+    >>> moments(np.array([1.0, 3.0, np.nan])), moments(np.array([1e308, 1e308]))
+    ((2.0, 1.0), (None, None))
+    """
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return None, None
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = float(np.mean(present)), float(np.std(present))
+    return (mean if np.isfinite(mean) else None), (std if np.isfinite(std) else None)

@@ -1,0 +1,210 @@
+"""The append-only ledger of a model: events chained by hash, and the release state folded from them.
+
+Who writes appends each event by compare-and-set on the stream's length, so that the history stays one line. A chain
+shows a changed, removed or inserted event by the one after it; the newest event has none after it and is not covered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from everfit.errors import ReleaseError, StorageError
+from everfit.records.codec import encode
+from everfit.records.release import EventKind, LedgerEvent, ReleaseState
+from everfit.records.table import Value
+
+
+def follow(
+    events: Sequence[LedgerEvent],
+    kind: EventKind,
+    version: int,
+    at: datetime,
+    by: str,
+    reason: str,
+    evidence: Mapping[str, Value] | None = None,
+) -> LedgerEvent:
+    """The event that comes after `events` (the last of them is enough), numbered and chained.
+
+    A clock that went back does not put an event before its predecessor: it gets the predecessor's time. Raises
+    ReleaseError for a time without a zone.
+
+    >>> from datetime import UTC
+    >>> now = datetime(2026, 1, 1, tzinfo=UTC)
+    >>> first = follow([], EventKind.REGISTERED, 1, now, "ann", "passed its gates")
+    >>> second = follow([first], EventKind.PROMOTED, 1, now, "ann", "no champion yet")
+    >>> second.number, second.previous == digest(first)
+    (2, True)
+    """
+    if at.tzinfo is None:
+        raise ReleaseError("an event's time has no time zone", where="ledger", fix="pass a time in UTC")
+    last = events[-1] if events else None
+    return LedgerEvent(
+        number=last.number + 1 if last else 1,
+        kind=kind,
+        version=version,
+        at=max(at, last.at) if last else at,
+        by=by,
+        reason=reason,
+        evidence=dict(evidence or {}),
+        previous=digest(last) if last else "",
+    )
+
+
+def digest(event: LedgerEvent) -> str:
+    """The SHA-256 of the event's one text form, which the next event carries as `previous`."""
+    return hashlib.sha256(encode(event)).hexdigest()
+
+
+def verify(events: Iterable[LedgerEvent]) -> None:
+    """Passes a whole ledger, from its first event, whose numbers and hashes fit.
+
+    Raises StorageError naming the first event that does not."""
+    number, previous = 0, ""
+    for event in events:
+        number += 1
+        if event.number != number or event.previous != previous:
+            problem = f"numbered {event.number}" if event.number != number else "its `previous` is not the hash of"
+            tail = f" where {number} was expected" if event.number != number else f" event {number - 1}"
+            raise StorageError(
+                f"event {number} does not follow: {problem}{tail}; the history was changed",
+                where="ledger",
+                fix="restore the state file from a backup made before the change",
+            )
+        previous = digest(event)
+
+
+def fold(events: Iterable[LedgerEvent], state: ReleaseState | None = None) -> ReleaseState:
+    """The state after the events; `state` is what earlier events were folded to, if only the newer ones are given.
+
+    Raises ReleaseError naming the first event that its predecessors do not allow.
+
+    >>> from datetime import UTC
+    >>> now = datetime(2026, 1, 1, tzinfo=UTC)
+    >>> history = [follow([], EventKind.REGISTERED, 1, now, "ann", "")]
+    >>> history.append(follow(history, EventKind.PROMOTED, 1, now, "ann", "no champion yet"))
+    >>> fold(history).champion
+    1
+    """
+    current = state if state is not None else ReleaseState()
+    for event in events:
+        if event.number != current.number + 1:
+            raise _unfit(event, f"event {current.number + 1} was expected")
+        current = replace(_FOLDS[event.kind](current, event), number=event.number)
+    return current
+
+
+def champion_at(events: Sequence[LedgerEvent], time: datetime) -> int | None:
+    """Who was champion at that time; None before the first one.
+
+    The ledger's order is the truth: everything up to the last event at or before `time` counts."""
+    until = max((index for index, event in enumerate(events, start=1) if event.at <= time), default=0)
+    return fold(events[:until]).champion
+
+
+def _unfit(event: LedgerEvent, why: str) -> ReleaseError:
+    return ReleaseError(
+        f"event {event.number} ({event.kind} version {event.version}) does not fit: {why}",
+        where="ledger",
+        fix="run `everfit history` to find who wrote it, and restore the state file from a backup",
+    )
+
+
+def _registered(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    # A run that resumes may say so again: the same bundle is the same version.
+    if event.version in state.registered:
+        return state
+    return replace(state, latest=event.version, registered=(*state.registered, event.version))
+
+
+def _known(state: ReleaseState, event: LedgerEvent) -> None:
+    if event.version not in state.registered:
+        raise _unfit(event, "the version was never registered")
+
+
+def _approved(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    _known(state, event)
+    return state
+
+
+def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    # Without steps the promotion follows at once; a writer killed in between leaves the champion where it was.
+    steps = _steps(event)
+    _known(state, event)
+    if state.challenger is not None:
+        raise _unfit(event, f"version {state.challenger} is under way")
+    if event.version == state.champion:
+        raise _unfit(event, "it is champion")
+    if not steps:
+        return state
+    if state.champion is None:
+        raise _unfit(event, "there is no champion to compare with")
+    rejected = _without(state.rejected, event.version)
+    return replace(state, challenger=event.version, steps=steps, step=0, step_since=event.at, rejected=rejected)
+
+
+def _steps(event: LedgerEvent) -> tuple[float, ...]:
+    text = str(event.evidence.get("steps") or "")
+    try:
+        steps = tuple(float(part) for part in text.split(",") if part)
+    except ValueError as error:
+        raise _unfit(event, f"its steps {text!r} are not shares") from error
+    if any(not low < high < 1 for low, high in zip((0.0, *steps), steps, strict=False)):
+        raise _unfit(event, f"its steps {text!r} do not rise between 0 and 1")
+    return steps
+
+
+def _advanced(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    if event.version != state.challenger:
+        raise _unfit(event, "its canary is not under way")
+    if state.step + 1 >= len(state.steps):
+        raise _unfit(event, "it was on the last step")
+    return replace(state, step=state.step + 1, step_since=event.at)
+
+
+def _promoted(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    _known(state, event)
+    if state.challenger not in (None, event.version):
+        raise _unfit(event, f"version {state.challenger} is under way")
+    if event.version == state.champion:
+        raise _unfit(event, "it is champion already")
+    before = () if state.champion is None else (state.champion,)
+    earlier = _without((*state.earlier, *before), event.version)
+    return _crowned(replace(state, rejected=_without(state.rejected, event.version)), event.version, event.at, earlier)
+
+
+def _rolled_back(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    rejected = (*_without(state.rejected, event.version), event.version)
+    if state.challenger is not None:
+        if event.version != state.challenger:
+            raise _unfit(event, f"version {state.challenger} is under way")
+        return _alone(replace(state, rejected=rejected, earlier=_without(state.earlier, event.version)))
+    if event.version != state.champion or not state.earlier:
+        raise _unfit(event, "there is nothing to go back from or to")
+    *earlier, champion = state.earlier
+    return _crowned(replace(state, rejected=rejected), champion, event.at, tuple(earlier))
+
+
+def _crowned(state: ReleaseState, champion: int, since: datetime, earlier: tuple[int, ...]) -> ReleaseState:
+    return _alone(replace(state, champion=champion, champion_since=since, earlier=earlier))
+
+
+def _alone(state: ReleaseState) -> ReleaseState:
+    previous = state.earlier[-1] if state.earlier else None
+    return replace(state, previous_champion=previous, challenger=None, steps=(), step=0, step_since=None)
+
+
+def _without(versions: tuple[int, ...], version: int) -> tuple[int, ...]:
+    return tuple(v for v in versions if v != version)
+
+
+_FOLDS: Mapping[EventKind, Callable[[ReleaseState, LedgerEvent], ReleaseState]] = {
+    EventKind.REGISTERED: _registered,
+    EventKind.RELEASED: _released,
+    EventKind.ADVANCED: _advanced,
+    EventKind.PROMOTED: _promoted,
+    EventKind.ROLLED_BACK: _rolled_back,
+    EventKind.APPROVED: _approved,
+}

@@ -1,0 +1,126 @@
+"""What may happen to a release next: each command gives the events to append, or says why it is refused.
+
+The events of one command are appended in order, each by compare-and-set on the ledger's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from everfit.errors import ReleaseError
+from everfit.project.sections import Release
+from everfit.records.release import Action, EventKind, ReleaseState, Verdict
+from everfit.records.table import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event before it has its number, time and author."""
+
+    kind: EventKind
+    version: int
+    reason: str
+    evidence: Mapping[str, Value] = field(default_factory=dict)
+
+
+def start(state: ReleaseState, version: int, release: Release, *, force: bool = False) -> tuple[Draft, ...]:
+    """Brings a version in front of traffic by the project's strategy.
+
+    The first champion is promoted at once, for there is nothing to compare it with. A step of 100% is the promotion
+    itself: it is no step of the canary. `force` releases a version again that was rolled back. Raises ReleaseError
+    for a version that is unregistered, champion already or rolled back, and while another canary is under way.
+
+    >>> registered = ReleaseState(number=1, latest=1, registered=(1,))
+    >>> [(draft.kind.value, draft.reason) for draft in start(registered, 1, Release())]
+    [('promoted', 'no champion yet')]
+    """
+    _check_free(state, version, force)
+    if state.challenger is not None:
+        raise _under_way(state)
+    if state.champion is None:
+        return (Draft(EventKind.PROMOTED, version, "no champion yet"),)
+    steps = tuple(share for share in release.steps if share < 1)
+    if release.strategy == "immediate" or not steps:
+        evidence: dict[str, Value] = {"strategy": "immediate", "forced": force}
+        released = Draft(EventKind.RELEASED, version, "released at once", evidence)
+        return (released, Draft(EventKind.PROMOTED, version, "strategy immediate"))
+    evidence = {"strategy": "canary", "steps": ",".join(map(repr, steps)), "forced": force}
+    return (Draft(EventKind.RELEASED, version, f"canary begins at {steps[0]:.4g} of traffic", evidence),)
+
+
+def apply(state: ReleaseState, verdict: Verdict) -> tuple[Draft, ...]:
+    """The event that a verdict on the canary under way asks for; none for WAIT.
+
+    Raises ReleaseError when no canary is under way, or when it cannot advance beyond its last step."""
+    if state.challenger is None:
+        raise ReleaseError(
+            "no canary is under way", where="release", fix="start one with `everfit release`, or see `everfit status`"
+        )
+    if verdict.action is Action.WAIT:
+        return ()
+    if verdict.action is Action.ADVANCE and state.step + 1 >= len(state.steps):
+        raise ReleaseError(
+            "the canary is on its last step and cannot advance", where="release", fix="promote it or roll it back"
+        )
+    evidence = {**verdict.evidence, "error_rate": verdict.error_rate}
+    return (Draft(_KINDS[verdict.action], state.challenger, verdict.reason, evidence),)
+
+
+_KINDS: Mapping[Action, EventKind] = {
+    Action.ADVANCE: EventKind.ADVANCED,
+    Action.PROMOTE: EventKind.PROMOTED,
+    Action.ROLL_BACK: EventKind.ROLLED_BACK,
+}
+
+
+def promote(state: ReleaseState, version: int, *, force: bool = False) -> tuple[Draft, ...]:
+    """Makes a version champion now, whatever its canary has shown so far.
+
+    Raises ReleaseError as `start` does; the version of the canary under way may be promoted, another may not."""
+    _check_free(state, version, force)
+    if state.challenger not in (None, version):
+        raise _under_way(state)
+    return (Draft(EventKind.PROMOTED, version, "promoted by hand", {"forced": force}),)
+
+
+def roll_back(state: ReleaseState, reason: str = "rolled back by hand") -> tuple[Draft, ...]:
+    """Ends the canary under way, or else gives the traffic back to the champion before this one.
+
+    Champions that were rolled back themselves are passed over. Raises ReleaseError when there is none to go back to.
+
+    >>> second = ReleaseState(number=4, champion=2, previous_champion=1, registered=(1, 2), earlier=(1,))
+    >>> draft, = roll_back(second)
+    >>> draft.version, draft.evidence
+    (2, {'back_to': 1})
+    """
+    if state.challenger is not None:
+        return (Draft(EventKind.ROLLED_BACK, state.challenger, reason, {"back_to": state.champion}),)
+    if state.champion is None or not state.earlier:
+        missing = "no model is released" if state.champion is None else f"no champion came before {state.champion}"
+        raise ReleaseError(
+            f"nothing to roll back to: {missing}",
+            where="release",
+            fix="release another version with `everfit release VERSION`",
+        )
+    return (Draft(EventKind.ROLLED_BACK, state.champion, reason, {"back_to": state.earlier[-1]}),)
+
+
+def _check_free(state: ReleaseState, version: int, force: bool) -> None:
+    """Raises ReleaseError unless the version may take traffic."""
+    if version not in state.registered:
+        known = ", ".join(map(str, state.registered[-5:])) or "none"
+        raise _refused(version, "is not registered", f"choose a registered version (the last ones: {known})")
+    if version == state.champion:
+        raise _refused(version, "is champion already", "nothing is to be done; see `everfit status`")
+    if version in state.rejected and not force:
+        raise _refused(version, "was rolled back", "train a new version, or release this one again with --force")
+
+
+def _under_way(state: ReleaseState) -> ReleaseError:
+    fix = "wait for its verdict, or end it with `everfit promote` or `everfit rollback`"
+    return _refused(state.challenger, "is under way as a canary", fix)
+
+
+def _refused(version: int | None, why: str, fix: str) -> ReleaseError:
+    return ReleaseError(f"version {version} {why}", where="release", fix=fix)

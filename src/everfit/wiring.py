@@ -140,17 +140,17 @@ def cores() -> int:
 
 
 def _console(_: Channel) -> AlertChannel:
-    from everfit.adapters.alerts.console import ConsoleChannel
+    from everfit.adapters.alerts.console import ConsoleAlerts
 
-    return ConsoleChannel()
+    return ConsoleAlerts()
 
 
 def _webhook(channel: Channel) -> AlertChannel:
-    from everfit.adapters.alerts.webhook import WebhookChannel
+    from everfit.adapters.alerts.webhook import WebhookAlerts, WebhookConfig
 
     if channel.url is None:
         raise ProjectError("a webhook needs a URL", where="alerts", fix="write {webhook: ${NAME}}")
-    return WebhookChannel(channel.url.get_secret_value())
+    return WebhookAlerts(WebhookConfig(channel.url.get_secret_value()))
 
 
 _CHANNELS: Mapping[str, Callable[[Channel], AlertChannel]] = {"console": _console, "webhook": _webhook}

@@ -10,39 +10,28 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from everfit import wiring
 from everfit.data import masking
-from everfit.errors import EverfitError, NotReady
-from everfit.features import functions as feature_functions
-from everfit.flow import labels, ledger, monitoring, release, routes, scoring, training
-from everfit.flow.run import Run, Runner, setting
+from everfit.features.functions import Functions
+from everfit.features.functions import load as load_functions
+from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
+from everfit.flow.run import Run, Runner, Silent
 from everfit.ports import Progress
 from everfit.project.load import Loaded
-from everfit.records.codec import encode
-from everfit.records.model import Candidate, Evaluation, GateReport, ModelVersion
-from everfit.records.release import LedgerEvent, ReleaseState, Verdict
+from everfit.project.load import load as load_project
+from everfit.records.model import Candidate, Evaluation, GateReport
+from everfit.records.release import ReleaseState, Verdict
 from everfit.records.table import QualityReport
-from everfit.records.watch import Alarm, AlarmKind, Decision, MonitorReport, Retraining
+from everfit.records.watch import Decision, MonitorReport, Retraining
 from everfit.serving.predictor import Predictor
-
-
-class Silent:
-    """Nobody is told."""
-
-    def step(self, name: str, status: str, seconds: float, why: str) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +39,12 @@ class Trained:
     """What a training run came to."""
 
     run: Run
-    version: int
+
+    @property
+    def version(self) -> int:
+        """The registered version's number."""
+        number: int = self.run["version"].version
+        return number
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -95,59 +89,61 @@ class Workspace:
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
 
-    @property
-    def trusted(self) -> tuple[str, ...]:
-        """The types that a bundle of this project may hold beyond scikit-learn's: its own estimators."""
-        return tuple(choice.estimator for choice in self.project.training.models if choice.estimator)
-
     def run(self, use_cache: bool = True) -> Trained:
         """Trains, gates and registers. Raises what stopped it; finished steps are kept either way."""
-        champion = self._champion()
+        ports = self.ports
+        champion = ledger.champion(ports.state)
         outside = training.Outside(
-            source=self.ports.source,
-            functions=self._functions(),
-            champion=self.ports.artifacts.get(champion.bundle_hash) if champion else None,
+            source=ports.source,
+            functions=_functions(self.loaded),
+            champion=ports.artifacts.get(champion.bundle_hash) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
-            executor=self.ports.executor,
-            registry=self.ports.registry,
-            artifacts=self.ports.artifacts,
-            state=self.ports.state,
+            executor=ports.executor,
+            registry=ports.registry,
+            artifacts=ports.artifacts,
+            state=ports.state,
             author=self.author,
             cores=wiring.cores(),
         )
         graph, given = training.pipeline(self.project, outside)
-        runner = Runner(self.ports.artifacts, self.ports.state, self.progress, self.ports.folder / "scratch")
+        runner = Runner(ports.artifacts, ports.state, self.progress, ports.folder / "scratch")
         run = runner.run(graph, given, pipeline="training", use_cache=use_cache)
-        scoring.materialize(self.ports.online, self.ports.state, run, self.project.data)
-        return Trained(run, run["version"].version)
+        online.materialize(ports.online, ports.state, run, self.project.data.entity)
+        return Trained(run)
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic by the project's strategy."""
-        return self._mirrored(release.start(self.ports.state, self.project.release, self.author, version, force))
+        after = release.start(self.ports.state, self.project.release, self.author, version, force)
+        return release.mirror(self.ports.registry, after, self.progress)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the canary under way, if there is one, and acts on the verdict."""
         before = ledger.current(self.ports.state)
-        found, after = release.look(self.ports.state, self.ports.log, self.project.release, self.author, now)
-        return found, after if after == before else self._mirrored(after)
+        verdict, after = release.look(self.ports.state, self.ports.log, self.project.release, self.author, now)
+        if after != before:
+            release.mirror(self.ports.registry, after, self.progress)
+        return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
-        return self._mirrored(release.roll_back(self.ports.state, self.author, reason))
+        after = release.roll_back(self.ports.state, self.author, reason)
+        return release.mirror(self.ports.registry, after, self.progress)
 
     @cached_property
     def predictor(self) -> Predictor:
-        """What answers, on the ledger's route table; `routes.refresh` brings it up to date."""
+        """What answers; `refresh` brings it to the ledger's route table."""
         data = self.project.data
         key = data.key.get_secret_value() if data.key else None
         mask = partial(masking.mask_row, personal=data.personal, key=key)
-        predictor = Predictor(self.ports.log, online=self.ports.online, mask=mask)
-        routes.refresh(predictor, self.ports.state, self.ports.artifacts, self.trusted)
-        return predictor
+        return Predictor(self.ports.log, online=self.ports.online, mask=mask)
+
+    def refresh(self) -> bool:
+        """Loads what the ledger routes to, if that changed; true when it did."""
+        return routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.project.training.trusted)
 
     def predict(self, table: pl.DataFrame) -> pl.DataFrame:
         """A prediction for each row, in order; all of them are in the prediction log afterwards."""
-        routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.trusted)
+        self.refresh()
         return scoring.predict(self.predictor, table, self.project.serving.response.score)
 
     def label(self, table: pl.DataFrame, now: datetime | None = None) -> labels.Labelled:
@@ -158,23 +154,29 @@ class Workspace:
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
-        champion = self._champion()
-        manifest = routes.load(champion, self.ports.artifacts, self.trusted).manifest if champion else None
-        state = ledger.current(self.ports.state)
-        watched = monitoring.Watched(self.project, state, self.ports.log, self.ports.labels, self.ports.state)
+        ports = self.ports
+        made = ledger.champion(ports.state)
+        trusted = self.project.training.trusted
+        manifest = routes.load(made, ports.artifacts, trusted).manifest if made else None
+        watched = monitoring.Watched(self.project, ledger.current(ports.state), ports.log, ports.labels, ports.state)
         report = monitoring.look(watched, manifest, now, forced)
-        self._send(report.alarms)
+        alerting.send(report.alarms, ports.channels, ports.state, self.progress)
         return report
 
     def retrain(self, decision: Decision) -> Retraining:
-        """Acts on a decision: trains on what the source holds now, and releases what passes its gates."""
-        reason = "; ".join(decision.reasons)
-        done = Retraining(decision.at, False, reason)
-        if decision.retrain:
-            done = self._retrained(decision.at, reason)
-            self.ports.state.append(monitoring.RETRAININGS, encode(done))
+        """Acts on a decision: trains on what the source holds now, and releases what passes its gates. A failure is
+        recorded, sent as an alarm, and leaves the champion where it is."""
+        state = self.ports.state
+        done = retraining.act(state, decision, lambda: self.run().version, self.release)
+        alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
 
-    def history(self) -> Sequence[LedgerEvent]:
-        """Everything that happened to versions, oldest first."""
-        return ledger.events(self.ports.state)
+
+def load(path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None) -> Workspace:
+    """Opens a project. ProjectError when the file is wrong."""
+    return Workspace(load_project(path, environment), progress)
+
+
+def _functions(loaded: Loaded) -> Functions:
+    path = loaded.root / loaded.project.features.file
+    return load_functions(path.read_text(encoding="utf-8") if path.is_file() else "", path.name)

@@ -70,6 +70,12 @@ def versions(state: StateStore) -> dict[int, ModelVersion]:
     return {event.version: _version(event) for event in events(state) if event.kind is EventKind.REGISTERED}
 
 
+def champion(state: StateStore) -> ModelVersion | None:
+    """The version that answers now."""
+    number = current(state).champion
+    return None if number is None else versions(state)[number]
+
+
 def _version(event: LedgerEvent) -> ModelVersion:
     evidence = dict(event.evidence)
     bundle, run, name = (str(evidence.pop(key)) for key in ("bundle", "run", "name"))

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from everfit.data import target as targets
 from everfit.evaluation import metrics
+from everfit.flow import retraining
 from everfit.monitoring import alarms, drift, estimate, performance
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections import Project
@@ -25,47 +27,60 @@ from everfit.records.release import ReleaseState
 from everfit.records.table import Kind, Task, Value
 from everfit.records.watch import (
     Alarm,
-    Decision,
     DriftReport,
     ImpactEstimate,
     MonitorReport,
     PerformanceReport,
-    Retraining,
 )
 from everfit.retraining import policy
 
-LOOKS, ALARMS, RETRAININGS = "looks", "alarms", "retrainings"
+LOOKS = "looks"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a look reads: the champion's manifest, the ledger's state, the log, the labels, the history of looks."""
+    """What a look reads: the ledger's state, the log, the labels, the history of looks."""
 
     project: Project
-    manifest: Manifest | None
     release: ReleaseState
     log: PredictionLog
     labels: LabelStore
     state: StateStore
 
 
-def look(watched: Watched, now: datetime | None = None, forced: bool = False) -> MonitorReport:
-    """Looks, decides, and writes both down. `forced` asks for a retraining whatever is found."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The predictions that one drift test is about, as columns: features by name, and the score."""
+
+    since: datetime
+    columns: Mapping[str, np.ndarray[Any, Any]]
+    score: np.ndarray[Any, Any]
+
+
+def look(
+    watched: Watched, manifest: Manifest | None, now: datetime | None = None, forced: bool = False
+) -> MonitorReport:
+    """Looks, decides, and writes both down. `manifest` is the champion's, None before the first release; `forced`
+    asks for a retraining whatever is found."""
     now = now or datetime.now(UTC)
-    past = looks(watched.state)
-    settings = watched.project.monitoring
-    alpha = alarms.alpha_per_look(settings)
     records = _answered(watched, now)
-    drifted = impact = judged = None
-    if watched.manifest is not None:
-        window = [r for r in records if r.time >= _last(past, "drift")]
-        if len(window) >= settings.rows:
-            drifted, impact = _drift(watched, window, alpha, now)
-        judged = _performance(watched, records, _last(past, "performance"), alpha, now)
-    found = alarms.alarms(at=now, drift=drifted, performance=judged, impact=impact)
-    decision = _decide(watched, now, drifted, judged, impact, forced)
-    report = MonitorReport(now, len(records), drifted, judged, impact, found, decision)
+    found = _Found(None, None, None, ()) if manifest is None else _find(watched, manifest, records, now)
+    past = [one.at for one in retraining.history(watched.state) if one.retrained]
+    decision = policy.decide(
+        watched.project.retraining,
+        watched.project.monitoring.drift,
+        now=now,
+        last_retraining=past[-1] if past else None,
+        champion_since=watched.release.champion_since,
+        performance=found.performance,
+        drift=found.drift,
+        impact=found.impact,
+        forced=forced,
+    )
+    report = MonitorReport(
+        now, len(records), found.drift, found.performance, found.impact, found.alarms, decision
+    )
     watched.state.append(LOOKS, encode(report))
     return report
 
@@ -73,17 +88,6 @@ def look(watched: Watched, now: datetime | None = None, forced: bool = False) ->
 def looks(state: StateStore) -> list[MonitorReport]:
     """All looks so far, oldest first."""
     return [decode(MonitorReport, text, where=f"look {number}") for number, text in state.read(LOOKS)]
-
-
-def retrainings(state: StateStore) -> list[Retraining]:
-    """All retrainings so far, oldest first."""
-    return [decode(Retraining, text, where=f"retraining {number}") for number, text in state.read(RETRAININGS)]
-
-
-def due(state: StateStore, found: Sequence[Alarm]) -> tuple[Alarm, ...]:
-    """The alarms that were not delivered before."""
-    sent = {decode(Alarm, text, where=f"alarm {number}").key for number, text in state.read(ALARMS)}
-    return alarms.unsent(found, sent)
 
 
 def _answered(watched: Watched, now: datetime) -> list[PredictionRecord]:
@@ -98,31 +102,63 @@ def _last(past: Sequence[MonitorReport], part: str) -> datetime:
     return max((report.at for report in past if getattr(report, part) is not None), default=_EPOCH)
 
 
-def _drift(
-    watched: Watched, window: Sequence[PredictionRecord], alpha: float, now: datetime
-) -> tuple[DriftReport, ImpactEstimate | None]:
-    manifest = watched.manifest
-    assert manifest is not None
-    score = np.array([r.score for r in window], dtype=np.float64)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    drift: DriftReport | None
+    impact: ImpactEstimate | None
+    performance: PerformanceReport | None
+    alarms: tuple[Alarm, ...]
+
+
+def _find(watched: Watched, manifest: Manifest, records: Sequence[PredictionRecord], now: datetime) -> _Found:
+    past = looks(watched.state)
+    settings = watched.project.monitoring
+    alpha = alarms.alpha_per_look(settings)
+    fresh = [record for record in records if record.time >= _last(past, "drift")]
+    window = _window(fresh, manifest) if len(fresh) >= settings.rows else None
+    drifted = impact = None
+    if window is not None:
+        drifted = drift.drift(
+            manifest.profile, window.columns, window.score, alpha, settings.drift.floor, window.since, now
+        )
+        impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score)
+    judged = _performance(watched, manifest, records, _last(past, "performance"), alpha, now)
+    raised = alarms.alarms(
+        now,
+        watched.release.champion or 0,
+        manifest.profile,
+        window.columns if window else {},
+        window.score if window else None,
+        drift=drifted,
+        performance=judged,
+        impact=impact,
+    )
+    return _Found(drifted, impact, judged, raised)
+
+
+def _window(records: Sequence[PredictionRecord], manifest: Manifest) -> Window:
     kinds = {column.name: column.kind for column in manifest.profile.columns}
-    columns = {name: _column([r.features.get(name) for r in window], kind) for name, kind in kinds.items()}
-    floor = watched.project.monitoring.drift.floor
-    report = drift.drift(manifest.profile, columns, score, alpha, floor, window[0].time, now)
-    return report, estimate.impact(manifest.task, manifest.profile.score.sample, score)
+    columns = {name: _column([r.features.get(name) for r in records], kind) for name, kind in kinds.items()}
+    return Window(records[0].time, columns, np.array([r.score for r in records], dtype=np.float64))
 
 
 def _performance(
-    watched: Watched, records: Sequence[PredictionRecord], since: datetime, alpha: float, now: datetime
+    watched: Watched,
+    manifest: Manifest,
+    records: Sequence[PredictionRecord],
+    since: datetime,
+    alpha: float,
+    now: datetime,
 ) -> PerformanceReport | None:
     """The metric on the labels that became known since the last time, once there are enough of them."""
-    manifest, project = watched.manifest, watched.project
-    assert manifest is not None
+    project = watched.project
     known: Mapping[str, Label] = watched.labels.latest()
     matured = [r for r in records if r.time <= now - project.data.target.delay]
     pairs = [(r, known[r.id]) for r in matured if r.id in known and since < known[r.id].known_at <= now]
     if len(pairs) < project.monitoring.rows:
         return None
-    y = targets.encode_values([label.value for _, label in pairs], manifest.classes, manifest.task)
+    truths = pl.DataFrame({manifest.target: [label.value for _, label in pairs]}, strict=False)
+    y = targets.encode(truths, manifest.target, manifest.classes, manifest.task)
     scores, metric = _scores([r for r, _ in pairs], manifest)
     return performance.performance(
         manifest.task,
@@ -155,24 +191,3 @@ def _column(values: Sequence[Value], kind: Kind) -> np.ndarray[Any, Any]:
         return np.array(values, dtype=object)
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
-
-def _decide(
-    watched: Watched,
-    now: datetime,
-    drifted: DriftReport | None,
-    judged: PerformanceReport | None,
-    impact: ImpactEstimate | None,
-    forced: bool,
-) -> Decision:
-    past = retrainings(watched.state)
-    return policy.decide(
-        watched.project.retraining,
-        watched.project.monitoring.drift,
-        now=now,
-        last_retraining=past[-1].at if past else None,
-        champion_since=watched.release.champion_since,
-        performance=judged,
-        drift=drifted,
-        impact=impact,
-        forced=forced,
-    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from everfit.errors import ReleaseError
 from everfit.flow import ledger
-from everfit.ports import PredictionLog, Registry, StateStore
+from everfit.ports import PredictionLog, Progress, Registry, StateStore
 from everfit.project.sections import Release
 from everfit.records.prediction import PredictionRecord
 from everfit.records.release import ArmEvidence, ReleaseState, Verdict
@@ -59,10 +59,15 @@ def evidence(records: Iterable[PredictionRecord], champion: int, challenger: int
     return _arm(champion, latencies, errors), _arm(challenger, latencies, errors)
 
 
-def mirror(registry: Registry, now: ReleaseState) -> None:
-    """Tells the registry who is in production and who is on trial."""
+def mirror(registry: Registry, now: ReleaseState, progress: Progress) -> ReleaseState:
+    """Tells the registry who is in production and who is on trial, and passes the state on. The ledger is the truth:
+    a registry that cannot be told is said to `progress`, and hears it with the next change."""
     aliases = {"production": now.champion, "staging": now.challenger, "archived": now.previous_champion}
-    registry.mirror({alias: version for alias, version in aliases.items() if version is not None})
+    try:
+        registry.mirror({alias: version for alias, version in aliases.items() if version is not None})
+    except Exception as error:  # noqa: BLE001  a registry raises its own errors, and none may undo a release
+        progress.note(f"the registry does not know of this yet: {type(error).__name__}: {error}")
+    return now
 
 
 def _arm(version: int, latencies: dict[int, list[float]], errors: dict[int, int]) -> ArmEvidence:

@@ -55,6 +55,16 @@ def setting(value: object) -> Given:
     return Given(value, hashlib.sha256(text).hexdigest())
 
 
+class Silent:
+    """A Progress that tells nobody."""
+
+    def step(self, name: str, status: str, seconds: float, why: str) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A run's record and the way to what it made."""

@@ -46,6 +46,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *map(step, (assessment.importance, assessment.evaluation, assessment.pictures)),
         *map(step, (assessment.champion_metrics, assessment.profile)),
         step(assessment.gates, rules="gate_rules"),
+        step(assessment.comparison, rules="gate_rules"),
         *map(step, (publish.lineage, publish.example, publish.manifest, publish.bundle)),
         step(publish.version, cached=False),
     ]
@@ -70,7 +71,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "fold_count": training.budget.folds,
         "seed": training.seed,
         "choices": training.models,
-        "trusted": tuple(choice.estimator for choice in training.models if choice.estimator),
+        "trusted": training.trusted,
         "gate_rules": project.gates,
         "source_name": data.source,
     }

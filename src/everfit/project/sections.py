@@ -191,6 +191,11 @@ class Training(Section):
     executor: Literal["processes", "serial"] = Field("processes", description="Where trials run.")
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one a core.")
 
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The types that a bundle of this project may hold beyond scikit-learn's: its own estimators."""
+        return tuple(choice.estimator for choice in self.models if choice.estimator)
+
 
 class Gates(Section):
     """What a model must reach before it is registered; all of them must hold on the test rows."""

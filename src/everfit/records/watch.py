@@ -126,14 +126,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Retraining:
-    """What came of a decision to retrain: the version made and whether it was released, or why not."""
+    """What came of a decision to retrain: the version made and whether it was released; `error` says why not."""
 
     at: datetime
     retrained: bool
     reason: str
-    run: str | None = None
     version: int | None = None
     deployed: bool = False
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from everfit.training import bundle
 # Rows on which shuffling one feature at a time is precise enough to rank them.
 _IMPORTANCE_ROWS = 2_000
 _THRESHOLD = 0.5
+_VERSUS = "not_worse_than"
 
 
 def importance(
@@ -97,14 +98,22 @@ def champion_metrics(
 def gates(
     rules: Gates,
     evaluation: Evaluation,
-    champion_metrics: dict[str, float] | None,
     truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
 ) -> GateReport:
-    """Every gate with what was observed and required; whether it stops anything is decided at publishing."""
+    """Every absolute gate with what was observed and required; whether it stops anything is decided at publishing."""
     trivial = gating.baseline(problem.task, truth[~test], truth[test], problem.classes)
-    return gating.judge(rules, evaluation.test, problem.metric, champion_metrics, trivial)
+    return gating.judge(rules.model_copy(update={_VERSUS: None}), evaluation.test, problem.metric, None, trivial)
+
+
+def comparison(
+    rules: Gates, evaluation: Evaluation, champion_metrics: dict[str, float] | None, problem: Problem
+) -> GateReport:
+    """The gate against the champion. It is about a moment, so it is no part of the bundle: the same model stays the
+    same version whoever is champion."""
+    report = gating.judge(rules, evaluation.test, problem.metric, champion_metrics, {})
+    return GateReport(tuple(result for result in report.results if result.gate == _VERSUS))
 
 
 def profile(

@@ -95,14 +95,16 @@ def version(
     bundle: Path,
     manifest: Manifest,
     gates: GateReport,
+    comparison: GateReport,
     registry: Registry,
     artifacts: ArtifactStore,
     state: StateStore,
     author: str,
 ) -> ModelVersion:
     """The registered version: the one that this very bundle already is, or the next. Raises GateFailed first."""
-    if not gates.passed:
-        raise _refused(gates)
+    every = GateReport((*gates.results, *comparison.results))
+    if not (gates.passed and every.passed):
+        raise _refused(every)
     digest = artifacts.put(bundle)
     known = next((v for v in ledger.versions(state).values() if v.bundle_hash == digest), None)
     if known is not None:

@@ -1,0 +1,49 @@
+"""A decision to retrain carried out: train, pass the gates, release; the cooldown counts from its beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from everfit.errors import EverfitError
+from everfit.ports import StateStore
+from everfit.records.codec import decode, encode
+from everfit.records.watch import Alarm, AlarmKind, Decision, Retraining
+
+RETRAININGS = "retrainings"
+
+
+def act(
+    state: StateStore, decision: Decision, train: Callable[[], int], release: Callable[[int], object]
+) -> Retraining:
+    """Trains and releases if the decision says so. What everfit refuses (data that broke its checks, gates that failed,
+    a version that is champion already) ends in a record that says so, and leaves the champion where it is.
+
+    The beginning is written down first, so that a killed retraining counts for the cooldown too."""
+    reason = "; ".join(decision.reasons)
+    done = Retraining(decision.at, decision.retrain, reason)
+    if not decision.retrain:
+        return done
+    state.append(RETRAININGS, encode(done))
+    try:
+        done = replace(done, version=train())
+        release(done.version or 0)
+        done = replace(done, deployed=True)
+    except EverfitError as error:
+        done = replace(done, error=str(error))
+    state.append(RETRAININGS, encode(done))
+    return done
+
+
+def history(state: StateStore) -> list[Retraining]:
+    """All retrainings so far, oldest first, each as it was last written."""
+    found = [decode(Retraining, text, where=f"retraining {number}") for number, text in state.read(RETRAININGS)]
+    return list({one.at: one for one in found}.values())
+
+
+def failure(done: Retraining) -> tuple[Alarm, ...]:
+    """The alarm about a retraining that brought no new model in front of traffic."""
+    if done.error is None:
+        return ()
+    message = f"the retraining begun at {done.at:%Y-%m-%d %H:%M} released nothing: {done.error}"
+    return (Alarm(f"{AlarmKind.FAILURE}:{done.at.isoformat()}:retraining", AlarmKind.FAILURE, done.at, message),)

@@ -29,6 +29,7 @@ class Guard:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -106,7 +106,6 @@ class MlflowRegistry:
 def _log_model(mlflow: Any, run_id: str, bundle: Path, manifest: Manifest) -> str:
     import mlflow.pyfunc
     import pandas as pd
-
     from mlflow.types import ColSpec, DataType, Schema  # fmt: skip
 
     kinds = {str: DataType.string, bool: DataType.boolean}

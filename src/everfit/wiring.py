@@ -1,1 +1,156 @@
-"""The name and the paths of the concrete adapters: a project in, its ports out."""
+"""A project's settings to concrete adapters: the only module that knows them, and each only when it is needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from everfit.errors import ProjectError
+from everfit.ports import (
+    AlertChannel,
+    ArtifactStore,
+    Executor,
+    LabelStore,
+    OnlineStore,
+    PredictionLog,
+    Registry,
+    Source,
+    StateStore,
+)
+from everfit.project.load import Loaded
+from everfit.project.sections import Channel
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The adapters of one project in one environment; nothing is shared between environments.
+
+    Everything that is stored lies below `folder`, `.everfit/ENVIRONMENT` beside the project file."""
+
+    loaded: Loaded
+
+    @property
+    def folder(self) -> Path:
+        """Where this environment keeps its state."""
+        return self.loaded.root / ".everfit" / self.loaded.environment
+
+    @cached_property
+    def source(self) -> Source:
+        """The table to learn from."""
+        return source(self.loaded.root, self.loaded.project.data.source)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Step outputs and bundles."""
+        from everfit.adapters.artifacts.folder import FolderArtifacts
+
+        return FolderArtifacts(self.folder / "artifacts")
+
+    @cached_property
+    def state(self) -> StateStore:
+        """Runs, ledger, looks, alarms."""
+        from everfit.adapters.state.sqlite import SqliteState
+
+        return SqliteState(self.folder / "state.db")
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Experiments and versions."""
+        from everfit.adapters.registries.mlflow import MlflowConfig, MlflowRegistry
+
+        project = self.loaded.project
+        local = self.tracking_uri.startswith("sqlite:///")
+        return MlflowRegistry(
+            MlflowConfig(
+                uri=self.tracking_uri,
+                experiment=project.backends.experiment or project.name,
+                model=project.backends.model or project.name,
+                artifacts=self.folder / "mlartifacts" if local else None,
+                tags={"environment": self.loaded.environment, **project.backends.tags},
+            )
+        )
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow's clients find the store."""
+        default = f"sqlite:///{(self.folder / 'mlflow.db').absolute()}"
+        return self.loaded.project.backends.tracking or default
+
+    @cached_property
+    def online(self) -> OnlineStore:
+        """The newest raw row of each entity."""
+        from everfit.adapters.features.sqlite import SqliteOnline
+
+        return SqliteOnline(self.folder / "online.db")
+
+    @cached_property
+    def labels(self) -> LabelStore:
+        """Truths that arrived."""
+        from everfit.adapters.labels.sqlite import SqliteLabels
+
+        return SqliteLabels(self.folder / "labels.db")
+
+    @cached_property
+    def log(self) -> PredictionLog:
+        """Every prediction answered."""
+        from everfit.serving.log import JsonLinesLog
+
+        return JsonLinesLog(self.folder / "predictions")
+
+    @cached_property
+    def executor(self) -> Executor:
+        """Where trials run."""
+        training = self.loaded.project.training
+        if training.executor == "serial":
+            from everfit.adapters.executors.serial import SerialExecutor
+
+            return SerialExecutor()
+        from everfit.adapters.executors.processes import ProcessesExecutor
+
+        return ProcessesExecutor(training.workers or cores())
+
+    @cached_property
+    def channels(self) -> tuple[AlertChannel, ...]:
+        """Where alarms go."""
+        return tuple(_CHANNELS[channel.kind](channel) for channel in self.loaded.project.alerts)
+
+
+def source(root: Path, address: str) -> Source:
+    """The source that an address names, by its ending; relative to the project's folder."""
+    path = root / address
+    if address.endswith(".parquet"):
+        from everfit.adapters.sources.parquet import ParquetSource
+
+        return ParquetSource(path)
+    if address.endswith((".csv", ".tsv", ".txt")):
+        from everfit.adapters.sources.csv import CsvSource
+
+        return CsvSource(path)
+    raise ProjectError(
+        f"no source reads {address!r}", where="data.source", fix="name a file that ends in .csv, .tsv or .parquet"
+    )
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _console(_: Channel) -> AlertChannel:
+    from everfit.adapters.alerts.console import ConsoleChannel
+
+    return ConsoleChannel()
+
+
+def _webhook(channel: Channel) -> AlertChannel:
+    from everfit.adapters.alerts.webhook import WebhookChannel
+
+    if channel.url is None:
+        raise ProjectError("a webhook needs a URL", where="alerts", fix="write {webhook: ${NAME}}")
+    return WebhookChannel(channel.url.get_secret_value())
+
+
+_CHANNELS: Mapping[str, Callable[[Channel], AlertChannel]] = {"console": _console, "webhook": _webhook}

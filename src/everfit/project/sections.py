@@ -18,6 +18,8 @@ class FromEnvironment(str):
 
 def _only_from_environment(value: object) -> object:
     if isinstance(value, (FromEnvironment, SecretStr)):
+        if not (value if isinstance(value, str) else value.get_secret_value()):
+            raise ValueError("the environment variable is empty")
         return value
     raise ValueError("a secret is never written into the file; put it into the environment and write ${NAME}")
 
@@ -28,16 +30,18 @@ Secret = Annotated[SecretStr, BeforeValidator(_only_from_environment)]
 class Section(BaseModel):
     """A part of the project file: unknown keys are refused, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
 
-def _named(field: str) -> Any:
+def _named(section: type[Section], field: str) -> Any:
     """Lets a section be written as one word, standing for its main field."""
 
     def expand(value: object) -> object:
         return {field: value} if isinstance(value, str) else value
 
-    return BeforeValidator(expand)
+    return BeforeValidator(expand, json_schema_input_type=section | str)
 
 
 class Target(Section):
@@ -76,7 +80,7 @@ class Data(Section):
     """Where the table is and what its columns mean."""
 
     source: str = Field(description="A CSV or Parquet file, a glob of them, or a URL; relative to the project file.")
-    target: Annotated[Target, _named("column")] = Field(description="The column to predict, or a mapping.")
+    target: Annotated[Target, _named(Target, "column")] = Field(description="The column to predict, or a mapping.")
     entity: str | None = Field(None, description="The column that identifies whom a row is about.")
     time: str | None = Field(None, description="The column that says when the row was true.")
     columns: dict[str, Kind] = Field(default_factory=dict, description="Column kinds where inference should not guess.")
@@ -135,11 +139,12 @@ class TableCheck(Section):
 
 def _check_kind(value: Any) -> str:
     has = "column" in value if isinstance(value, dict) else isinstance(value, ColumnCheck)
-    return "column" if has else "table"
+    return "column check" if has else "table check"
 
 
+# The tags stand in the locations of errors, so they must not look like keys.
 Check = Annotated[
-    Annotated[ColumnCheck, Tag("column")] | Annotated[TableCheck, Tag("table")], Discriminator(_check_kind)
+    Annotated[ColumnCheck, Tag("column check")] | Annotated[TableCheck, Tag("table check")], Discriminator(_check_kind)
 ]
 
 Param = str | int | float | bool | None
@@ -168,7 +173,7 @@ class Budget(Section):
 class Training(Section):
     """Which models compete, and how."""
 
-    models: tuple[Annotated[ModelChoice, _named("name")], ...] = Field(
+    models: tuple[Annotated[ModelChoice, _named(ModelChoice, "name")], ...] = Field(
         (
             ModelChoice(name="logistic"),
             ModelChoice(name="random_forest"),
@@ -329,15 +334,15 @@ class Project(Section):
     checks: tuple[Check, ...] = Field((), description="What the data must be like.")
     training: Training = Field(default_factory=Training, description="Which models compete, and how.")
     gates: Gates = Field(default_factory=Gates, description="What a model must reach before it is registered.")
-    release: Annotated[Release, _named("strategy")] = Field(
+    release: Annotated[Release, _named(Release, "strategy")] = Field(
         default_factory=Release, description="How a new version comes in front of traffic."
     )
     serving: Serving = Field(default_factory=Serving, description="The REST server.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Looking at production.")
     retraining: Retraining = Field(default_factory=Retraining, description="When a new model is trained unasked.")
-    alerts: tuple[Annotated[Channel, BeforeValidator(_channel)], ...] = Field(
-        (Channel(kind="console"),), description="Where alarms go."
-    )
+    alerts: tuple[
+        Annotated[Channel, BeforeValidator(_channel, json_schema_input_type=Channel | str | dict[str, str])], ...
+    ] = Field((Channel(kind="console"),), description="Where alarms go.")
     backends: Backends = Field(default_factory=Backends, description="What stores the state.")
     environments: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="What differs in each environment, such as staging and production."

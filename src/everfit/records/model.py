@@ -8,7 +8,7 @@ from datetime import datetime
 
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
-from everfit.records.table import DatasetVersion, Row, Schema, Task
+from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
 
 Param = str | int | float | bool | None
 
@@ -99,7 +99,7 @@ class Manifest:
 
     `classes` are the target's levels in the order of the score columns (empty for regression), the positive one last
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
-    file of the bundle to its SHA-256.
+    file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all.
     """
 
     model: str
@@ -119,6 +119,7 @@ class Manifest:
     lineage: Lineage
     example: Row
     files: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[ValueRule, ...] = ()
 
     @property
     def metrics(self) -> Mapping[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from everfit.records.table import Row, Value
@@ -13,7 +13,7 @@ from everfit.records.table import Row, Value
 class Prediction:
     """What a caller gets: for classification `prediction` is a class and `score` the probability of the positive
     class (binary) or of the predicted one (multi-class, all of them in `probabilities`); for regression both are the
-    predicted value."""
+    predicted value. `features` are the values that the model read, as the log has them."""
 
     id: str
     entity: str | None
@@ -22,6 +22,7 @@ class Prediction:
     probabilities: Mapping[str, float] | None
     version: int
     arm: str
+    features: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,9 @@ class Severity(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column as found: shares are 0..1 of all rows; `levels` are the distinct values of categorical and boolean
-    columns, most frequent first; `minimum` and `maximum` belong to numeric ones; `blanks` counts the values that hold
-    only white space and are read as missing."""
+    columns, most frequent first, and `counts` their rows; `minimum` and `maximum` belong to numeric ones; `blanks` counts the values that hold
+    only white space and are read as missing; `whole` says that all numbers are whole; `format` is the strptime pattern
+    of dates that are not written as ISO 8601 has it."""
 
     name: str
     kind: Kind
@@ -51,6 +52,9 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     levels: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    whole: bool = False
+    format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,17 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """The columns' names in the table's order."""
         return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRule:
+    """What a value of the column must be to be possible at all: within the closed range, among `allowed`. Missing
+    values pass. A prediction request that breaks one is refused."""
+
+    column: str
+    min: float | None = None
+    max: float | None = None
+    allowed: tuple[str | int | float | bool, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ import polars as pl
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
 from everfit.evaluation import metrics, plots
+from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import profile as profiling
 from everfit.project.sections import Gates
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
-from everfit.records.table import Kind
 from everfit.serving.predictor import open_model
 from everfit.training import bundle
 
@@ -29,6 +29,7 @@ _THRESHOLD = 0.5
 
 def importance(
     estimator: Path,
+    trusted: tuple[str, ...],
     encoder: Encoder,
     features: pl.DataFrame,
     truth: np.ndarray[Any, Any],
@@ -37,13 +38,13 @@ def importance(
     seed: int,
 ) -> tuple[Importance, ...]:
     """What each feature is worth on test rows, by the training metric."""
-    model = bundle.read_estimator(estimator)
+    model = bundle.read_estimator(estimator, trusted)
     measure = metrics.measure(problem.metric, problem.task, problem.classes)
     rows = np.flatnonzero(test)[:_IMPORTANCE_ROWS]
     y = truth[rows]
 
     def score(columns: Mapping[str, np.ndarray[Any, Any]]) -> float:
-        return measure(y, model.score(steps.encoding.transform(encoder, columns)))
+        return measure(y, model.score(encoding.transform(encoder, columns)))
 
     return shuffling.importance(score, steps.arrays(features[rows]), tuple(features.columns), 3, seed)
 
@@ -77,6 +78,7 @@ def pictures(
 
 def champion_metrics(
     champion: Path | None,
+    trusted: tuple[str, ...],
     valid: pl.DataFrame,
     truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
@@ -85,7 +87,7 @@ def champion_metrics(
     """The champion on the same test rows; None while there is none, or when it predicts other classes."""
     if champion is None:
         return None
-    model = open_model(champion)
+    model = open_model(champion, trusted)
     if model.manifest.classes != problem.classes:
         return None
     found = model.score_frame(valid.filter(test))
@@ -114,6 +116,5 @@ def profile(
 ) -> Profile:
     """What the model's inputs looked like in training, and its scores on the test rows."""
     found = steps.arrays(features.filter(~test))
-    kinds = {name: Kind.NUMERIC if v.dtype.kind == "f" else Kind.CATEGORICAL for name, v in found.items()}
     score = scores[test] if scores.ndim == 1 else scores[test][:, -1] if scores.shape[1] == 2 else scores[test].max(1)
-    return profiling.profile(found, kinds, score, problem.metric, evaluation.test[problem.metric], int(test.sum()))
+    return profiling.profile(found, steps.kinds(found), score, problem.metric, evaluation.test[problem.metric], int(test.sum()))

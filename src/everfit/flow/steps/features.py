@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,21 @@ from everfit.training.search import Fold
 
 def names(columns: Schema, functions: Functions, data: Data, use: tuple[str, ...] | None) -> tuple[str, ...]:
     """The features that the model reads, in order."""
-    return select.select(columns, functions, data, use)
+    return select.select(
+        columns,
+        functions,
+        target=data.target.column,
+        entity=data.entity,
+        time=data.time,
+        exclude=data.exclude,
+        personal=tuple(data.personal),
+        use=use,
+    )
 
 
 def features(valid: pl.DataFrame, columns: Schema, functions: Functions, names: tuple[str, ...]) -> pl.DataFrame:
     """(rows, features): the user's functions run over the whole table, the same objects that serve one row."""
-    found = schema.arrays(valid, columns, columns.names)
+    found = schema.arrays(valid, columns, feature_functions.inputs(functions, names))
     return frame(feature_functions.compute(functions, found, names))
 
 
@@ -57,8 +67,7 @@ def folds(
 def fitted(features: pl.DataFrame) -> Encoder:
     """An encoder of all columns of a frame of features."""
     found = arrays(features)
-    kinds = {name: Kind.NUMERIC if values.dtype.kind == "f" else Kind.CATEGORICAL for name, values in found.items()}
-    return encoding.fit(found, kinds, tuple(features.columns))
+    return encoding.fit(found, kinds(found), tuple(features.columns))
 
 
 def matrix(encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
@@ -69,6 +78,11 @@ def matrix(encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
 def arrays(features: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
     """Features as the arrays that encoders and profiles take: float64 with NaN, or text with None."""
     return {column.name: column.to_numpy() for column in features}
+
+
+def kinds(found: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Kind]:
+    """Features are numbers or levels: booleans are 0 and 1 by then."""
+    return {name: Kind.NUMERIC if v.dtype.kind == "f" else Kind.CATEGORICAL for name, v in found.items()}
 
 
 def frame(found: dict[str, np.ndarray[Any, Any]]) -> pl.DataFrame:

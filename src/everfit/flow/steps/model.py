@@ -23,7 +23,7 @@ def candidate(
 ) -> Candidate:
     """One family's best setting by cross-validation; its trials run where the executor says."""
     measure = metrics.measure(problem.metric, problem.task, problem.classes)
-    return search.search(choice, folds, problem.task, problem.metric, measure, budget.trials, seed, executor.map)
+    return search.search(choice, folds, problem.task, problem.classes, problem.metric, measure, budget, seed, executor.map)
 
 
 def best(candidates: tuple[Candidate, ...]) -> Candidate:
@@ -40,17 +40,20 @@ def estimator(
     test: np.ndarray[Any, Any],
     problem: Problem,
     seed: int,
+    cores: int,
     into: Path,
 ) -> Path:
     """The best candidate fitted on all training rows, as data-only files."""
     choice = next(c for c in choices if c.name == best.family)
     x = matrix(encoder, features.filter(~test))
-    fitted = fit.fit(best, choice, x, truth[~test], problem.task, seed)
+    fitted = fit.fit(best, choice, x, truth[~test], problem.task, seed, cores)
     bundle.write_estimator(fitted, into)
     return into
 
 
-def scores(estimator: Path, encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
+def scores(
+    estimator: Path, trusted: tuple[str, ...], encoder: Encoder, features: pl.DataFrame
+) -> np.ndarray[Any, Any]:
     """Every row scored by the model as it was written: (rows, classes) probabilities, or (rows,) values."""
-    found: np.ndarray[Any, Any] = bundle.read_estimator(estimator).score(matrix(encoder, features))
+    found: np.ndarray[Any, Any] = bundle.read_estimator(estimator, trusted).score(matrix(encoder, features))
     return found

@@ -10,23 +10,17 @@ import polars as pl
 
 from everfit.errors import GateFailed
 from everfit.evaluation import card
-from everfit.features.functions import Functions
+from everfit.features.functions import Functions, inputs
 from everfit.flow import ledger
 from everfit.ports import ArtifactStore, Registry, StateStore
-from everfit.project.sections import Data
+from everfit.project.sections import Check, ColumnCheck, Data
 from everfit.records.features import Encoder
-from everfit.records.model import (
-    Candidate,
-    Evaluation,
-    GateReport,
-    Lineage,
-    Manifest,
-    ModelVersion,
-    Problem,
-)
+from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
 from everfit.records.profile import Profile
-from everfit.records.table import DatasetVersion, Row, Schema
+from everfit.records.table import DatasetVersion, Kind, Row, Schema, Severity, ValueRule
 from everfit.training import bundle as bundles
+
+_THRESHOLD = 0.5
 
 
 def lineage(
@@ -34,3 +28,109 @@ def lineage(
 ) -> Lineage:
     """All that the model is made from, by content."""
     return Lineage(dataset, functions.digest, config, code, packages, seed)
+
+
+def example(
+    table: pl.DataFrame, valid: pl.DataFrame, columns: Schema, functions: Functions, names: tuple[str, ...], data: Data
+) -> dict[str, str | int | float | bool | None]:
+    """The first complete row as a caller would send it: the entity and the columns that the features read."""
+    wanted = [*filter(None, [data.entity]), *(n for n in inputs(functions, names) if n != data.entity)]
+    complete = valid.select(pl.all_horizontal(pl.col(wanted).is_not_null()).arg_max()).item()
+    read = {name: valid[name][complete] for name in wanted}
+    raw = {name: table[name][complete] for name in wanted}
+    # A number is sent as a number even where the file wrote it as text; the rest as the file has it.
+    return {n: read[n] if columns[n].kind is Kind.NUMERIC else _plain(raw[n]) for n in wanted}
+
+
+def manifest(
+    model: str,
+    problem: Problem,
+    data: Data,
+    columns: Schema,
+    names: tuple[str, ...],
+    encoder: Encoder,
+    best: Candidate,
+    evaluation: Evaluation,
+    gates: GateReport,
+    profile: Profile,
+    lineage: Lineage,
+    example: Row,
+    rules: tuple[Check, ...],
+) -> Manifest:
+    """Everything about the model but the estimator's own numbers."""
+    return Manifest(
+        model=model,
+        task=problem.task,
+        target=problem.target,
+        entity=data.entity,
+        classes=problem.classes,
+        threshold=_THRESHOLD,
+        schema=columns,
+        features=names,
+        encoder=encoder,
+        family=best.family,
+        params=best.params,
+        evaluation=evaluation,
+        gates=gates,
+        profile=profile,
+        lineage=lineage,
+        example=example,
+        checks=value_rules(rules),
+    )
+
+
+def bundle(manifest: Manifest, estimator: Path, functions: Functions, pictures: dict[str, bytes], into: Path) -> Path:
+    """The folder that is registered and served: estimator, features, pictures, card, sealed by `bundle.json`."""
+    shutil.copytree(estimator, into, dirs_exist_ok=True)
+    (into / "features.py").write_text(functions.source, encoding="utf-8")
+    (into / "pictures").mkdir()
+    for name, content in pictures.items():
+        (into / "pictures" / name).write_bytes(content)
+    (into / "card.md").write_text(card.card(manifest), encoding="utf-8")
+    bundles.seal(into, manifest)
+    return into
+
+
+def version(
+    bundle: Path,
+    manifest: Manifest,
+    gates: GateReport,
+    registry: Registry,
+    artifacts: ArtifactStore,
+    state: StateStore,
+    author: str,
+) -> ModelVersion:
+    """The registered version: the one that this very bundle already is, or the next. Raises GateFailed first."""
+    if not gates.passed:
+        raise _refused(gates)
+    digest = artifacts.put(bundle)
+    known = next((v for v in ledger.versions(state).values() if v.bundle_hash == digest), None)
+    if known is not None:
+        return known
+    made = registry.add(bundle, digest, manifest)
+    ledger.register(state, made, author)
+    return made
+
+
+def value_rules(rules: tuple[Check, ...]) -> tuple[ValueRule, ...]:
+    """The checks that a single request can break too; warnings are not among them."""
+    return tuple(
+        ValueRule(rule.column, rule.min, rule.max, rule.allowed)
+        for rule in rules
+        if isinstance(rule, ColumnCheck) and rule.severity is Severity.ERROR
+        if (rule.min, rule.max, rule.allowed) != (None, None, None)
+    )
+
+
+def _refused(gates: GateReport) -> GateFailed:
+    failed = [result for result in gates.results if not result.passed]
+    lines = "\n".join(f"  {result.gate}: {result.reason}" for result in failed)
+    return GateFailed(
+        f"{len(failed)} of {len(gates.results)} gates failed, nothing was registered:\n{lines}",
+        where="gates",
+        fix="look at the candidates above; better data, features or models, or another gate in everfit.yaml",
+    )
+
+
+def _plain(value: object) -> str | int | float | bool | None:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

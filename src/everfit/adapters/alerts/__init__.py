@@ -1,0 +1,1 @@
+"""Where alarms go: one file for each kind of channel."""

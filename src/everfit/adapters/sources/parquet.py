@@ -1,0 +1,47 @@
+"""Parquet files as a source, with the types that the file has.
+
+Extra: none. Config: `data.source: customers.parquet`, or a glob such as `customers/*.parquet`. Limits: nested columns
+are refused when the schema is inferred; files are read whole into memory; folder names are not read as columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from everfit.adapters.sources.files import content_hash, find, stack
+from everfit.errors import SourceError
+
+_MAGIC = b"PAR1"
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetSource:
+    """A Parquet file, or a glob of files of equal columns and types that are stacked in the order of their names."""
+
+    path: str
+
+    def identity(self) -> str:
+        """SHA-256 of the files' bytes."""
+        return content_hash(find(self.path))
+
+    def read(self) -> pl.DataFrame:
+        """All columns, typed. Raises SourceError naming the file that is not Parquet, torn or without rows."""
+        paths = find(self.path)
+        return stack([_read(path) for path in paths], paths)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise SourceError("is not a Parquet file", where=str(path), fix="name a CSV file *.csv, or export again")
+    try:
+        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise SourceError(f"is damaged: {reason}", where=str(path), fix="export the table again") from error
+    if frame.is_empty():
+        raise SourceError("has no rows", where=str(path), fix="export the table again, with its rows")
+    return frame

@@ -1,0 +1,104 @@
+"""The training pipeline: from a source to a registered version, as one graph of steps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from everfit.features.functions import Functions
+from everfit.flow.code import identity
+from everfit.flow.graph import Graph, Step, graph, step
+from everfit.flow.run import Given, setting
+from everfit.flow.steps import assessment, features, model, publish, table
+from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
+from everfit.project.sections import Project
+
+
+@dataclass(frozen=True)
+class Outside:
+    """All that the pipeline takes from outside the project file. `cores` are those of the final fit."""
+
+    source: Source
+    functions: Functions
+    champion: Path | None
+    champion_digest: str
+    executor: Executor
+    registry: Registry
+    artifacts: ArtifactStore
+    state: StateStore
+    author: str
+    cores: int
+
+
+def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Given]]:
+    """The graph for this project and everything given to it."""
+    candidates = {f"candidate_{choice.name}": choice for choice in project.training.models}
+    steps = [
+        *map(step, (table.table, table.columns, table.quality, table.valid, table.dataset, table.problem)),
+        *map(step, (table.truth, table.test)),
+        *map(step, (features.names, features.features, features.encoder, features.folds)),
+        *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
+        step(model.best, candidates=tuple(candidates)),
+        *map(step, (model.estimator, model.scores)),
+        *map(step, (assessment.importance, assessment.evaluation, assessment.pictures)),
+        *map(step, (assessment.champion_metrics, assessment.profile)),
+        step(assessment.gates, rules="gate_rules"),
+        *map(step, (publish.lineage, publish.example, publish.manifest, publish.bundle)),
+        step(publish.version, cached=False),
+    ]
+    given = {**_settings(project), **_outside(project, outside), **_code(steps)}
+    return graph(steps, given.keys()), given
+
+
+def _settings(project: Project) -> dict[str, Given]:
+    training, data = project.training, project.data
+    values = {
+        "model": project.backends.model or project.name,
+        "personal": data.personal,
+        "kinds": data.columns,
+        "rules": project.checks,
+        "target": data.target,
+        "time": data.time,
+        "split": data.split,
+        "data": data,
+        "use": project.features.use,
+        "metric": training.metric,
+        "budget": training.budget,
+        "fold_count": training.budget.folds,
+        "seed": training.seed,
+        "choices": training.models,
+        "trusted": tuple(choice.estimator for choice in training.models if choice.estimator),
+        "gate_rules": project.gates,
+        "source_name": data.source,
+    }
+    choices = {f"choice_{choice.name}": choice for choice in training.models}
+    return {name: setting(value) for name, value in {**values, **choices}.items()}
+
+
+def _outside(project: Project, outside: Outside) -> dict[str, Given]:
+    key = project.data.key.get_secret_value() if project.data.key else None
+    config = hashlib.sha256(project.model_dump_json(include={"data", "features", "training", "checks"}).encode())
+    return {
+        "source": Given(outside.source, outside.source.identity()),
+        "masking_key": Given(key, hashlib.sha256(b"masking" + key.encode()).hexdigest() if key else ""),
+        "functions": Given(outside.functions, outside.functions.digest),
+        "champion": Given(outside.champion, outside.champion_digest),
+        "config": setting(config.hexdigest()),
+        "executor": Given(outside.executor),
+        "cores": Given(outside.cores),
+        "registry": Given(outside.registry),
+        "artifacts": Given(outside.artifacts),
+        "state": Given(outside.state),
+        "author": Given(outside.author),
+    }
+
+
+def _code(steps: list[Step]) -> dict[str, Given]:
+    """The code and the libraries that a model is made with, for its lineage; publishing is not among them."""
+    found = [identity(one.function, ("everfit",)) for one in steps if one.cached]
+    digest = hashlib.sha256(json.dumps([one.digest for one in found]).encode()).hexdigest()
+    packages = {name: version for one in found for name, version in sorted(one.packages.items())}
+    return {"code": setting(digest), "packages": setting(dict(sorted(packages.items())))}

@@ -1,0 +1,195 @@
+"""From findings to alarms: a budget of false ones, a message that a person can act on, and no alarm sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from numpy.typing import NDArray
+
+from everfit.monitoring.columns import Floats
+from everfit.monitoring.wording import chance, moved, scores, share
+from everfit.project.sections import Monitoring
+from everfit.records.profile import Profile
+from everfit.records.table import QualityReport, Severity
+from everfit.records.watch import (
+    Alarm,
+    AlarmKind,
+    ColumnDrift,
+    DriftReport,
+    ImpactEstimate,
+    PerformanceReport,
+)
+
+FAMILIES = 3  # drift of columns, drift of the prediction, performance
+LARGEST_ALPHA = 0.05
+NAMED = 3
+
+
+def alpha_per_look(monitoring: Monitoring) -> float:
+    """The false-alarm rate that each family of tests may have in one look.
+
+    The budget times the time between looks is the number of false alarms that one look may raise on average; columns,
+    prediction and performance share it evenly. Expectations add up whether or not the looks overlap, so the budget
+    holds for windows that share rows too. Never more than 5%.
+
+    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 3 families
+    0.000463
+    """
+    return min(LARGEST_ALPHA, monitoring.alarms * monitoring.every.total_seconds() / FAMILIES)
+
+
+def alarms(
+    at: datetime,
+    version: int,
+    profile: Profile,
+    columns: Mapping[str, NDArray[Any]],
+    score: Floats | None = None,
+    *,
+    drift: DriftReport | None = None,
+    performance: PerformanceReport | None = None,
+    impact: ImpactEstimate | None = None,
+    quality: QualityReport | None = None,
+) -> tuple[Alarm, ...]:
+    """What a look found that a person should know, the worst kind first.
+
+    `columns` and `score` are the current rows that `drift` was found in, for the figures in the messages. `version` is
+    the model watched: a new one starts with a clean slate. A data-quality alarm needs a failed check of severity error.
+    """
+    found = (
+        _performance(at, version, performance) if performance else None,
+        _quality(at, version, quality) if quality else None,
+        _drift(at, version, drift, profile, columns, impact) if drift else None,
+        _prediction(at, version, drift, profile, score) if drift else None,
+    )
+    return tuple(alarm for alarm in found if alarm is not None)
+
+
+def unsent(raised: Iterable[Alarm], open_keys: Collection[str]) -> tuple[Alarm, ...]:
+    """The alarms with at least one cause that no alarm in `open_keys` (sent before, and not over yet) has told.
+
+    An alarm of three columns is news after one of two of them, and one of two is none after one of three.
+
+    >>> from datetime import timezone
+    >>> alarm = Alarm("drift:1:age", AlarmKind.DRIFT, datetime(2026, 1, 1, tzinfo=timezone.utc), "age moved")
+    >>> unsent([alarm], ["drift:1:age,tenure"]), len(unsent([alarm], ["drift:1:tenure"]))
+    ((), 1)
+    """
+    told: dict[str, set[str]] = {}
+    for key in open_keys:
+        subject, causes = _split(key)
+        told.setdefault(subject, set()).update(causes)
+    return tuple(alarm for alarm in raised if not _covered(alarm.key, told))
+
+
+def _key(kind: AlarmKind, version: int, causes: Iterable[str]) -> str:
+    return f"{kind}:{version}:" + ",".join(sorted({quote(cause, safe=" ") for cause in causes}))
+
+
+def _split(key: str) -> tuple[str, set[str]]:
+    subject, _, causes = key.rpartition(":")
+    return subject, set(causes.split(","))
+
+
+def _covered(key: str, told: Mapping[str, set[str]]) -> bool:
+    subject, causes = _split(key)
+    return causes <= told.get(subject, set())
+
+
+def _performance(at: datetime, version: int, found: PerformanceReport) -> Alarm | None:
+    if not found.degraded or found.value is None or found.low is None or found.high is None:
+        return None
+    return Alarm(
+        key=_key(AlarmKind.PERFORMANCE, version, [found.metric]),
+        kind=AlarmKind.PERFORMANCE,
+        at=at,
+        message=f"{found.metric} of version {version} is {found.value:.4g} ({found.low:.4g} to {found.high:.4g}) on "
+        f"{found.labels:,} labelled predictions; it was {found.expected:.4g} in the test "
+        f"({share(found.coverage)} of the predictions due have a label)",
+        evidence={
+            "metric": found.metric,
+            "value": found.value,
+            "expected": found.expected,
+            "labels": found.labels,
+            "coverage": found.coverage,
+        },
+        false_alarm_rate=found.alpha,
+    )
+
+
+def _quality(at: datetime, version: int, report: QualityReport) -> Alarm | None:
+    broken = [issue for issue in report.issues if issue.severity is Severity.ERROR]
+    if not broken:
+        return None
+    clauses = [
+        f"{issue.check}{f' of {issue.column}' if issue.column else ''}: {issue.observed}, expected {issue.expected}"
+        for issue in broken
+    ]
+    return Alarm(
+        key=_key(AlarmKind.QUALITY, version, [f"{issue.column or ''} {issue.check}" for issue in broken]),
+        kind=AlarmKind.QUALITY,
+        at=at,
+        message=f"{len(broken)} check{_s(broken)} failed on {report.rows:,} rows: {_first(clauses)}",
+        evidence={"rows": report.rows, "score": report.score, "failed": len(broken)},
+    )
+
+
+def _drift(
+    at: datetime,
+    version: int,
+    report: DriftReport,
+    profile: Profile,
+    columns: Mapping[str, NDArray[Any]],
+    impact: ImpactEstimate | None,
+) -> Alarm | None:
+    worst = _worst(report.columns)
+    if not worst:
+        return None
+    known = {column.name: column for column in profile.columns}
+    clauses = [moved(found, known[found.column], columns[found.column]) for found in worst]
+    cost = f". Estimated {impact.metric}: {impact.reference:.3g}, now {impact.current:.3g}" if impact else ""
+    return Alarm(
+        key=_key(AlarmKind.DRIFT, version, [found.column for found in worst]),
+        kind=AlarmKind.DRIFT,
+        at=at,
+        message=f"{len(worst)} column{_s(worst)} drifted in {report.rows:,} predictions: {_first(clauses)}{cost}",
+        evidence={found.column: found.effect for found in worst},
+        false_alarm_rate=report.alpha,
+    )
+
+
+def _prediction(
+    at: datetime, version: int, report: DriftReport, profile: Profile, score: Floats | None
+) -> Alarm | None:
+    found = report.score
+    if found is None or not found.drifted:
+        return None
+    figures = "" if score is None else scores(profile.score, score)
+    return Alarm(
+        key=_key(AlarmKind.PREDICTION_DRIFT, version, [found.column]),
+        kind=AlarmKind.PREDICTION_DRIFT,
+        at=at,
+        message=f"the score of version {version} moved: {share(found.effect)} of {report.rows:,} predictions, "
+        f"{chance(found.adjusted)}{figures}",
+        evidence={"effect": found.effect, "p_value": found.p_value},
+        false_alarm_rate=report.alpha,
+    )
+
+
+def _worst(found: Iterable[ColumnDrift]) -> list[ColumnDrift]:
+    """The test with the greatest effect of each drifted column, greatest first."""
+    best: dict[str, ColumnDrift] = {}
+    for test in sorted((test for test in found if test.drifted), key=lambda test: (-test.effect, test.adjusted)):
+        best.setdefault(test.column, test)
+    return list(best.values())
+
+
+def _first(clauses: list[str]) -> str:
+    rest = len(clauses) - NAMED
+    return "; ".join(clauses[:NAMED]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def _s(things: list[Any]) -> str:
+    return "" if len(things) == 1 else "s"

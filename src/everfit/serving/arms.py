@@ -1,0 +1,115 @@
+"""The arms at work: each row of a request to the arm that its key is routed to, and to the champion when that fails."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from everfit.errors import EverfitError, NotReady, RequestError, StepFailed
+from everfit.records.release import Arm, RouteTable
+from everfit.rollout.routing import route
+from everfit.serving.model import Answer, Model
+from everfit.serving.rows import RawRow
+
+_logger = logging.getLogger("everfit.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Who answers, and with what: every version of the table has its model. `created` says when a model was made."""
+
+    table: RouteTable
+    models: Mapping[int, Model]
+    created: Mapping[int, datetime] = field(default_factory=dict)
+
+    @property
+    def champion(self) -> Model:
+        """The model of the first arm. Raises NotReady for an empty table."""
+        if not self.table.arms:
+            raise NotReady("no model is released yet", fix="run `everfit release`")
+        return self.models[self.table.arms[0].version]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One row of a request: its place there, the id of its prediction, whom it is about, and the row itself."""
+
+    place: int
+    id: str
+    entity: str | None
+    row: RawRow
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an arm made of the rows that were routed to it, in so many seconds: an answer a row, or the exception."""
+
+    arm: Arm
+    asks: Sequence[Ask]
+    answers: Sequence[Answer]
+    error: Exception | None
+    seconds: float
+
+
+def attempts(snapshot: Snapshot, asks: Sequence[Ask]) -> list[Attempt]:
+    """Every arm on its rows, each in one batch; the champion, last, also on the rows of a challenger that failed.
+
+    When the champion failed, nothing will be answered and only the failures are returned. Raises RequestError when
+    the champion refuses a row: that is the caller's mistake and no fact about an arm.
+    """
+    champion = snapshot.table.arms[0]
+    routed: dict[Arm, list[Ask]] = {champion: []}
+    for ask in asks:
+        routed.setdefault(route(snapshot.table, ask.entity or ask.id), []).append(ask)
+    left = routed.pop(champion)
+    done = [_attempt(snapshot, arm, members) for arm, members in routed.items()]
+    left += [ask for attempt in done if attempt.error is not None for ask in attempt.asks]
+    if left:
+        done.append(_attempt(snapshot, champion, left))
+    last = done[-1]
+    if last.arm != champion or last.error is None:
+        return done
+    if isinstance(last.error, RequestError):
+        raise last.error
+    return [attempt for attempt in done if attempt.error is not None]
+
+
+def _attempt(snapshot: Snapshot, arm: Arm, asks: Sequence[Ask]) -> Attempt:
+    started = time.perf_counter()
+    answers: Sequence[Answer] = ()
+    failure: Exception | None = None
+    try:
+        answers = snapshot.models[arm.version].answer([ask.row for ask in asks])
+    except Exception as error:  # noqa: BLE001  (a model may raise anything; it is recorded, logged and never hidden)
+        failure = error
+        if not isinstance(error, RequestError):
+            _logger.warning("%s (version %d) failed on %d rows", arm.name, arm.version, len(asks), exc_info=error)
+    return Attempt(arm, asks, answers, failure, time.perf_counter() - started)
+
+
+def failure(attempt: Attempt, model: str) -> EverfitError:
+    """What a caller is told when the champion failed."""
+    if isinstance(attempt.error, EverfitError):
+        return attempt.error
+    told = StepFailed(
+        "the model could not score the rows",
+        where=f"{model} version {attempt.arm.version}",
+        fix="the prediction log holds the reason; `everfit rollback` returns to the version before",
+    )
+    told.__cause__ = attempt.error
+    return told
+
+
+def new_id(moment: datetime) -> str:
+    """A UUID of version 7 (RFC 9562, 5.7): ids sort by time, which keeps an index of them compact.
+
+    >>> new_id(datetime.fromisoformat("2026-11-03T10:00:00+00:00"))[:15]
+    '019a48df-9600-7'
+    """
+    digits = f"{int(moment.timestamp() * 1000):012x}7{secrets.token_hex(10)}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

@@ -1,0 +1,167 @@
+"""Rows in, predictions out, every one written to the log first: the core that HTTP and batch scoring share.
+
+Nothing here knows a protocol. The models and the route table that a request sees are one immutable snapshot, read
+once when it begins, so that no request meets half a release.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+from everfit.errors import RequestError, StorageError, UnknownEntity
+from everfit.ports import OnlineStore, PredictionLog
+from everfit.records.prediction import Prediction, PredictionRecord
+from everfit.records.release import RouteTable
+from everfit.records.table import Row
+from everfit.serving.arms import Ask, Attempt, Snapshot, attempts, failure, new_id
+from everfit.serving.metrics import ServingMetrics
+from everfit.serving.model import Answer, Model
+from everfit.serving.rows import RawRow
+
+
+def _unmasked(row: Row) -> Row:
+    return row
+
+
+class Predictor:
+    """Answers from the models of a route table; safe to call from many threads at once.
+
+    `online` holds the raw rows for requests that give an entity alone. `mask` takes personal values out of a row
+    before it is logged or shown; it may drop columns and change values. `now` gives the time of a record.
+    """
+
+    def __init__(
+        self,
+        log: PredictionLog,
+        *,
+        online: OnlineStore | None = None,
+        mask: Callable[[Row], Row] = _unmasked,
+        metrics: ServingMetrics | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._log = log
+        self._online = online
+        self._mask = mask
+        self._now = now
+        self._snapshot = Snapshot(RouteTable(0, ()), {})
+        self.metrics = metrics or ServingMetrics()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What answers at this moment."""
+        return self._snapshot
+
+    def swap(
+        self, table: RouteTable, models: Mapping[int, Model], created: Mapping[int, datetime] | None = None
+    ) -> None:
+        """Lets these answer from now on; requests under way finish on what they began with. Raises ValueError when
+        the table names a version without a model, and then nothing changes."""
+        lacking = [arm.version for arm in table.arms if arm.version not in models]
+        if lacking:
+            raise ValueError(f"no model for the versions {lacking} of the route table")
+        used = {arm.version: models[arm.version] for arm in table.arms}
+        self._snapshot = Snapshot(table, used, created or {})
+        self.metrics.released(table, created or {})
+
+    def predict(self, rows: Sequence[RawRow]) -> list[Prediction]:
+        """One prediction a row, in the rows' order; all of them are in the log when this returns.
+
+        A row is raw columns by name, or the entity alone, whose row is then read from the online store. A challenger
+        that fails is recorded as such and the champion answers in its place. Raises RequestError (UnknownEntity) for
+        rows that cannot be answered, NotReady without a release, StepFailed when the champion fails and StorageError
+        when the log cannot be written; then no row is answered.
+        """
+        started = time.perf_counter()
+        snapshot, now = self._snapshot, self._now()
+        champion = snapshot.champion.manifest
+        try:
+            done = attempts(snapshot, self._asks(rows, snapshot.champion, now))
+        except RequestError:
+            self.metrics.rejected(len(rows))
+            raise
+        self._append([record for attempt in done for record in self._records(attempt, champion.entity, now)])
+        seconds = time.perf_counter() - started
+        for attempt in done:
+            status = "ok" if attempt.error is None else "error"
+            self.metrics.predicted(attempt.arm.name, attempt.arm.version, status, len(attempt.asks), seconds)
+        answered = dict(pair for attempt in done for pair in self._answered(attempt))
+        if len(answered) < len(rows):
+            raise failure(done[-1], champion.model)
+        return [answered[place] for place in range(len(rows))]
+
+    def _asks(self, rows: Sequence[RawRow], champion: Model, now: datetime) -> list[Ask]:
+        column = champion.manifest.entity
+        asks = []
+        for place, row in enumerate(rows):
+            entity = champion.entity(row)
+            full = self._stored(column or "", entity) if entity is not None and len(row) == 1 else row
+            asks.append(Ask(place, new_id(now), entity, full))
+        return asks
+
+    def _stored(self, column: str, entity: str) -> RawRow:
+        if self._online is None:
+            raise RequestError(
+                f"the row holds {column} alone, and this server keeps no rows to look it up in",
+                where=column,
+                fix="send the whole row",
+            )
+        row = self._online.get(entity)
+        if row is None:
+            raise UnknownEntity(
+                f"no row is stored for {column} {entity[:80]!r}",
+                where=column,
+                fix="send the whole row, or load the entity's row first",
+            )
+        return row
+
+    def _append(self, records: Sequence[PredictionRecord]) -> None:
+        try:
+            self._log.append(records)
+        except StorageError:
+            self.metrics.unlogged(len(records))
+            raise
+
+    def _records(self, attempt: Attempt, column: str | None, now: datetime) -> Iterator[PredictionRecord]:
+        error = None if attempt.error is None else f"{type(attempt.error).__name__}: {attempt.error}"[:500]
+        answers: Sequence[Answer | None] = attempt.answers or [None] * len(attempt.asks)
+        for ask, answer in zip(attempt.asks, answers, strict=True):
+            yield PredictionRecord(
+                # A failed attempt is a fact of its own: the prediction's id belongs to whoever answered.
+                id=ask.id if answer else new_id(now),
+                time=now,
+                entity=self._masked_entity(column, ask.entity),
+                # The model's parser let only scalars pass; a refused row never comes as far as this.
+                input=self._mask(cast("Row", ask.row)),
+                features=self._mask(answer.features) if answer else {},
+                arm=attempt.arm.name,
+                version=attempt.arm.version,
+                score=answer.score if answer else None,
+                prediction=answer.prediction if answer else None,
+                latency=attempt.seconds,
+                error=error,
+            )
+
+    def _masked_entity(self, column: str | None, entity: str | None) -> str | None:
+        if column is None or entity is None:
+            return None
+        masked = self._mask({column: entity}).get(column)
+        return None if masked is None else str(masked)
+
+    def _answered(self, attempt: Attempt) -> Iterator[tuple[int, Prediction]]:
+        for ask, answer in zip(attempt.asks, attempt.answers, strict=attempt.error is None):
+            yield (
+                ask.place,
+                Prediction(
+                    id=ask.id,
+                    entity=ask.entity,
+                    prediction=answer.prediction,
+                    score=answer.score,
+                    probabilities=answer.probabilities,
+                    version=attempt.arm.version,
+                    arm=attempt.arm.name,
+                    features=self._mask(answer.features),
+                ),
+            )

@@ -1,0 +1,108 @@
+"""The process that listens: uvicorn on a loopback address, started and drained by this module."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from everfit.errors import ProjectError
+
+DRAIN_SECONDS = 20
+
+
+def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    started: Callable[[int], None] | None = None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Serves until SIGINT, SIGTERM or `stop`, then answers what is under way (for at most 20 s) and returns.
+
+    `port` 0 takes a free one; `started` is told the port once requests are accepted. Raises ProjectError before
+    anything starts when the address is not loopback or the port is taken.
+    """
+    listener = bind(host, port)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    with listener:
+        _Server(config, started, stop or threading.Event()).run(sockets=[listener])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket on a loopback address. Raises ProjectError when that cannot be."""
+    address = _loopback(host)
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((str(address), port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        taken = error.errno == errno.EADDRINUSE
+        raise ProjectError(
+            f"port {port} is taken by another program" if taken else f"port {port} cannot be opened: {error.strerror}",
+            where="serving.port",
+            fix="stop the other program, or choose another port; 0 takes a free one",
+        ) from error
+    return listener
+
+
+def _loopback(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        address = ipaddress.ip_address("0.0.0.0")  # noqa: S104  (a name stands for an address that is refused below)
+    if not address.is_loopback:
+        raise ProjectError(
+            f"{host} is not a loopback address; the server has no authentication",
+            where="serving.host",
+            fix="use 127.0.0.1, and put a gateway that authenticates in front of it",
+        )
+    return address
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it accepts, stops on an event, and returns after a signal instead of raising it again."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[int], None] | None, stop: threading.Event) -> None:
+        super().__init__(config)
+        self._announce = started
+        self._stop = stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._announce is not None and sockets:
+            self._announce(sockets[0].getsockname()[1])
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._stop.is_set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        handled = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -99,7 +99,7 @@ unit: $(VENV)/.dev ## Unit tests and the examples in docstrings
 integration: $(VENV)/.dev ## Whole journeys, in real processes
 	@$(PYTEST) $(COVER) --cov-append $(wildcard tests/integration tests/services)
 docs: $(VENV)/.dev ## Build the documentation, and check each command, setting and requirement in it
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@$(PYTEST) $(DOCS_TESTS)
 coverage: $(VENV)/.dev ## Coverage of the last tests: a table, coverage.xml and htmlcov/
 	@$(BIN)/coverage report --format=total | sed 's/$$/% of lines and branches/'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from everfit.project.sections import Project, Section
 
@@ -20,11 +20,11 @@ def _paths(section: type[Section], prefix: str) -> Iterator[str]:
     for name, field in section.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         yield path
+        listed = "[]" if get_origin(field.annotation) is tuple else ""
         for inner in _sections(field.annotation):
-            yield from _paths(inner, f"{path}.")
+            yield from _paths(inner, f"{path}{listed}.")
 
 
 def setting_paths() -> set[str]:
-    """Every setting as a dotted path; what stands in a list is named like what stands in a mapping
-    (`training.models.params`)."""
+    """Every setting as a dotted path, `[]` for each entry of a list (`training.models[].params`)."""
     return set(_paths(Project, ""))

@@ -24,4 +24,6 @@ def test_every_error_is_listed_with_its_exit_code_and_status() -> None:
 
 def test_every_error_has_its_advice() -> None:
     page = (ROOT / "docs" / "TROUBLESHOOTING.md").read_text(encoding="utf-8")
-    assert [error.__name__ for error in _tree(EverfitError) if error.__name__ not in page and error is not EverfitError] == []
+    assert [
+        error.__name__ for error in _tree(EverfitError) if error.__name__ not in page and error is not EverfitError
+    ] == []

@@ -74,7 +74,8 @@ def p_value(counts: Counts, margin: float, gamma: float) -> float:
         return 1.0
     outcomes = np.arange(binom.ppf(_TAIL, n1, rates[0]), binom.isf(_TAIL, n1, rates[-1]) + 1)
     least = _least_extreme(outcomes, counts, margin)
-    chance = binom.pmf(outcomes, n1, rates[:, None]) * binom.sf(least - 1, n2, rates[:, None] + margin)
+    tails = binom.sf(least - 1, n2, rates[:, None] + margin)
+    chance = np.asarray(binom.pmf(outcomes, n1, rates[:, None]) * tails)
     return min(1.0, float(chance.sum(axis=1).max()) + gamma + 2 * _TAIL)
 
 
@@ -91,13 +92,13 @@ def _least_extreme(outcomes: NDArray[Any], counts: Counts, margin: float) -> NDA
         reached = (extreme | (middle > n2)) & (low < high)
         high = np.where(reached, middle, high)
         low = np.where(reached | (low >= high), low, middle + 1)
-    return high
+    return np.asarray(high)
 
 
 def _ratio(x1: NDArray[Any], n1: int, x2: NDArray[Any], n2: int, margin: float) -> NDArray[Any]:
     """Log likelihood ratio of the free maximum over the null's; 0 where the rates observed lie within the null."""
     free = _likelihood(x1, n1, x1 / n1) + _likelihood(x2, n2, x2 / n2)
-    return free - _null_likelihood(x1, n1, x2, n2, margin)
+    return np.asarray(free - _null_likelihood(x1, n1, x2, n2, margin))
 
 
 def _null_likelihood(x1: NDArray[Any], n1: int, x2: NDArray[Any], n2: int, margin: float) -> NDArray[Any]:
@@ -112,7 +113,8 @@ def _null_likelihood(x1: NDArray[Any], n1: int, x2: NDArray[Any], n2: int, margi
         rising = _slope(x1, n1, p) + _slope(x2, n2, p + margin) > 0
         low, high = np.where(rising, p, low), np.where(rising, high, p)
     p = (low + high) / 2
-    return np.where(inside, free, _likelihood(x1, n1, p) + _likelihood(x2, n2, p + margin))
+    edge = _likelihood(x1, n1, p) + _likelihood(x2, n2, p + margin)
+    return np.asarray(np.where(inside, free, edge))
 
 
 def _likelihood(x: NDArray[Any], n: int, p: NDArray[Any]) -> NDArray[Any]:

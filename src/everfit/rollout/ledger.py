@@ -62,9 +62,8 @@ def verify(events: Iterable[LedgerEvent]) -> None:
     """Passes a whole ledger, from its first event, whose numbers and hashes fit.
 
     Raises StorageError naming the first event that does not."""
-    number, previous = 0, ""
-    for event in events:
-        number += 1
+    previous = ""
+    for number, event in enumerate(events, start=1):
         if event.number != number or event.previous != previous:
             problem = f"numbered {event.number}" if event.number != number else "its `previous` is not the hash of"
             tail = f" where {number} was expected" if event.number != number else f" event {number - 1}"

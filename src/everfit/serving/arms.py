@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,11 +36,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One row of a request: its place there, the id of its prediction, whom it is about, and the row itself."""
+    """One row of a request: its place there, the id of its prediction, whom it is about (as the caller says it, and as
+    it may be kept), and the row itself, masked."""
 
     place: int
     id: str
     entity: str | None
+    key: str | None
     row: RawRow
 
 
@@ -64,7 +66,7 @@ def attempts(snapshot: Snapshot, asks: Sequence[Ask]) -> list[Attempt]:
     champion = snapshot.table.arms[0]
     routed: dict[Arm, list[Ask]] = {champion: []}
     for ask in asks:
-        routed.setdefault(route(snapshot.table, ask.entity or ask.id), []).append(ask)
+        routed.setdefault(route(snapshot.table, ask.key or ask.id), []).append(ask)
     left = routed.pop(champion)
     done = [_attempt(snapshot, arm, members) for arm, members in routed.items()]
     left += [ask for attempt in done if attempt.error is not None for ask in attempt.asks]
@@ -84,7 +86,7 @@ def _attempt(snapshot: Snapshot, arm: Arm, asks: Sequence[Ask]) -> Attempt:
     failure: Exception | None = None
     try:
         answers = snapshot.models[arm.version].answer([ask.row for ask in asks])
-    except Exception as error:  # noqa: BLE001  (a model may raise anything; it is recorded, logged and never hidden)
+    except Exception as error:
         failure = error
         if not isinstance(error, RequestError):
             _logger.warning("%s (version %d) failed on %d rows", arm.name, arm.version, len(asks), exc_info=error)
@@ -108,7 +110,7 @@ def new_id(moment: datetime) -> str:
     """A UUID of version 7 (RFC 9562, 5.7): ids sort by time, which keeps an index of them compact.
 
     >>> new_id(datetime.fromisoformat("2026-11-03T10:00:00+00:00"))[:15]
-    '019a48df-9600-7'
+    '01a1a0d9-f100-7'
     """
     digits = f"{int(moment.timestamp() * 1000):012x}7{secrets.token_hex(10)}"
     variant = "89ab"[int(digits[16], 16) & 3]

@@ -17,20 +17,21 @@ from everfit.records.prediction import Prediction, PredictionRecord
 from everfit.records.release import RouteTable
 from everfit.records.table import Row
 from everfit.serving.arms import Ask, Attempt, Snapshot, attempts, failure, new_id
-from everfit.serving.metrics import ServingMetrics
+from everfit.serving.metrics import ServingMetrics, Status
 from everfit.serving.model import Answer, Model
 from everfit.serving.rows import RawRow
 
 
-def _unmasked(row: Row) -> Row:
+def _unmasked(row: RawRow) -> RawRow:
     return row
 
 
 class Predictor:
     """Answers from the models of a route table; safe to call from many threads at once.
 
-    `online` holds the raw rows for requests that give an entity alone. `mask` takes personal values out of a row
-    before it is logged or shown; it may drop columns and change values. `now` gives the time of a record.
+    `online` holds the rows for requests that give an entity alone. `mask` takes personal values out of a row before
+    anything is done with it, as was done to the table that the models were trained on (and to the rows in `online`).
+    `now` gives the time of a record.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Predictor:
         log: PredictionLog,
         *,
         online: OnlineStore | None = None,
-        mask: Callable[[Row], Row] = _unmasked,
+        mask: Callable[[RawRow], RawRow] = _unmasked,
         metrics: ServingMetrics | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -82,12 +83,12 @@ class Predictor:
         except RequestError:
             self.metrics.rejected(len(rows))
             raise
-        self._append([record for attempt in done for record in self._records(attempt, champion.entity, now)])
+        self._append([record for attempt in done for record in _records(attempt, now)])
         seconds = time.perf_counter() - started
         for attempt in done:
-            status = "ok" if attempt.error is None else "error"
+            status: Status = "ok" if attempt.error is None else "error"
             self.metrics.predicted(attempt.arm.name, attempt.arm.version, status, len(attempt.asks), seconds)
-        answered = dict(pair for attempt in done for pair in self._answered(attempt))
+        answered = dict(pair for attempt in done for pair in _answered(attempt))
         if len(answered) < len(rows):
             raise failure(done[-1], champion.model)
         return [answered[place] for place in range(len(rows))]
@@ -96,22 +97,23 @@ class Predictor:
         column = champion.manifest.entity
         asks = []
         for place, row in enumerate(rows):
-            entity = champion.entity(row)
-            full = self._stored(column or "", entity) if entity is not None and len(row) == 1 else row
-            asks.append(Ask(place, new_id(now), entity, full))
+            masked = self._mask(row)
+            key = champion.entity(masked)
+            full = self._stored(column or "", key) if key is not None and len(row) == 1 else masked
+            asks.append(Ask(place, new_id(now), champion.entity(row), key, full))
         return asks
 
-    def _stored(self, column: str, entity: str) -> RawRow:
+    def _stored(self, column: str, key: str) -> RawRow:
         if self._online is None:
             raise RequestError(
                 f"the row holds {column} alone, and this server keeps no rows to look it up in",
                 where=column,
                 fix="send the whole row",
             )
-        row = self._online.get(entity)
+        row = self._online.get(key)
         if row is None:
             raise UnknownEntity(
-                f"no row is stored for {column} {entity[:80]!r}",
+                f"no row is stored for {column} {key[:80]!r}",
                 where=column,
                 fix="send the whole row, or load the entity's row first",
             )
@@ -124,44 +126,40 @@ class Predictor:
             self.metrics.unlogged(len(records))
             raise
 
-    def _records(self, attempt: Attempt, column: str | None, now: datetime) -> Iterator[PredictionRecord]:
-        error = None if attempt.error is None else f"{type(attempt.error).__name__}: {attempt.error}"[:500]
-        answers: Sequence[Answer | None] = attempt.answers or [None] * len(attempt.asks)
-        for ask, answer in zip(attempt.asks, answers, strict=True):
-            yield PredictionRecord(
-                # A failed attempt is a fact of its own: the prediction's id belongs to whoever answered.
-                id=ask.id if answer else new_id(now),
-                time=now,
-                entity=self._masked_entity(column, ask.entity),
-                # The model's parser let only scalars pass; a refused row never comes as far as this.
-                input=self._mask(cast("Row", ask.row)),
-                features=self._mask(answer.features) if answer else {},
-                arm=attempt.arm.name,
+
+def _records(attempt: Attempt, now: datetime) -> Iterator[PredictionRecord]:
+    error = None if attempt.error is None else f"{type(attempt.error).__name__}: {attempt.error}"[:500]
+    answers: Sequence[Answer | None] = attempt.answers or [None] * len(attempt.asks)
+    for ask, answer in zip(attempt.asks, answers, strict=True):
+        yield PredictionRecord(
+            # A failed attempt is a fact of its own: the prediction's id belongs to whoever answered.
+            id=ask.id if answer else new_id(now),
+            time=now,
+            entity=ask.key,
+            # The model's parser let only scalars pass; a refused row never comes as far as this.
+            input=cast("Row", ask.row),
+            features=answer.features if answer else {},
+            arm=attempt.arm.name,
+            version=attempt.arm.version,
+            score=answer.score if answer else None,
+            prediction=answer.prediction if answer else None,
+            latency=attempt.seconds,
+            error=error,
+        )
+
+
+def _answered(attempt: Attempt) -> Iterator[tuple[int, Prediction]]:
+    for ask, answer in zip(attempt.asks, attempt.answers, strict=attempt.error is None):
+        yield (
+            ask.place,
+            Prediction(
+                id=ask.id,
+                entity=ask.entity,
+                prediction=answer.prediction,
+                score=answer.score,
+                probabilities=answer.probabilities,
                 version=attempt.arm.version,
-                score=answer.score if answer else None,
-                prediction=answer.prediction if answer else None,
-                latency=attempt.seconds,
-                error=error,
-            )
-
-    def _masked_entity(self, column: str | None, entity: str | None) -> str | None:
-        if column is None or entity is None:
-            return None
-        masked = self._mask({column: entity}).get(column)
-        return None if masked is None else str(masked)
-
-    def _answered(self, attempt: Attempt) -> Iterator[tuple[int, Prediction]]:
-        for ask, answer in zip(attempt.asks, attempt.answers, strict=attempt.error is None):
-            yield (
-                ask.place,
-                Prediction(
-                    id=ask.id,
-                    entity=ask.entity,
-                    prediction=answer.prediction,
-                    score=answer.score,
-                    probabilities=answer.probabilities,
-                    version=attempt.arm.version,
-                    arm=attempt.arm.name,
-                    features=self._mask(answer.features),
-                ),
-            )
+                arm=attempt.arm.name,
+                features=answer.features,
+            ),
+        )

@@ -88,6 +88,8 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
 }  # fmt: skip
 
 _EXTRAS = {"xgboost": "xgboost"}
+# Has a parameter n_jobs that does nothing, and warns when it is set.
+_WITHOUT_THREADS = {"LogisticRegression"}
 
 
 def names() -> tuple[str, ...]:
@@ -107,14 +109,17 @@ def resolve(choice: ModelChoice, task: Task, seed: int, cores: int = 1) -> Famil
     """
     estimator, defaults, space = _own(choice, task) if choice.estimator else _built_in(choice, task)
     known = inspect.signature(estimator).parameters
-    fixed: dict[str, Param] = {n: v for n, v in (("random_state", seed), ("n_jobs", cores)) if _accepts(known, n)}
+    settings = {"random_state": seed, "n_jobs": cores}
+    fixed: dict[str, Param] = {n: v for n, v in settings.items() if _accepts(known, n)}
+    if estimator.__name__ in _WITHOUT_THREADS:
+        fixed.pop("n_jobs", None)
     for name in (*choice.params, *choice.space):
         _check_param(name, known, estimator, choice.name)
     merged = {n: v for n, v in {**space, **choice.space}.items() if n not in choice.params}
     return Family(choice.name, estimator, {**defaults, **choice.params}, merged, fixed)
 
 
-def _built_in(choice: ModelChoice, task: Task) -> tuple[Callable[..., Any], Mapping[str, Param], Space]:
+def _built_in(choice: ModelChoice, task: Task) -> tuple[type[Any], Mapping[str, Param], Space]:
     if choice.name not in _BUILT_IN:
         close = get_close_matches(choice.name, _BUILT_IN, 1)
         raise ProjectError(
@@ -144,7 +149,7 @@ def _import_built_in(module: str) -> Any:
         ) from error
 
 
-def _own(choice: ModelChoice, task: Task) -> tuple[Callable[..., Any], Mapping[str, Param], Space]:
+def _own(choice: ModelChoice, task: Task) -> tuple[type[Any], Mapping[str, Param], Space]:
     path = choice.estimator or ""
     where = f"training.models: {choice.name}: class"
     module_name, _, class_name = path.rpartition(".")
@@ -168,7 +173,7 @@ def _own(choice: ModelChoice, task: Task) -> tuple[Callable[..., Any], Mapping[s
     return _checked(getattr(module, class_name), task, path, where), {}, {}
 
 
-def _checked(estimator: Any, task: Task, path: str, where: str) -> Callable[..., Any]:
+def _checked(estimator: Any, task: Task, path: str, where: str) -> type[Any]:
     needed = ("fit", "predict") if task is Task.REGRESSION else ("fit", "predict_proba")
     lacking = [name for name in needed if not callable(getattr(estimator, name, None))]
     if lacking or not isinstance(estimator, type):

@@ -42,6 +42,6 @@ def fitted(estimator: Any, x: Matrix, y: NDArray[Any]) -> Any:
     """
     with threadpool_limits(limits=1, user_api="blas"):
         estimator.fit(single(x) if is_xgboost(estimator) else np.asarray(x, dtype=np.float64), y)
-    if hasattr(estimator, "n_jobs"):
+    if getattr(estimator, "n_jobs", None) is not None:
         estimator.n_jobs = 1
     return estimator

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,7 +72,19 @@ class ProcessesExecutor:
                 initargs=(os.getpid(),),
             )
             path = tuple(sys.path)
-            yield from parallel(delayed(_call)(path, function, shared, item) for item in items)
+            results = parallel(delayed(_call)(path, function, shared, item) for item in items)
+            try:
+                for result in results:  # noqa: UP028  `yield from` would close them with joblib's warning
+                    yield result
+            finally:
+                _close(results)
+
+
+def _close(results: Any) -> None:
+    """Abandons what is still running; whoever stopped reading meant it, so joblib's warning is noise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results.close()
 
 
 def _call(path: tuple[str, ...], function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:

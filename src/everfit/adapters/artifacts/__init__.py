@@ -1,0 +1,1 @@
+"""Where folders of files are kept by their content."""

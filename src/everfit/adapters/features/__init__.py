@@ -1,0 +1,1 @@
+"""Where the latest row of each entity is read while serving."""

@@ -1,0 +1,66 @@
+"""The latest raw row of each entity in one SQLite file: the default online store, needs no extra and no server.
+
+A read is one step in the primary key and one JSON object, some 10 microseconds. Limits: one machine, a local disk; a
+row is replaced whole; nested columns are refused; a power loss may lose the last `put`, which is then to be repeated.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import polars.selectors as cs
+
+from everfit.adapters.sqlite import Database
+from everfit.errors import StorageError
+from everfit.records.table import Row
+
+_TABLES = "CREATE TABLE IF NOT EXISTS entities (entity TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID"
+
+
+class SqliteOnline:
+    """An OnlineStore in the file `path`, which is made with its folder where missing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._database = Database(path, _TABLES)
+
+    def put(self, entity: str, table: pl.DataFrame) -> int:
+        """Replaces the rows of these entities in one transaction and returns how many were stored.
+
+        Of equal entities the last row wins; rows without an entity cannot be asked for and are not stored. Raises
+        StorageError for a missing entity column and for nested columns."""
+        self._check(entity, table)
+        plain = table.select(
+            cs.temporal().dt.to_string("iso:strict"),
+            cs.decimal().cast(pl.Float64),
+            (cs.categorical() | cs.enum()).cast(pl.String),
+            ~(cs.temporal() | cs.decimal() | cs.categorical() | cs.enum()),
+        ).select(table.columns)
+        rows = (
+            plain.select(pl.col(entity).cast(pl.String).alias("entity"), pl.struct(pl.all()).alias("fields"))
+            .drop_nulls("entity")
+            .unique("entity", keep="last")
+            .sort("entity")
+            .select("entity", pl.col("fields").struct.json_encode())
+        )
+        with self._database.write() as connection:
+            connection.executemany("INSERT OR REPLACE INTO entities VALUES (?, ?)", rows.iter_rows())
+        return rows.height
+
+    def get(self, key: str) -> Row | None:
+        """The row of one entity, dates as ISO 8601 text, or None."""
+        found = self._database.row("SELECT fields FROM entities WHERE entity = ?", (key,))
+        if found is None:
+            return None
+        row: Row = json.loads(found[0])
+        return row
+
+    def _check(self, entity: str, table: pl.DataFrame) -> None:
+        nested = [name for name, kind in table.schema.items() if kind.is_nested() or kind == pl.Binary]
+        if entity in table.columns and not nested:
+            return
+        problem = f"columns {', '.join(nested)} are nested" if nested else f"there is no column `{entity}`"
+        fix = "unpack them into columns of their own" if nested else f"choose from: {', '.join(table.columns)}"
+        raise StorageError(problem, where=str(self._path), fix=fix)

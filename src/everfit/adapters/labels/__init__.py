@@ -1,0 +1,1 @@
+"""Where the truths that arrive later are kept."""

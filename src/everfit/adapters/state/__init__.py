@@ -1,0 +1,1 @@
+"""Where runs, releases, alarms and decisions are remembered."""

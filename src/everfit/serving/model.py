@@ -1,0 +1,133 @@
+"""A bundle opened and ready to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from everfit.errors import RequestError, StepFailed, StorageError
+from everfit.features.encoder import transform
+from everfit.features.functions import Functions, compute, inputs, load
+from everfit.ports import Scorer
+from everfit.records.model import Manifest
+from everfit.records.table import Row, Task, Value
+from everfit.serving.rows import Columns, RawRow, RowParser
+from everfit.serving.values import word
+from everfit.training.bundle import open_bundle, read_estimator
+
+FUNCTIONS = "features.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says about one row; the fields are those of `Prediction`."""
+
+    prediction: str | float
+    score: float
+    probabilities: Mapping[str, float] | None
+    features: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A version's manifest, feature functions, estimator and parser of its rows; never changed, so safe in threads."""
+
+    manifest: Manifest
+    functions: Functions
+    scorer: Scorer
+    parser: RowParser
+
+    def answer(self, rows: Sequence[RawRow]) -> list[Answer]:
+        """One answer a row. Raises RequestError for rows that the schema or a check refuses, StepFailed when a
+        feature function raises or the estimator gives no finite number."""
+        features = self.features(self.parser.columns(rows))
+        scores = self._score(features)
+        if not np.isfinite(scores).all():
+            raise StepFailed(
+                "the estimator gave a score that is no finite number",
+                where=self.manifest.model,
+                fix="train the model again; `everfit rollback` returns to the version before",
+            )
+        return _answers(self.manifest, scores, _rows(features, len(rows)))
+
+    def scores(self, columns: Columns) -> NDArray[np.float64]:
+        """Raw columns as arrays of shape (rows,), those of `parser.required`, to scores: (rows, classes)
+        probabilities, or (rows,) values for regression."""
+        return self._score(self.features(columns))
+
+    def features(self, columns: Columns) -> dict[str, NDArray[Any]]:
+        """The features that the model reads, in its order, from the raw columns."""
+        return compute(self.functions, columns, self.manifest.features)
+
+    def entity(self, row: RawRow) -> str | None:
+        """Whom the row is about, None where it does not say. Raises RequestError when that is no single value."""
+        column = self.manifest.entity
+        if column is None or row.get(column) is None:
+            return None
+        try:
+            return word(row[column])
+        except ValueError as error:
+            raise RequestError(f"{column} {error}", where=column, fix="send the entity as text") from error
+
+    def _score(self, features: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        scores: NDArray[np.float64] = self.scorer.score(transform(self.manifest.encoder, features))
+        return scores
+
+
+def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:
+    """The model of a bundle folder, after every file's hash was verified and its own example was answered.
+
+    `trusted` names estimator types beyond scikit-learn's own, from the project and never from the bundle. Raises
+    StorageError for a bundle that is damaged or not trusted, and whatever the example's answer raises.
+    """
+    manifest = open_bundle(bundle)
+    source = bundle / FUNCTIONS
+    functions = load(source.read_text(encoding="utf-8") if FUNCTIONS in manifest.files else "", FUNCTIONS)
+    required = inputs(functions, manifest.features)
+    lacking = [name for name in required if name not in manifest.schema.names]
+    if lacking:
+        raise StorageError(
+            f"the model reads {lacking[0]!r}, which is neither in its schema nor in its {FUNCTIONS}",
+            where=str(bundle),
+            fix="train and register the model again",
+        )
+    parser = RowParser(manifest.schema, required, manifest.checks)
+    model = Model(manifest, functions, read_estimator(bundle, trusted), parser)
+    model.answer([manifest.example])
+    return model
+
+
+def _answers(manifest: Manifest, scores: NDArray[np.float64], features: Sequence[Row]) -> list[Answer]:
+    if manifest.task is Task.REGRESSION:
+        return [Answer(value, value, None, row) for value, row in zip(scores.tolist(), features, strict=True)]
+    classes = manifest.classes
+    if manifest.task is Task.BINARY:
+        positive = scores[:, -1].tolist()
+        return [
+            Answer(classes[score >= manifest.threshold], score, None, row)
+            for score, row in zip(positive, features, strict=True)
+        ]
+    best = scores.argmax(axis=1).tolist()
+    return [
+        Answer(classes[index], shares[index], dict(zip(classes, shares, strict=True)), row)
+        for index, shares, row in zip(best, scores.tolist(), features, strict=True)
+    ]
+
+
+def _rows(features: Mapping[str, NDArray[Any]], rows: int) -> list[Row]:
+    """Features by column to features by row, as JSON has them."""
+    if not features:
+        return [{} for _ in range(rows)]
+    listed = [_listed(array) for array in features.values()]
+    return [dict(zip(features, values, strict=True)) for values in zip(*listed, strict=True)]
+
+
+def _listed(array: NDArray[Any]) -> list[Value]:
+    values: list[Value] = array.tolist()
+    # Only NaN differs from itself.
+    return [None if value != value else value for value in values]

@@ -1,0 +1,67 @@
+"""What every LabelStore must do."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+from everfit.ports import LabelStore
+from everfit.records.prediction import Label
+
+_NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_FIRST = Label("p1", "Yes", _NOON)
+_CORRECTED = Label("p1", "No", _NOON + timedelta(days=1))
+
+
+class LabelStoreContract:
+    """Labels by prediction id: idempotent, corrections kept, the label known last counts."""
+
+    def make(self, folder: Path) -> LabelStore:
+        """Opens the store in the folder."""
+        raise NotImplementedError
+
+    def test_empty_store_knows_no_label(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        assert store.put([]) == 0
+        assert dict(store.latest()) == {}
+
+    def test_labels_come_back_as_they_were(self, tmp_path: Path) -> None:
+        labels = [_FIRST, Label("p2", 12.5, _NOON), Label("p3", "1.0", _NOON + timedelta(microseconds=1))]
+        store = self.make(tmp_path)
+        assert store.put(labels) == 3
+        assert dict(store.latest()) == {label.prediction_id: label for label in labels}
+
+    def test_the_same_label_again_changes_nothing(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        assert store.put([_FIRST, _FIRST]) == 1
+        elsewhere = replace(_FIRST, known_at=_NOON.astimezone(timezone(timedelta(hours=5))))
+        assert store.put(label for label in [elsewhere, Label("p2", 3.0, _NOON)]) == 1
+        assert store.put([Label("p2", 3.0, _NOON)]) == 0
+
+    def test_the_label_known_last_counts_in_whatever_order_they_arrive(self, tmp_path: Path) -> None:
+        for number, labels in enumerate(([_FIRST, _CORRECTED], [_CORRECTED, _FIRST])):
+            store = self.make(tmp_path / str(number))
+            assert [store.put([label]) for label in labels] == [1, 1]
+            assert dict(store.latest()) == {"p1": _CORRECTED}
+
+    def test_a_corrected_label_is_kept_and_does_not_come_back(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        store.put([_FIRST, _CORRECTED])
+        assert store.put([_FIRST]) == 0
+        assert store.latest()["p1"] == _CORRECTED
+
+    def test_text_and_number_are_different_values(self, tmp_path: Path) -> None:
+        assert self.make(tmp_path).put([Label("p1", "1.0", _NOON), Label("p1", 1.0, _NOON)]) == 2
+
+    def test_labels_are_there_after_opening_again(self, tmp_path: Path) -> None:
+        self.make(tmp_path).put([_FIRST])
+        assert dict(self.make(tmp_path).latest()) == {"p1": _FIRST}
+
+    def test_threads_that_put_the_same_labels_count_each_once(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        labels = [Label(f"p{i}", "Yes", _NOON) for i in range(100)]
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(store.put, [labels] * 8)) == 100
+        assert len(store.latest()) == 100

@@ -1,0 +1,95 @@
+"""What every PredictionLog must do."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from everfit.ports import PredictionLog
+from everfit.records.prediction import PredictionRecord
+from everfit.testing.contracts.processes import Make, killed
+
+_NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class PredictionLogContract:
+    """Records in the order written; what was acknowledged survives kill -9."""
+
+    def make(self, folder: Path) -> PredictionLog:
+        """Opens the log in the folder."""
+        raise NotImplementedError
+
+    def test_records_come_back_as_they_were_in_order(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_record(2), _record(0)])
+        log.append([])
+        log.append([_record(1)])
+        assert list(log.read()) == [_record(2), _record(0), _record(1)]
+
+    def test_empty_log_has_no_records(self, tmp_path: Path) -> None:
+        assert list(self.make(tmp_path).read()) == []
+
+    def test_since_is_within_and_until_is_not(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_record(i) for i in range(5)])
+        times = [_record(i).time for i in range(5)]
+        assert list(log.read(since=times[1], until=times[3])) == [_record(1), _record(2)]
+        assert list(log.read(since=times[3])) == [_record(3), _record(4)]
+        assert list(log.read(until=times[1])) == [_record(0)]
+
+    def test_failed_predictions_keep_their_error(self, tmp_path: Path) -> None:
+        failed = PredictionRecord("f", _NOON, None, {}, {}, "challenger", 2, None, None, 0.5, error="division\nby zero")
+        log = self.make(tmp_path)
+        log.append([failed])
+        assert list(log.read()) == [failed]
+
+    def test_records_are_there_after_opening_again(self, tmp_path: Path) -> None:
+        for i in range(3):
+            self.make(tmp_path).append([_record(i)])
+        assert list(self.make(tmp_path).read()) == [_record(i) for i in range(3)]
+
+    def test_threads_that_append_at_once_lose_nothing(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda i: log.append([_record(2 * i), _record(2 * i + 1)]), range(50)))
+        assert sorted(record.id for record in log.read()) == sorted(_record(i).id for i in range(100))
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_what_was_acknowledged_survives_kill_9(self, tmp_path: Path, seed: int) -> None:
+        random = Random(seed)
+        acknowledged = killed(_append_on, self.make, tmp_path, random.randrange(1, 60), random.random() / 50)
+        log = self.make(tmp_path)
+        found = list(log.read())
+        assert found == [_record(i) for i in range(len(found))]
+        assert len(found) - len(acknowledged) in (0, 1)
+        log.append([_record(len(found))])
+        assert list(log.read()) == [*found, _record(len(found))]
+
+
+def _record(i: int) -> PredictionRecord:
+    text = f'Zoë "{i}"\n' * (i % 5)
+    return PredictionRecord(
+        id=f"p{i}",
+        time=_NOON + timedelta(seconds=i),
+        entity=f"customer-{i}",
+        input={"age": i, "city": text, "paid": i % 2 == 0, "none": None},
+        features={"age": float(i), "city": text},
+        arm="champion",
+        version=1,
+        score=i / 7,
+        prediction="Yes" if i % 2 else 12.5,
+        latency=0.001,
+    )
+
+
+def _append_on(make: Make, folder: Path, _: int, pipe: Connection) -> None:
+    log, number = make(folder), 0
+    while True:
+        log.append([_record(number)])
+        pipe.send(number)
+        number += 1

@@ -1,0 +1,1 @@
+"""Each adapter passes the contract of its port."""

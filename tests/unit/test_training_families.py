@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from everfit.errors import MissingExtra, ProjectError
+from everfit.project.sections import ModelChoice
+from everfit.records.table import Task
+from everfit.training.families import names, resolve
+from everfit.training.fit import fitted
+from everfit.training.scorers import scorer
+
+MODULE = """
+import numpy as np
+
+class Ranker:
+    def __init__(self, weight=1.0, random_state=None):
+        self.weight, self.random_state = weight, random_state
+    def fit(self, x, y):
+        self.classes_ = np.unique(y)
+        return self
+    def predict_proba(self, x):
+        return np.full((len(x), len(self.classes_)), 1 / len(self.classes_))
+
+class Mute:
+    def fit(self, x, y):
+        return self
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = "models_for_family_tests"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop(name, None)
+    return name
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("task", list(Task))
+def test_every_family_learns_every_task(name: str, task: Task) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(90, 3))
+    signal = x[:, 0] + 0.1 * random.normal(size=90)
+    cuts = {Task.BINARY: [0.0], Task.MULTICLASS: [-0.5, 0.5]}
+    y = signal if task is Task.REGRESSION else np.digitize(signal, cuts[task])
+    family = resolve(ModelChoice(name=name), task, seed=3)
+    scores = scorer(fitted(family.build(family.defaults), x, y)).score(x)
+    assert scores.dtype == np.float64
+    if task is Task.REGRESSION:
+        assert scores.shape == (90,)
+        assert np.corrcoef(scores, y)[0, 1] > 0.8
+    else:
+        assert scores.shape == (90, len(cuts[task]) + 1)
+        np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+        assert (scores.argmax(axis=1) == y).mean() > 0.8
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("task", list(Task))
+def test_every_value_of_a_space_is_accepted_by_its_estimator(name: str, task: Task) -> None:
+    family = resolve(ModelChoice(name=name), task, seed=3)
+    known = family.build(family.defaults).get_params()
+    assert set(family.space) <= set(family.defaults) <= set(known)
+    for parameter, default in family.defaults.items():
+        assert default in family.space.get(parameter, (default,))
+
+
+@pytest.mark.parametrize("name", ["random_forest", "gradient_boosting", "xgboost"])
+def test_the_seed_reaches_every_estimator_that_draws(name: str) -> None:
+    family = resolve(ModelChoice(name=name), Task.BINARY, seed=17, cores=2)
+    assert family.build({}).get_params()["random_state"] == 17
+
+
+def test_fixed_params_leave_the_space() -> None:
+    family = resolve(ModelChoice(name="random_forest", params={"max_depth": 3}), Task.BINARY, seed=0)
+    assert family.defaults["max_depth"] == 3
+    assert "max_depth" not in family.space
+
+
+def test_a_space_of_ones_own_replaces_equal_names() -> None:
+    family = resolve(ModelChoice(name="logistic", space={"C": (5.0,)}), Task.BINARY, seed=0)
+    assert family.space == {"C": (5.0,)}
+
+
+@pytest.mark.parametrize("name", ["logistik", "random_forrest", "xgbost"])
+def test_a_misspelt_family_gets_a_suggestion(name: str) -> None:
+    with pytest.raises(ProjectError, match=name) as caught:
+        resolve(ModelChoice(name=name), Task.BINARY, seed=0)
+    assert "did you mean" in caught.value.fix
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("logistic", "c"), ("xgboost", "max_deph")])
+def test_a_misspelt_parameter_is_refused(name: str, wrong: str) -> None:
+    with pytest.raises(ProjectError, match=wrong):
+        resolve(ModelChoice(name=name, params={wrong: 1}), Task.BINARY, seed=0)
+
+
+def test_an_absent_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    with pytest.raises(MissingExtra) as caught:
+        resolve(ModelChoice(name="xgboost"), Task.BINARY, seed=0)
+    assert 'pip install "everfit[xgboost]"' in caught.value.fix
+
+
+def test_a_family_of_ones_own_is_built_with_its_params_and_the_seed(module: str) -> None:
+    choice = ModelChoice.model_validate({"name": "mine", "class": f"{module}.Ranker", "params": {"weight": 2.0}})
+    family = resolve(choice, Task.BINARY, seed=5)
+    built = family.build(family.defaults)
+    assert (built.weight, built.random_state) == (2.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("path", "task", "what"),
+    [
+        ("no_such_module_here.A", Task.BINARY, "could not be imported"),
+        ("MODULE.Rankr", Task.BINARY, "has no 'Rankr'"),
+        ("MODULE.Mute", Task.BINARY, "predict_proba"),
+        ("MODULE.Ranker", Task.REGRESSION, "no predict"),
+        ("Ranker", Task.BINARY, "dotted path"),
+    ],
+)
+def test_a_wrong_class_is_refused(module: str, path: str, task: Task, what: str) -> None:
+    choice = ModelChoice.model_validate({"name": "mine", "class": path.replace("MODULE", module)})
+    with pytest.raises(ProjectError, match=what):
+        resolve(choice, task, seed=0)

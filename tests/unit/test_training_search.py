@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from everfit.adapters.executors.processes import ProcessesExecutor
+from everfit.adapters.executors.serial import SerialExecutor
+from everfit.errors import StepFailed
+from everfit.project.sections import Budget, ModelChoice
+from everfit.records.model import Candidate
+from everfit.records.table import Task
+from everfit.training.families import resolve
+from everfit.training.fit import fit
+from everfit.training.scorers import scorer
+from everfit.training.search import Fold, Job, Measure, Outcome, Shared, draws, search, trial
+
+
+def negative_log_loss(y: NDArray[Any], scores: NDArray[np.float64], floor: float = 1e-9) -> float:
+    return float(np.log(np.maximum(scores[np.arange(len(y)), y], floor)).mean())
+
+
+def not_a_number(y: NDArray[Any], scores: NDArray[np.float64]) -> float:
+    return float("nan")
+
+
+IN_TURN = SerialExecutor().map
+MEASURE = partial(negative_log_loss, floor=1e-6)
+
+
+def folds(classes: int = 2, rows: int = 80, number: int = 2) -> list[Fold]:
+    random = np.random.default_rng(1)
+    x = random.normal(size=(rows, 3))
+    y = np.digitize(x[:, 0] + random.normal(size=rows) / 2, np.linspace(-0.5, 0.5, classes - 1)).astype(np.int64)
+    held = [np.arange(rows) % number == i for i in range(number)]
+    return [Fold(x[~h], y[~h], x[h], y[h]) for h in held]
+
+
+def run(
+    choice: ModelChoice,
+    run_all: Callable[..., Iterable[Outcome]] = IN_TURN,
+    measure: Measure = MEASURE,
+    seed: int = 7,
+    parts: Sequence[Fold] | None = None,
+    trials: int = 4,
+) -> Candidate:
+    budget = Budget(trials=trials, folds=2)
+    parts = folds() if parts is None else parts
+    classes = ("no", "yes")
+    return search(choice, parts, Task.BINARY, classes, "log_loss", measure, budget, seed, run_all, lambda: 0.0)
+
+
+LOGISTIC = ModelChoice(name="logistic")
+FOREST = ModelChoice(name="random_forest", params={"n_estimators": 5})
+
+
+@pytest.mark.parametrize("trials", [1, 4, 500])
+def test_draws_start_with_the_defaults_and_never_repeat(trials: int) -> None:
+    family = resolve(FOREST, Task.BINARY, seed=0)
+    found = draws(family, trials, seed=0)
+    assert found[0] == family.defaults
+    assert len({repr(setting) for setting in found}) == len(found) == min(trials, 5 * 4 * 3)
+
+
+@given(st.integers(0, 2**32))
+def test_draws_are_the_same_for_a_seed_and_within_the_space(seed: int) -> None:
+    family = resolve(ModelChoice(name="gradient_boosting"), Task.BINARY, seed=0)
+    found = draws(family, 5, seed)
+    assert found == draws(family, 5, seed)
+    assert all(setting[name] in values for setting in found[1:] for name, values in family.space.items())
+
+
+def test_families_draw_independently_of_each_other() -> None:
+    family = resolve(FOREST, Task.BINARY, seed=0)
+    assert draws(family, 9, 0) != draws(replace(family, name="other"), 9, 0) != draws(family, 9, 1)
+
+
+def test_a_family_without_a_space_is_tried_once() -> None:
+    choice = ModelChoice.model_validate({"name": "mine", "class": "sklearn.naive_bayes.GaussianNB"})
+    assert run(choice).trials == 1
+
+
+def test_the_best_draw_wins_by_its_mean_over_the_folds() -> None:
+    shared = Shared(LOGISTIC, tuple(folds()), Task.BINARY, 2, MEASURE, 7)
+    settings = draws(resolve(LOGISTIC, Task.BINARY, 7), 4, 7)
+    means = [np.mean([trial(shared, Job(s, i)).score or np.nan for i in range(2)]) for s in settings]
+    found = run(LOGISTIC)
+    assert found.score == max(means)
+    assert found.params == settings[int(np.argmax(means))]
+    assert (found.trials, found.failed, found.metric) == (4, 0, "log_loss")
+
+
+@pytest.mark.parametrize("choice", [LOGISTIC, FOREST, ModelChoice(name="xgboost")], ids=lambda c: c.name)
+def test_processes_and_serial_find_the_same_bits(choice: ModelChoice) -> None:
+    assert run(choice, IN_TURN) == run(choice, ProcessesExecutor(2).map)
+
+
+def test_large_folds_reach_the_workers_as_read_only_maps() -> None:
+    parts = folds(rows=12_000)
+    choice = ModelChoice(name="gradient_boosting", params={"n_estimators": 3})
+    assert run(choice, ProcessesExecutor(2).map, parts=parts, trials=2).failed == 0
+
+
+def test_failing_draws_are_counted_and_never_chosen() -> None:
+    choice = ModelChoice(name="logistic", space={"C": (-1.0, 0.5)})
+    found = run(choice)
+    assert (found.failed, found.trials) == (1, 3)
+    assert found.params["C"] in (1.0, 0.5)
+
+
+def test_a_family_whose_every_trial_fails_raises_with_the_reason() -> None:
+    with pytest.raises(StepFailed, match=r"none of 1 settings .*'C' parameter"):
+        run(ModelChoice(name="logistic", params={"C": -1.0}, space={}))
+
+
+def test_a_metric_that_is_not_a_number_is_a_failure() -> None:
+    with pytest.raises(StepFailed, match="the metric was nan"):
+        run(LOGISTIC, measure=not_a_number)
+
+
+@pytest.mark.parametrize("name", ["logistic", "random_forest", "gradient_boosting", "xgboost"])
+def test_a_class_without_rows_in_a_fold_gets_probability_zero(name: str) -> None:
+    fold = folds(classes=3)[0]
+    keep = fold.y_train != 1
+    fold = replace(fold, x_train=fold.x_train[keep], y_train=fold.y_train[keep])
+    seen: list[NDArray[np.float64]] = []
+
+    def look(y: NDArray[Any], scores: NDArray[np.float64]) -> float:
+        seen.append(scores)
+        return 0.0
+
+    shared = Shared(ModelChoice(name=name), (fold,), Task.MULTICLASS, 3, look, 0)
+    assert trial(shared, Job({}, 0)) == Outcome(0.0)
+    assert seen[0].shape == (40, 3)
+    assert not seen[0][:, 1].any()
+    assert seen[0][:, 2].all()
+
+
+@pytest.mark.parametrize("name", ["logistic", "random_forest", "gradient_boosting", "xgboost"])
+def test_the_final_fit_is_the_same_to_the_bit_on_any_number_of_cores(name: str) -> None:
+    fold = folds(rows=400)[0]
+    choice = ModelChoice(name=name)
+    found = Candidate(name, draws(resolve(choice, Task.BINARY, 3), 2, 3)[1], "log_loss", 0.0, 0.0, 1, 0.0)
+    scores = [
+        scorer(fit(found, choice, fold.x_train, fold.y_train, Task.BINARY, 3, cores)).score(fold.x_valid)
+        for cores in (1, 2)
+    ]
+    assert scores[0].tobytes() == scores[1].tobytes()
+
+
+def test_a_fit_that_raises_names_the_model() -> None:
+    fold = folds()[0]
+    found = Candidate("logistic", {"C": -1.0}, "log_loss", 0.0, 0.0, 1, 0.0)
+    with pytest.raises(StepFailed, match="fitting raised") as caught:
+        fit(found, LOGISTIC, fold.x_train, fold.y_train, Task.BINARY, 0)
+    assert "logistic" in caught.value.where

@@ -16,9 +16,7 @@ Mask = NDArray[np.bool_]
 _ORDERS = 25
 
 
-def test_rows(
-    frame: pl.DataFrame, split: Split, y: NDArray[Any], stratify: bool, time: str | None, seed: int
-) -> Mask:
+def test_rows(frame: pl.DataFrame, split: Split, y: NDArray[Any], stratify: bool, time: str | None, seed: int) -> Mask:
     """True for the rows of the test, shape (rows,).
 
     random: each class gives its share, to the row (`stratify`, for classes); time: the newest rows, with rows of the

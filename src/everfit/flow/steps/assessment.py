@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from everfit.data import schema
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
 from everfit.evaluation import metrics, plots
@@ -19,7 +20,7 @@ from everfit.project.sections import Gates
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
-from everfit.serving.predictor import open_model
+from everfit.serving.model import open_model
 from everfit.training import bundle
 
 # Rows on which shuffling one feature at a time is precise enough to rank them.
@@ -91,7 +92,7 @@ def champion_metrics(
     model = open_model(champion, trusted)
     if model.manifest.classes != problem.classes:
         return None
-    found = model.score_frame(valid.filter(test))
+    found = model.scores(schema.arrays(valid.filter(test), model.manifest.schema, model.parser.required))
     return metrics.metrics(problem.task, truth[test], found, problem.classes, model.manifest.threshold)
 
 
@@ -126,4 +127,6 @@ def profile(
     """What the model's inputs looked like in training, and its scores on the test rows."""
     found = steps.arrays(features.filter(~test))
     score = scores[test] if scores.ndim == 1 else scores[test][:, -1] if scores.shape[1] == 2 else scores[test].max(1)
-    return profiling.profile(found, steps.kinds(found), score, problem.metric, evaluation.test[problem.metric], int(test.sum()))
+    return profiling.profile(
+        found, steps.kinds(found), score, problem.metric, evaluation.test[problem.metric], int(test.sum())
+    )

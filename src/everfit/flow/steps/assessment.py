@@ -27,6 +27,7 @@ from everfit.training import bundle
 _IMPORTANCE_ROWS = 2_000
 _THRESHOLD = 0.5
 _VERSUS = "not_worse_than"
+_VERSUS_GATE = "not_worse_than_production"
 
 
 def importance(
@@ -75,7 +76,7 @@ def pictures(
     importance: tuple[Importance, ...],
 ) -> dict[str, bytes]:
     """The model on the test rows, drawn."""
-    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance)
+    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, _THRESHOLD)
 
 
 def champion_metrics(
@@ -114,7 +115,7 @@ def comparison(
     """The gate against the champion. It is about a moment, so it is no part of the bundle: the same model stays the
     same version whoever is champion."""
     report = gating.judge(rules, evaluation.test, problem.metric, champion_metrics, {})
-    return GateReport(tuple(result for result in report.results if result.gate == _VERSUS))
+    return GateReport(tuple(result for result in report.results if result.gate == _VERSUS_GATE))
 
 
 def profile(

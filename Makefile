@@ -95,13 +95,13 @@ contracts: $(VENV)/.dev ## Who may import whom, and the sizes of things
 	@$(PYTEST) tests/architecture $(addprefix --ignore=,$(DOCS_TESTS))
 unit: $(VENV)/.dev ## Unit tests and the examples in docstrings
 	@rm -f .coverage .coverage.*
-	@$(PYTEST) $(COVER) $(wildcard tests/unit tests/adapters) src
+	@$(PYTEST) $(COVER) tests/unit $(wildcard tests/adapters) src
 integration: $(VENV)/.dev ## Whole journeys, in real processes
-	@$(PYTEST) $(COVER) --cov-append $(wildcard tests/integration tests/services)
+	@$(PYTEST) $(COVER) --cov-append tests/integration $(wildcard tests/services)
 docs: $(VENV)/.dev ## Build the documentation, and check each command, setting and requirement in it
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@$(PYTEST) $(DOCS_TESTS)
-coverage: $(VENV)/.dev ## Coverage of the last tests: a table, coverage.xml and htmlcov/
+coverage: $(VENV)/.dev ## Coverage of the last tests: the total, coverage.xml and htmlcov/
 	@$(BIN)/coverage report --format=total | sed 's/$$/% of lines and branches/'
 	@$(BIN)/coverage xml -q
 	@$(BIN)/coverage html -q

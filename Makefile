@@ -22,7 +22,7 @@ EVERFIT := $(BIN)/everfit
 SYNC := $(UV) pip install --quiet --python $(BIN)/python
 # A runtime-only environment is enough to use everfit; one made for the tests serves as well.
 READY := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.runtime)
-DOCS_TESTS := tests/architecture/test_docs_commands.py tests/architecture/test_requirements.py
+DOCS_TESTS := $(wildcard tests/architecture/test_docs_*.py) tests/architecture/test_requirements.py
 COVER := --cov --cov-report=
 
 .PHONY: help

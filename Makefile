@@ -23,6 +23,8 @@ SYNC := $(UV) pip install --quiet --python $(BIN)/python
 # A runtime-only environment is enough to use everfit; one made for the tests serves as well.
 READY := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.runtime)
 DOCS_TESTS := $(wildcard tests/architecture/test_docs_*.py) tests/architecture/test_requirements.py
+# What does not run by itself is a part of the others.
+BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py | sort | xargs grep -l -- --quick | grep -v __init__)))
 COVER := --cov --cov-report=
 
 .PHONY: help
@@ -74,7 +76,7 @@ check-status: $(READY) ## What is installed and working, and what PROJECT is doi
 	@$(EVERFIT) doctor --project $(PROJECT)
 	@$(EVERFIT) status --project $(PROJECT)
 bench-quick: $(VENV)/.dev ## The benchmarks, small
-	@$(BIN)/python -m benchmarks --quick
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name --quick; done
 
 ## Checks --------------------------------------------------------------------------------------------------------------
 .PHONY: test lint format fix types contracts unit integration docs coverage test-unit test-integration test-coverage

@@ -210,6 +210,7 @@ def test_proposals_have_slack_but_keep_what_is_never_negative() -> None:
     assert table.rows == Bounds(min=3521)
     assert isinstance(ident, ColumnCheck)
     assert ident.unique
+    assert ident.nulls == 0
     assert isinstance(tenure, ColumnCheck)
     assert (tenure.min, tenure.max, tenure.nulls) == (0, 150, 0.01)
     assert isinstance(balance, ColumnCheck)

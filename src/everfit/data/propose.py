@@ -37,7 +37,7 @@ def _column(column: Column, rows: int) -> ColumnCheck | None:
     return ColumnCheck(
         column=column.name,
         type=column.kind,
-        nulls=_null_ceiling(column.null_share),
+        nulls=0.0 if unique else _null_ceiling(column.null_share),
         min=low,
         max=high,
         allowed=allowed or None,

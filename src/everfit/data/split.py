@@ -127,7 +127,8 @@ def _one_order(codes: NDArray[Any], sizes: NDArray[Any], share: float, rng: np.r
     taken = 1 + np.abs(np.cumsum(sizes[order])[:-1] - share * len(codes)).argmin()
     in_test = np.zeros(len(sizes), dtype=np.bool_)
     in_test[order[:taken]] = True
-    return in_test[codes]
+    mask: Mask = in_test[codes]
+    return mask
 
 
 def _imbalance(y: NDArray[Any], mask: Mask, share: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import re
 import sys
 import tokenize
 from collections import defaultdict
@@ -27,16 +28,20 @@ Chain = tuple[str, ...]
 Target = tuple[str, Chain]
 """A module and the chain that starts in it; an empty chain is the module itself."""
 
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?", re.ASCII)
+
 WHOLE = "*"
 """The one name of a module that has no source but bytes (an extension module)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The hash of what binds a name, and everything that it names in turn."""
+    """The hash of what binds a name, everything that it names in turn, and the texts in it that have the form of a
+    module's name."""
 
     digest: str
     uses: frozenset[Target]
+    words: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -68,6 +73,7 @@ class Reader(ast.NodeVisitor):
     def __init__(self, package: str) -> None:
         self.package = package
         self.scope = Scope()
+        self.words: set[str] = set()
 
     @contextmanager
     def inside(self, hides: bool) -> Iterator[Scope]:
@@ -83,8 +89,9 @@ class Reader(ast.NodeVisitor):
         else:
             self.scope.bound.add(node.id)
 
-    def visit_Constant(self, node: ast.Constant) -> None:
-        """Nothing to see; the inherited one is slow."""
+    def visit_Constant(self, node: ast.Constant) -> None:  # noqa: D102
+        if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+            self.words.add(node.value)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: D102
         if chain := _chain(node):
@@ -203,7 +210,8 @@ class Source:
             reader.visit(statement)
             _form(statement, form)
         uses = {(self.name, chain) for chain in reader.scope.used} | reader.scope.resolved
-        return Definition(hashlib.sha256("\n".join(form).encode("utf-8", "surrogatepass")).hexdigest(), frozenset(uses))
+        digest = hashlib.sha256("\n".join(form).encode("utf-8", "surrogatepass")).hexdigest()
+        return Definition(digest, frozenset(uses), frozenset(reader.words))
 
 
 def _covers(statement: ast.stmt, line: int) -> bool:
@@ -250,6 +258,11 @@ def find(name: str) -> Source | None:
     if known is None or known.stamp != stamp or (loaded and known.spec is not spec):
         _sources[name] = known = _parse(name, spec, getattr(loaded, "__file__", None), stamp)
     return known
+
+
+def exists(package: str) -> bool:
+    """Whether a top-level package can be imported."""
+    return package in sys.modules or _spec(package) is not None
 
 
 def _spec(name: str) -> ModuleSpec | None:

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from everfit.errors import ProjectError
-from everfit.flow.definitions import WHOLE, Definition, Source, Target, exists, find
+from everfit.flow.definitions import WHOLE, Definition, Source, exists, find
+from everfit.flow.scopes import Target
 
 # Distributions whose name is not the package's: looking through all installed ones takes a quarter of a second.
 _OTHER_NAMES = {

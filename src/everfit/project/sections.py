@@ -221,7 +221,7 @@ class Verdict(Section):
     """When a canary goes on and when it goes back."""
 
     errors: Points = Field(0.005, description="Error rate that the challenger may have above the champion's.")
-    requests: int = Field(100, ge=1, description="Least requests to the challenger before a step is judged.")
+    requests: int = Field(500, ge=1, description="Least requests to the challenger before a step is judged.")
     confidence: Share = Field(
         0.95, description="One minus the chance that a challenger that is no worse is rolled back, over all steps."
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+import scipy
 
 from everfit.monitoring.columns import Floats
 from everfit.monitoring.intervals import Interval, Measure, area, bootstrap_error, normal, wilson
@@ -52,7 +52,7 @@ def performance(
     high: float | None = None
     degraded = False
     if np.isfinite(value) and _enough(task, y, metric):
-        z = float(stats.norm.isf(alpha))
+        z = float(scipy.stats.norm.isf(alpha))
         now, then = _intervals(task, y, scores, metric, measure, value, expected, expected_labels, z, seed)
         low, high = now.low, now.high
         margin = tolerance * (abs(expected) if metric in _IN_TARGET_UNITS else 1.0)

@@ -22,8 +22,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 import scipy
+from numpy.typing import NDArray
 
 from everfit.errors import ProjectError, StepFailed
 from everfit.records.table import Task

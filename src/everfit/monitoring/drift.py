@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 import scipy
+from numpy.typing import NDArray
 
 from everfit.errors import StepFailed
 from everfit.monitoring.columns import NUMBERS, Floats, counts, hashed, missing, numbers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 import scipy
+from numpy.typing import NDArray
 
 from everfit.monitoring.columns import Floats
 from everfit.monitoring.intervals import Interval, Measure, area, bootstrap_error, normal, wilson

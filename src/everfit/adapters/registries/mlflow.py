@@ -48,7 +48,7 @@ class MlflowRegistry:
             known = {found.bundle_hash: found for found in self._search(client)}
             if digest in known:
                 return known[digest]
-            run_id = self._log(mlflow, client, bundle, manifest)
+            run_id = self._log(mlflow, client, bundle, digest, manifest)
             source = _log_model(mlflow, run_id, bundle, manifest)
             if not known and not client.search_registered_models(f"name = '{self.config.model}'"):
                 client.create_registered_model(self.config.model, tags={"project": manifest.model})
@@ -88,13 +88,16 @@ class MlflowRegistry:
         found = client.search_model_versions(f"name = '{self.config.model}'")
         return sorted(map(_version, found), key=lambda v: v.version)
 
-    def _log(self, mlflow: Any, client: Any, bundle: Path, manifest: Manifest) -> str:
+    def _log(self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest) -> str:
         experiment = client.get_experiment_by_name(self.config.experiment)
         where = self.config.artifacts.absolute().as_uri() if self.config.artifacts else None
         tags = {"project": manifest.model, **self.config.tags}
         identity = experiment.experiment_id if experiment else None
         identity = identity or client.create_experiment(self.config.experiment, where, tags)
-        run = client.create_run(identity, None, {**tags, "framework": manifest.family, "stage": "training"})
+        for left in client.search_runs([identity], f"tags.bundle = '{digest}' and attributes.status = 'RUNNING'"):
+            client.set_terminated(left.info.run_id, "KILLED")  # its process was, or it would not be added again
+        tags |= {"framework": manifest.family, "stage": "training", "bundle": digest}
+        run = client.create_run(identity, None, tags)
         now = int(datetime.now(UTC).timestamp() * 1000)
         metrics = [mlflow.entities.Metric(name, value, now, 0) for name, value in manifest.metrics.items()]
         params = [mlflow.entities.Param(name, str(value)) for name, value in manifest.parameters.items()]

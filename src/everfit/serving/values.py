@@ -54,8 +54,9 @@ def number(value: object) -> float:
         stripped = value.strip()
         if _NUMBER.fullmatch(stripped):
             return _finite(float(stripped))
-        if _is_absent(value, Kind.NUMERIC):
-            return _MISSING
+        reading = read(pl.Series([value]), Kind.NUMERIC)
+        if not reading.failures:
+            return _MISSING if reading.values[0] is None else _finite(reading.values[0])
     raise ValueError(f"{show(value)} is not a number")
 
 
@@ -79,7 +80,7 @@ def boolean(value: object) -> float:
         found = _WORDS.get(value.strip().lower())
         if found is not None:
             return found
-        if _is_absent(value, Kind.BOOLEAN):
+        if not read(pl.Series([value]), Kind.BOOLEAN).failures:
             return _MISSING
     raise ValueError(f"{show(value)} is not yes or no")
 
@@ -133,11 +134,6 @@ def _iso(value: str) -> np.datetime64:
     except (ValueError, OverflowError):
         raise ValueError(f"{show(value)} is not a date; write it as 2024-01-31") from None
     return np.datetime64(moment, "us")
-
-
-def _is_absent(value: str, kind: Kind) -> bool:
-    """Whether it is one of the words for "missing" that the data stage knows; everything else is unreadable."""
-    return not read(pl.Series([value]), kind).failures
 
 
 def show(value: object) -> str:

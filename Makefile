@@ -22,7 +22,9 @@ EVERFIT := $(BIN)/everfit
 SYNC := $(UV) pip install --quiet --python $(BIN)/python
 # A runtime-only environment is enough to use everfit; one made for the tests serves as well.
 READY := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.runtime)
-DOCS_TESTS := tests/architecture/test_docs_commands.py tests/architecture/test_requirements.py
+DOCS_TESTS := $(wildcard tests/architecture/test_docs_*.py) tests/architecture/test_requirements.py
+# What does not run by itself is a part of the others.
+BENCHMARKS = $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py | sort | xargs grep -l -- --quick | grep -v __init__)))
 COVER := --cov --cov-report=
 
 .PHONY: help
@@ -74,7 +76,7 @@ check-status: $(READY) ## What is installed and working, and what PROJECT is doi
 	@$(EVERFIT) doctor --project $(PROJECT)
 	@$(EVERFIT) status --project $(PROJECT)
 bench-quick: $(VENV)/.dev ## The benchmarks, small
-	@$(BIN)/python -m benchmarks --quick
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name --quick; done
 
 ## Checks --------------------------------------------------------------------------------------------------------------
 .PHONY: test lint format fix types contracts unit integration docs coverage test-unit test-integration test-coverage
@@ -95,13 +97,13 @@ contracts: $(VENV)/.dev ## Who may import whom, and the sizes of things
 	@$(PYTEST) tests/architecture $(addprefix --ignore=,$(DOCS_TESTS))
 unit: $(VENV)/.dev ## Unit tests and the examples in docstrings
 	@rm -f .coverage .coverage.*
-	@$(PYTEST) $(COVER) $(wildcard tests/unit tests/adapters) src
+	@$(PYTEST) $(COVER) tests/unit $(wildcard tests/adapters) src
 integration: $(VENV)/.dev ## Whole journeys, in real processes
-	@$(PYTEST) $(COVER) --cov-append $(wildcard tests/integration tests/services)
+	@$(PYTEST) $(COVER) --cov-append tests/integration $(wildcard tests/services)
 docs: $(VENV)/.dev ## Build the documentation, and check each command, setting and requirement in it
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@$(PYTEST) $(DOCS_TESTS)
-coverage: $(VENV)/.dev ## Coverage of the last tests: a table, coverage.xml and htmlcov/
+coverage: $(VENV)/.dev ## Coverage of the last tests: the total, coverage.xml and htmlcov/
 	@$(BIN)/coverage report --format=total | sed 's/$$/% of lines and branches/'
 	@$(BIN)/coverage xml -q
 	@$(BIN)/coverage html -q

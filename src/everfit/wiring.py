@@ -120,7 +120,7 @@ class Ports:
 
 def source(root: Path, address: str) -> Source:
     """The source that an address names, by its ending; relative to the project's folder."""
-    path = root / address
+    path = str(root / address)
     if address.endswith(".parquet"):
         from everfit.adapters.sources.parquet import ParquetSource
 

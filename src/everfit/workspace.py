@@ -1,9 +1,9 @@
 """An opened project with the verbs of the command line, for notebooks and tests.
 
-    project = everfit.load("everfit.yaml")
-    run = project.run()
-    project.release(run.version)
-    project.predict(frame)
+project = everfit.load("everfit.yaml")
+run = project.run()
+project.release(run.version)
+project.predict(frame)
 """
 
 from __future__ import annotations
@@ -172,7 +172,9 @@ class Workspace:
         return done
 
 
-def load(path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None) -> Workspace:
+def load(
+    path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None
+) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
 

@@ -40,8 +40,8 @@ def _segments(line: str) -> Iterator[list[str]]:
             words.append(word)
 
 
-def shown(text: str) -> Iterator[list[str]]:
-    """Every `everfit ...` command in the shell blocks and the inline code of a Markdown text.
+def calls(text: str) -> Iterator[list[str]]:
+    """Every `everfit ...` command in the shell blocks of a Markdown text.
 
     In a block with prompts only the lines after `$ ` are commands; the others are output.
     """
@@ -51,30 +51,35 @@ def shown(text: str) -> Iterator[list[str]]:
         for line in prompted or lines:
             if "everfit" in line:
                 yield from _segments(line)
+
+
+def mentions(text: str) -> Iterator[list[str]]:
+    """Every `everfit ...` command in a Markdown text's inline code: a name in a sentence, with or without options."""
     for code in INLINE.findall(text):
         yield from _segments(code)
 
 
-def fault(words: list[str]) -> str | None:
-    """What the command line would refuse in these words, or None. Values are not looked at, nothing runs."""
+def fault(words: list[str], *, mention: bool = False) -> str | None:
+    """What the command line would refuse in these words, or None; a mention may leave out what is required. Values
+    are not looked at, nothing runs."""
     command: click.Command = group()
     context = click.Context(command, info_name="everfit")
     try:
-        rest = _parse(command, context, words)
+        rest = _parse(command, context, words, mention)
         while isinstance(command, click.Group) and rest:
             found = command.get_command(context, rest[0])
             if found is None:
                 return f"there is no command {rest[0]}"
             command, context = found, click.Context(found, info_name=rest[0], parent=context)
-            rest = _parse(command, context, rest[1:])
+            rest = _parse(command, context, rest[1:], mention)
     except click.UsageError as error:
         return error.format_message()
     return f"unexpected {' '.join(rest)}" if rest else None
 
 
-def _parse(command: click.Command, context: click.Context, words: list[str]) -> list[str]:
+def _parse(command: click.Command, context: click.Context, words: list[str], mention: bool) -> list[str]:
     given, rest, _ = command.make_parser(context).parse_args(args=list(words))
-    if not (isinstance(command, click.Group) or "help" in given):
+    if not (mention or isinstance(command, click.Group) or "help" in given):
         for param in command.params:
             if param.required and not given.get(param.name or ""):
                 raise click.MissingParameter(ctx=context, param=param)

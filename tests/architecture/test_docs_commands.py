@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.commands import fault, names, shown
+from tests.architecture.commands import calls, fault, mentions, names
 from tests.architecture.modules import ROOT
 from tests.architecture.settings import setting_paths
 
@@ -15,7 +15,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_shown_exist_with_their_options(page: Path) -> None:
-    faults = {" ".join(["everfit", *words]): fault(words) for words in shown(page.read_text(encoding="utf-8"))}
+    text = page.read_text(encoding="utf-8")
+    faults = {" ".join(words): fault(words) for words in calls(text)}
+    faults |= {" ".join(words): fault(words, mention=True) for words in mentions(text)}
     assert {command: what for command, what in faults.items() if what} == {}
 
 
@@ -37,7 +39,8 @@ def test_every_setting_is_in_the_reference() -> None:
 def test_commands_are_found_in_blocks_with_and_without_prompts_and_in_running_text() -> None:
     text = "Use `everfit status`.\n```console\n$ everfit run --why  # reasons\neverfit: output\n```\n"
     text += "```bash\nmake demo && .venv/bin/everfit predict a.csv \\\n  -o b.csv | head\n```\n"
-    assert list(shown(text)) == [["run", "--why"], ["predict", "a.csv", "-o", "b.csv"], ["status"]]
+    assert list(calls(text)) == [["run", "--why"], ["predict", "a.csv", "-o", "b.csv"]]
+    assert list(mentions(text)) == [["status"]]
 
 
 @pytest.mark.parametrize("words", [["no-such-command"], ["run", "--no-such-option"]])

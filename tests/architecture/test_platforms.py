@@ -13,7 +13,12 @@ PLACES = {
     "skops": ("training/",),
     "xgboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
-    "matplotlib": ("evaluation/plots.py",),
+    "matplotlib": (
+        "evaluation/plots.py",
+        "evaluation/canvas.py",
+        "evaluation/class_plots.py",
+        "evaluation/value_plots.py",
+    ),
     "fastapi": ("serving/",),
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),

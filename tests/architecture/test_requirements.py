@@ -36,7 +36,7 @@ def _missing(pointer: str) -> str | None:
     """Why a pointer leads nowhere, or None: a command, a make target, a route, a Python name, a path or a setting."""
     first, _, rest = pointer.partition(" ")
     if first == "everfit":
-        return fault(rest.split())
+        return fault(rest.split(), mention=True)
     if first == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         return None if re.search(rf"^{rest}:", makefile, re.MULTILINE) else f"no target {rest}"

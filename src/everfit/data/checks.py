@@ -91,7 +91,7 @@ def _target(column: Inspected) -> Iterator[CheckResult]:
     )
     if is_class(column.column) and counts.height:
         level, rows = counts.row(-1)
-        observed = f"{rows} rows of {level}"
+        observed = f"{rows} rows of {column.word(level)}"
         yield result(
             "target_classes", column.name, rows >= _LEAST_CLASS_ROWS, observed, f"at least {_LEAST_CLASS_ROWS} a class"
         )
@@ -125,8 +125,13 @@ def _at_most(check: str, column: str | None, share: float, limit: float, severit
 
 def _class_share(column: Inspected, least: float, severity: Severity) -> Iterator[CheckResult]:
     counts = column.values.drop_nulls().value_counts(sort=True)
-    level, rows = counts.row(-1) if counts.height else ("no class", 0)
+    level, rows = counts.row(-1) if counts.height else (None, 0)
     share = rows / max(1, int(counts["count"].sum()))
     yield result(
-        "class_share", column.name, share >= least, f"{share:.2%} are {level}", f"at least {least:.2%}", severity
+        "class_share",
+        column.name,
+        share >= least,
+        f"{share:.2%} are {column.word(level)}",
+        f"at least {least:.2%}",
+        severity,
     )

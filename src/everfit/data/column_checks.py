@@ -34,6 +34,10 @@ class Inspected:
         """How many values could not be read."""
         return int(self.unreadable.sum())
 
+    def word(self, value: object) -> str:
+        """How the table writes a value that was read."""
+        return str(self.found[(self.values == value).arg_max() or 0]) if value is not None else "no class"
+
     def all_but(
         self, check: str, bad: pl.Series, word: str, expected: str, severity: Severity = Severity.ERROR
     ) -> CheckResult:

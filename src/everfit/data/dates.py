@@ -63,7 +63,7 @@ def detect(distinct: pl.Series, column: str) -> str | None:
     '%d/%m/%Y'
     """
     head = distinct.head(200)
-    if distinct.is_empty() or _share(head.str.contains(r"\d{4}") & head.str.contains(r"\d[-/. ]")) < ENOUGH:
+    if distinct.is_empty() or _share(head.str.contains(r"\d{4}") & head.str.contains(r"\d[-/., ]")) < ENOUGH:
         return None
     for pattern in _CLEAR:
         if _reads(head, pattern) and _reads(distinct, pattern):

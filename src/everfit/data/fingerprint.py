@@ -56,10 +56,7 @@ def _canonical(series: pl.Series) -> tuple[str, pl.Series]:
         return "text", series
     if dtype == pl.Boolean:
         return "boolean", series.cast(pl.UInt8)
-    if dtype.is_float():
-        # Adding 0.0 turns -0.0 into 0.0.
-        return str(dtype), (series + 0.0).fill_nan(float("nan"))
-    if dtype.is_integer():
+    if dtype.is_numeric() and not dtype.is_decimal():
         return str(dtype), series
     if dtype.is_temporal():
         return str(dtype), series.to_physical()
@@ -68,4 +65,6 @@ def _canonical(series: pl.Series) -> tuple[str, pl.Series]:
 
 def _little_endian(series: pl.Series) -> bytes:
     values = series.fill_null(0).to_numpy()
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), np.nan, values + 0).astype(values.dtype)  # -0.0 + 0 is 0.0
     return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -115,8 +115,8 @@ def _are_numbers(distinct: pl.Series) -> bool:
 def _word_kind(name: str, values: pl.Series, distinct: pl.Series) -> Kind:
     rows, different = len(values), len(distinct)
     share = different / rows
-    spaced = float(distinct.str.contains(r"\S\s+\S").mean() or 0) > 0.2
-    length = float(distinct.str.len_chars().mean() or 0)
+    spaced = float(distinct.str.contains(r"\S\s+\S").sum()) > 0.2 * different
+    length = float(distinct.str.len_chars().sum()) / different
     if named_as_identifier(name) and (share >= 0.5 or different > FEW):
         return Kind.IDENTIFIER
     if different >= 20 and share >= 0.95 and not spaced and length <= 64:

@@ -37,7 +37,7 @@ def _column(column: Column, rows: int) -> ColumnCheck | None:
     return ColumnCheck(
         column=column.name,
         type=column.kind,
-        nulls=_null_ceiling(column.null_share),
+        nulls=0.0 if unique else _null_ceiling(column.null_share),
         min=low,
         max=high,
         allowed=allowed or None,
@@ -46,7 +46,7 @@ def _column(column: Column, rows: int) -> ColumnCheck | None:
 
 
 def _null_ceiling(share: float) -> float:
-    """Twice the share seen, in whole percents, and at least 1%: a ceiling of 0 would stop the next run for one blank."""
+    """Twice the share seen, in whole percents, and at least 1%: one blank must not stop the next run."""
     return min(1.0, max(0.01, math.ceil(200 * share) / 100))
 
 
@@ -55,7 +55,7 @@ def _range(column: Column) -> tuple[float | None, float | None]:
     low, high = column.minimum, column.maximum
     if low is None or high is None:
         return None, None
-    if 0 <= low and high <= 1 and not column.whole:
+    if low >= 0 and high <= 1 and not column.whole:
         return 0.0, 1.0
     slack = max((high - low) / 2, abs(high) / 2, 1.0) if low >= 0 else max((high - low) / 2, 1.0)
     top = min(0.0, _round_up(high + slack)) if high <= 0 and low < 0 else _round_up(high + slack)

@@ -16,7 +16,7 @@ FALSE_WORDS = ("false", "no", "n", "f", "0", "0.0")
 # well be called "None".
 ABSENT = ("", "na", "n/a", "#n/a", "nan", "null", "<na>")
 ABSENT_NUMBER = (*ABSENT, "none", "nat", "-", "?", ".")
-_WORDS = {word: True for word in TRUE_WORDS} | {word: False for word in FALSE_WORDS}
+_WORDS = dict.fromkeys(TRUE_WORDS, True) | dict.fromkeys(FALSE_WORDS, False)
 _EXACT = 2.0**53
 
 
@@ -47,6 +47,7 @@ def read(series: pl.Series, kind: Kind, pattern: str | None = None) -> Reading:
     ([1.5, None, None], 1, 2)
     """
     series = flat(series)
+    absent: tuple[str, ...]
     if kind is Kind.NUMERIC:
         values, absent = numbers(series), ABSENT_NUMBER
     elif kind is Kind.BOOLEAN:

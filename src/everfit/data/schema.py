@@ -36,7 +36,7 @@ def _column(series: pl.Series, kind: Kind | None) -> Column:
     blanks = _blanks(series)
     known = text(series) if series.dtype == pl.String else series
     known = (known.fill_nan(None) if known.dtype.is_float() else known).drop_nulls()
-    distinct = known.unique().sort()
+    distinct = known.unique(maintain_order=True)
     pattern = None
     if kind is None:
         kind, pattern = guess(series.name, known, distinct)
@@ -73,7 +73,7 @@ def _number(value: object) -> float:
 
 
 def _levels(series: pl.Series, values: pl.Series) -> dict[str, int]:
-    """The values as the table writes them (a boolean `Yes` is still called `Yes`) and their rows, most frequent first."""
+    """The values as the table writes them (a boolean `Yes` stays `Yes`) and their rows, most frequent first."""
     written = text(series).filter(values.is_not_null()).rename("level")
     counts = written.value_counts().sort(["count", "level"], descending=[True, False])
     return dict(counts.head(MANY).iter_rows())
@@ -130,7 +130,17 @@ def _array(series: pl.Series, kind: Kind) -> NDArray[Any]:
         array = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     elif kind is Kind.DATE:
         array = series.cast(pl.Datetime("us")).to_numpy()
+    elif kind is Kind.CATEGORICAL:
+        array = _by_level(series)
     else:
         array = np.array(series.to_list(), dtype=object)
     array.flags.writeable = False
     return array
+
+
+def _by_level(series: pl.Series) -> NDArray[Any]:
+    """One text object a level, shared by its rows: several times faster and smaller than one a row."""
+    levels = series.drop_nulls().unique().sort()
+    codes = series.cast(pl.Enum(levels)).to_physical().cast(pl.UInt32).fill_null(len(levels))
+    shared: NDArray[Any] = np.array([*levels.to_list(), None], dtype=object)[codes.to_numpy()]
+    return shared

@@ -16,9 +16,7 @@ Mask = NDArray[np.bool_]
 _ORDERS = 25
 
 
-def test_rows(
-    frame: pl.DataFrame, split: Split, y: NDArray[Any], stratify: bool, time: str | None, seed: int
-) -> Mask:
+def test_rows(frame: pl.DataFrame, split: Split, y: NDArray[Any], stratify: bool, time: str | None, seed: int) -> Mask:
     """True for the rows of the test, shape (rows,).
 
     random: each class gives its share, to the row (`stratify`, for classes); time: the newest rows, with rows of the
@@ -129,7 +127,8 @@ def _one_order(codes: NDArray[Any], sizes: NDArray[Any], share: float, rng: np.r
     taken = 1 + np.abs(np.cumsum(sizes[order])[:-1] - share * len(codes)).argmin()
     in_test = np.zeros(len(sizes), dtype=np.bool_)
     in_test[order[:taken]] = True
-    return in_test[codes]
+    mask: Mask = in_test[codes]
+    return mask
 
 
 def _imbalance(y: NDArray[Any], mask: Mask, share: float) -> float:

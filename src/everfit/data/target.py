@@ -83,8 +83,10 @@ def _inferred(column: Column) -> Task:
 def is_class(column: Column) -> bool:
     """Whether the column's values are classes rather than quantities.
 
-    >>> is_class(Column("stars", Kind.NUMERIC, distinct=5, whole=True)), is_class(Column("cost", Kind.NUMERIC, distinct=5))
-    (True, False)
+    >>> is_class(Column("stars", Kind.NUMERIC, distinct=5, whole=True))
+    True
+    >>> is_class(Column("cost", Kind.NUMERIC, distinct=5))
+    False
     """
     if column.kind in (Kind.BOOLEAN, Kind.CATEGORICAL):
         return True

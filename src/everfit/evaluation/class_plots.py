@@ -145,7 +145,7 @@ def _curves(y: NDArray[Any], classes: tuple[str, ...]) -> list[int]:
 
 
 def _legend_title(classes: tuple[str, ...], shown: list[int]) -> str:
-    left_out = len(classes) - len(shown)
+    left_out = 0 if len(classes) == 2 else len(classes) - len(shown)
     return "AUC  class" + (f"  ({left_out} more not drawn)" if left_out else "")
 
 

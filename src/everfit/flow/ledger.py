@@ -10,6 +10,7 @@ from everfit.ports import StateStore
 from everfit.records.codec import decode, encode
 from everfit.records.model import ModelVersion
 from everfit.records.release import EventKind, LedgerEvent, ReleaseState
+from everfit.records.table import Value
 from everfit.rollout import ledger
 from everfit.rollout.strategy import Draft
 
@@ -55,7 +56,7 @@ def commit(
 
 def register(state: StateStore, made: ModelVersion, by: str) -> None:
     """Writes down that the version exists. Registrations do not depend on each other, so a lost race is run again."""
-    evidence = {"bundle": made.bundle_hash, "run": made.run_id, "name": made.name, **made.metrics}
+    evidence: dict[str, Value] = {"bundle": made.bundle_hash, "run": made.run_id, "name": made.name, **made.metrics}
     draft = Draft(EventKind.REGISTERED, made.version, "passed every gate", evidence)
     while True:
         try:

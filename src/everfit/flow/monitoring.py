@@ -78,9 +78,7 @@ def look(
         impact=found.impact,
         forced=forced,
     )
-    report = MonitorReport(
-        now, len(records), found.drift, found.performance, found.impact, found.alarms, decision
-    )
+    report = MonitorReport(now, len(records), found.drift, found.performance, found.impact, found.alarms, decision)
     watched.state.append(LOOKS, encode(report))
     return report
 
@@ -190,4 +188,3 @@ def _column(values: Sequence[Value], kind: Kind) -> np.ndarray[Any, Any]:
     if kind is Kind.CATEGORICAL:
         return np.array(values, dtype=object)
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from everfit.features.functions import Functions
 from everfit.flow.code import identity
@@ -37,21 +38,24 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
     """The graph for this project and everything given to it."""
     candidates = {f"candidate_{choice.name}": choice for choice in project.training.models}
     steps = [
-        *map(step, (table.table, table.columns, table.quality, table.valid, table.dataset, table.problem)),
-        *map(step, (table.truth, table.test)),
-        *map(step, (features.names, features.features, features.encoder, features.folds)),
+        *_plain(table.table, table.columns, table.quality, table.valid, table.dataset, table.problem),
+        *_plain(table.truth, table.test, features.names, features.features, features.encoder, features.folds),
         *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
         step(model.best, candidates=tuple(candidates)),
-        *map(step, (model.estimator, model.scores)),
-        *map(step, (assessment.importance, assessment.evaluation, assessment.pictures)),
-        *map(step, (assessment.champion_metrics, assessment.profile)),
+        *_plain(model.estimator, model.scores),
+        *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
+        *_plain(assessment.champion_metrics),
         step(assessment.comparison, rules="gate_rules"),
-        *map(step, (publish.lineage, publish.example, publish.manifest, publish.bundle)),
+        *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
         step(publish.version, cached=False),
     ]
     given = {**_settings(project), **_outside(project, outside), **_code(steps)}
     return graph(steps, given.keys()), given
+
+
+def _plain(*functions: Callable[..., Any]) -> list[Step]:
+    return [step(function) for function in functions]
 
 
 def _settings(project: Project) -> dict[str, Given]:

@@ -69,4 +69,4 @@ def missing(values: NDArray[Any], kind: Kind) -> int:
     """
     if kind in NUMBERS:
         return int(np.isnan(numbers(values, kind)).sum())
-    return pl.Series(values.tolist(), dtype=pl.String).null_count()
+    return list(values.tolist()).count(None)

@@ -36,7 +36,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Field:
     """One key of the file. `path` writes list items as `[]` (`training.models[].name`); `default` is empty for what
     must be given; `section` is the sentence that describes the section it stands in."""
 
@@ -82,7 +82,7 @@ def description(route: Route) -> str:
 
 
 @cache
-def fields() -> tuple[Setting, ...]:
+def fields() -> tuple[Field, ...]:
     """Every setting, in the order of the file.
 
     >>> [s.default for s in fields() if s.path == "training.seed"]
@@ -91,11 +91,11 @@ def fields() -> tuple[Setting, ...]:
     return tuple(_fields(Project, ""))
 
 
-def _fields(section: type[Section], above: str) -> Iterator[Setting]:
+def _fields(section: type[Section], above: str) -> Iterator[Field]:
     for key, (hint, info) in keys(section).items():
         path = f"{above}{key}"
         about = (section.__doc__ or "").strip()
-        yield Setting(path, words(hint), default(hint, info), info.description or "", about)
+        yield Field(path, words(hint), default(hint, info), info.description or "", about)
         many = "[]" if _outer(hint) is tuple else ""
         for inner in sections(hint):
             yield from _fields(inner, f"{path}{many}.")

@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from everfit.project.catalogue import Setting as Field
-from everfit.project.catalogue import default, fields, keys, written
+from everfit.project.catalogue import Field, default, fields, keys, written
 from everfit.project.document import Route
 from everfit.project.layers import dotted
 from everfit.project.load import Loaded

@@ -184,7 +184,7 @@ class Training(Section):
         description="The families that compete.",
     )
     metric: str | None = Field(
-        None, description="What the best is judged by: roc_auc, roc_auc_ovr or rmse by the task if not given."
+        None, description="What the best is judged by: roc_auc, or rmse for regression, if not given."
     )
     budget: Budget = Field(default_factory=Budget, description="How much the search may try.")
     seed: int = Field(42, ge=0, description="The seed of everything random.")

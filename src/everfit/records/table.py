@@ -40,9 +40,9 @@ class Severity(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column as found: shares are 0..1 of all rows; `levels` are the distinct values of categorical and boolean
-    columns, most frequent first, and `counts` their rows; `minimum` and `maximum` belong to numeric ones; `blanks` counts the values that hold
-    only white space and are read as missing; `whole` says that all numbers are whole; `format` is the strptime pattern
-    of dates that are not written as ISO 8601 has it."""
+    columns, most frequent first, and `counts` their rows; `minimum` and `maximum` belong to numeric ones; `blanks`
+    counts the values that hold only white space and are read as missing; `whole` says that all numbers are whole;
+    `format` is the strptime pattern of dates that are not written as ISO 8601 has it."""
 
     name: str
     kind: Kind

@@ -63,8 +63,8 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
         "sklearn.ensemble",
         "RandomForestClassifier",
         "RandomForestRegressor",
-        {"n_estimators": 150, "max_depth": 10, "min_samples_leaf": 5, "max_features": "sqrt"},
-        {"max_depth": (6, 8, 10, 14, None), "min_samples_leaf": (2, 5, 10, 20), "max_features": ("sqrt", 0.3, 0.5)},
+        {"n_estimators": 100, "max_depth": 10, "min_samples_leaf": 10, "max_features": "sqrt"},
+        {"max_depth": (6, 8, 10, 14), "min_samples_leaf": (3, 5, 10, 20), "max_features": ("sqrt", 0.2, 0.35)},
     ),
     "gradient_boosting": _BuiltIn(
         "sklearn.ensemble",

@@ -8,7 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from everfit.training.forest import Forest
+
 Matrix = NDArray[np.float64]
+
+_FORESTS = {"RandomForestClassifier", "RandomForestRegressor"}
+_FEW_ROWS = 16
 
 
 class Scorer(Protocol):
@@ -42,6 +47,18 @@ class ValueScorer:
 
 
 @dataclass(frozen=True, slots=True)
+class ForestScorer:
+    """A random forest: few rows go through all trees at once, many rows through scikit-learn; the bits are the same."""
+
+    many: Scorer
+    few: Forest
+
+    def score(self, matrix: Matrix) -> Matrix:
+        """(rows, columns) without NaN -> (rows, classes) probabilities, or (rows,) values."""
+        return self.few.score(matrix) if len(matrix) <= _FEW_ROWS else self.many.score(matrix)
+
+
+@dataclass(frozen=True, slots=True)
 class BoosterScorer:
     """An XGBoost booster, always given dense float32, as when it was trained."""
 
@@ -69,5 +86,10 @@ def is_xgboost(estimator: Any) -> bool:
 def scorer(estimator: Any) -> Scorer:
     """The scorer of a fitted estimator; a classifier is what has `predict_proba`."""
     if is_xgboost(estimator):
-        return BoosterScorer(estimator.get_booster(), hasattr(estimator, "predict_proba"))
-    return ProbabilityScorer(estimator) if hasattr(estimator, "predict_proba") else ValueScorer(estimator)
+        booster = estimator.get_booster()
+        booster.set_param({"nthread": 1})  # starting threads takes longer than scoring a row
+        return BoosterScorer(booster, hasattr(estimator, "predict_proba"))
+    plain = ProbabilityScorer(estimator) if hasattr(estimator, "predict_proba") else ValueScorer(estimator)
+    if type(estimator).__name__ in _FORESTS and type(estimator).__module__.startswith("sklearn."):
+        return ForestScorer(plain, Forest.of(estimator))
+    return plain

@@ -1,4 +1,4 @@
-"""Finding one family's best setting: random draws, each judged on every fold."""
+"""Finding one family's best setting: random draws that race on the folds."""
 
 from __future__ import annotations
 
@@ -112,28 +112,46 @@ def search(
 ) -> Candidate:
     """The family's best setting by the mean of `measure` over the folds; the earlier draw wins a tie.
 
-    `measure(y, scores)` is greater for better and can be pickled; `metric` is its name for the record.
-    `run_all(trial, jobs, shared)` gives the outcomes in the order of the jobs. Settings that failed
-    on any fold are counted in `failed` and never chosen. Raises StepFailed when all of them did.
+    All settings race on the first fold; the best third of them go on to the other folds (a successive halving in two
+    rounds, Jamieson & Talwalkar 2016), and if none of these works on every fold, the next third. `measure(y, scores)`
+    is greater for better and can be pickled; `metric` is its name for the record. `run_all(trial, jobs, shared)` gives
+    the outcomes in the order of the jobs. Settings that failed on a fold are counted in `failed` and never chosen. Raises StepFailed when none worked on all folds.
     """
-    family = resolve(choice, task, seed)
-    settings = draws(family, budget.trials, seed)
+    settings = draws(resolve(choice, task, seed), budget.trials, seed)
     shared = Shared(choice, tuple(folds), task, len(classes), measure, seed)
-    jobs = [Job(setting, fold) for setting in settings for fold in range(len(folds))]
-    outcomes = list(run_all(trial, jobs, shared))
-    table = np.array([np.nan if o.score is None else o.score for o in outcomes]).reshape(len(settings), len(folds))
-    means = table.mean(axis=1)
-    failed = int(np.isnan(means).sum())
-    if failed == len(settings):
+    table, errors = _race(settings, shared, run_all)
+    complete = np.isfinite(table).all(axis=1)
+    if not complete.any():
         raise StepFailed(
-            f"none of {failed} settings could be trained and judged on all folds; the first error was: "
-            + next(o.error for o in outcomes if o.error),
+            f"none of {len(settings)} settings could be trained and judged on all folds; first error: {errors[0]}",
             where=f"training.models: {choice.name}",
             fix="correct the model's params or the data it reads, or leave it out",
         )
-    best = int(np.nanargmax(means))
-    mean, spread = float(means[best]), float(table[best].std())
+    best = int(np.argmax(np.where(complete, table.mean(axis=1), -np.inf)))
+    mean, spread = float(table[best].mean()), float(table[best].std())
+    failed = int(np.isnan(table).any(axis=1).sum())
     return Candidate(choice.name, settings[best], metric, mean, spread, len(settings), failed)
+
+
+def _race(settings: Sequence[Params], shared: Shared, run_all: RunAll) -> tuple[Matrix, list[str]]:
+    """Scores by (setting, fold), NaN where the trial failed and -inf where it was not run; and the failures' errors."""
+    table = np.full((len(settings), len(shared.folds)), -np.inf)
+    errors: list[str] = []
+
+    def run(which: Sequence[int], folds: Sequence[int]) -> None:
+        places = [(i, fold) for i in which for fold in folds]
+        jobs = [Job(settings[i], fold) for i, fold in places]
+        for place, outcome in zip(places, run_all(trial, jobs, shared), strict=True):
+            table[place] = np.nan if outcome.score is None else outcome.score
+            errors.extend([outcome.error] if outcome.score is None else [])
+
+    run(range(len(settings)), [0])
+    left = [int(i) for i in np.argsort(-table[:, 0], kind="stable") if np.isfinite(table[i, 0])]
+    size = max(3, -(-len(settings) // 3))
+    while left and not np.isfinite(table).all(axis=1).any():
+        run(left[:size], range(1, len(shared.folds)))
+        left = left[size:]
+    return table, errors
 
 
 def _size(space: Mapping[str, tuple[Param, ...]]) -> int:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import polars as pl
 
+from everfit.adapters.sources.encoding import LONGEST_LINE, TextScan
 from everfit.adapters.sources.files import content_hash, find, stack
-from everfit.adapters.sources.scan import LONGEST_LINE, TextScan, scan
+from everfit.adapters.sources.scan import scan
 from everfit.errors import SourceError
 
 _SEPARATORS = ",;\t"
@@ -51,9 +52,7 @@ def _read(path: Path) -> pl.DataFrame:
     if not rows:
         raise SourceError("has a header and no rows", where=str(path), fix="export the table again, with its rows")
     try:
-        frame = pl.read_csv(
-            path, separator=separator, infer_schema=False, n_rows=rows, new_columns=header, glob=False, rechunk=True
-        )
+        frame = pl.read_csv(path, separator=separator, infer_schema=False, n_rows=rows, new_columns=header, glob=False)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise SourceError(f"is not readable as CSV: {reason}", where=str(path), fix="export the table again") from error

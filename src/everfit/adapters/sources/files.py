@@ -43,7 +43,9 @@ def _glob(path: Path) -> list[Path]:
 def _demand_readable(path: Path) -> None:
     where = str(path)
     if not path.exists():
-        near = get_close_matches(path.name, os.listdir(path.parent), 1) if path.parent.is_dir() else []
+        near = (
+            get_close_matches(path.name, [one.name for one in path.parent.iterdir()], 1) if path.parent.is_dir() else []
+        )
         hint = f"did you mean {near[0]}?" if near else "correct the path; it is relative to the project file"
         raise SourceError("there is no such file", where=where, fix=hint)
     if path.is_dir():

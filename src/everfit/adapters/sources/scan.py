@@ -5,17 +5,14 @@ It holds a block of a megabyte and a few arrays of its size, whatever the size o
 
 from __future__ import annotations
 
-import codecs
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.errors import SourceError
+from everfit.adapters.sources.encoding import LONGEST_LINE, TextScan, error_at
 
-# In bytes; also the size of the blocks that are read.
-LONGEST_LINE = 1_000_000
 _NEWLINE, _QUOTE, _RETURN = (ord(sign) for sign in '\n"\r')
 _BOM = 3
 
@@ -37,54 +34,6 @@ def scan(path: Path, separator: str, columns: int) -> int:
             records.take(block)
     text.finish()
     return records.finish()
-
-
-def _error(where: str, line: int, what: str, fix: str) -> SourceError:
-    return SourceError(what, where=f"{where}, line {line}", fix=fix)
-
-
-@dataclass(slots=True)
-class TextScan:
-    """Refuses bytes that are no text, and lines that do not end."""
-
-    where: str
-    decoder: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
-    lines: int = 0  # ended before this block
-    tail: int = 0  # bytes since the last line break
-    offset: int = 0  # bytes before this block
-
-    def take(self, block: bytes) -> None:
-        """The next bytes of the file. Raises SourceError."""
-        if (at := block.find(b"\0")) >= 0:
-            raise self._at(block, at, "holds a zero byte: it is binary, not CSV", "export the table as CSV")
-        self._decode(block, final=False)
-        first = block.find(b"\n")
-        self.tail += len(block) if first < 0 else first
-        if self.tail > LONGEST_LINE:
-            what = f"the line is longer than {LONGEST_LINE:,} bytes"
-            raise self._at(block, 0, what, "write one row a line, ended by a line feed")
-        if first >= 0:
-            self.tail = len(block) - block.rfind(b"\n") - 1
-        self.lines += block.count(b"\n")
-        self.offset += len(block)
-
-    def finish(self) -> None:
-        """Refuses a file that ends within a character."""
-        self._decode(b"", final=True)
-
-    def _decode(self, block: bytes, final: bool) -> None:
-        pending = len(self.decoder.getstate()[0])
-        try:
-            self.decoder.decode(block, final)
-        except UnicodeDecodeError as error:
-            # Negative where the character began in the block before.
-            at = error.start - pending
-            bad = error.object[error.start]
-            what = f"byte {self.offset + at + 1} of the file (0x{bad:02x}) is not UTF-8"
-            raise self._at(block, max(0, at), what, "save the file as UTF-8") from error
-
-    def _at(self, block: bytes, at: int, what: str, fix: str) -> SourceError:
-        return _error(self.where, self.lines + block.count(b"\n", 0, at) + 1, what, fix)
 
 
 @dataclass(slots=True)
@@ -127,7 +76,8 @@ class _Records:
         if inside[-1] and len(opening):
             self.quoted_from = self._line(breaks, opening[-1])
         self.quoted = bool(inside[-1])
-        return np.logical_not(inside)
+        outside: Flags = ~inside
+        return outside
 
     def _refuse_stray(self, data: NDArray[np.uint8], opening: Indices, breaks: Indices) -> None:
         before = np.where(opening > 0, data[opening - 1], self.last)
@@ -135,7 +85,7 @@ class _Records:
         stray = opening[~at_start]
         if len(stray):
             fix = 'quote the whole value and double the quote in it: "5"" pipe"'
-            raise _error(self.where, self._line(breaks, stray[0]), "a quote stands inside a value", fix)
+            raise error_at(self.where, self._line(breaks, stray[0]), "a quote stands inside a value", fix)
 
     def _line(self, breaks: Indices, at: int) -> int:
         return self.lines + int(np.searchsorted(breaks, at)) + 1
@@ -177,18 +127,18 @@ class _Records:
             blank = None
         wrong = full[counts[full] != self.columns - 1]
         if blank is not None and not (len(wrong) and lines[wrong[0]] < blank):
-            raise _error(self.where, blank, "is blank", "remove the line")
+            raise error_at(self.where, blank, "is blank", "remove the line")
         if len(wrong):
             found = int(counts[wrong[0]]) + 1
             what = f"has {found} value{'s' * (found != 1)} where the header has {self.columns}"
             fix = "quote values that hold the separator, or complete the row"
-            raise _error(self.where, int(lines[wrong[0]]), what, fix)
+            raise error_at(self.where, int(lines[wrong[0]]), what, fix)
 
     def finish(self) -> int:
         """Ends the last record where the file lacks a final line break, and counts the rows."""
         if self.quoted:
             what = "a quote opens here and is never closed"
-            raise _error(self.where, self.quoted_from, what, "close it, or remove it")
+            raise error_at(self.where, self.quoted_from, what, "close it, or remove it")
         if self.length:
             self._judge(np.array([self.begun]), np.array([False]), np.array([self.lines + 1]))
         return self.rows - 1

@@ -9,7 +9,7 @@ from everfit.adapters.sources.parquet import ParquetSource
 from everfit.errors import ProjectError
 from everfit.ports import Source
 
-_BY_ENDING = {
+_BY_ENDING: dict[str, type[CsvSource | ParquetSource]] = {
     ".csv": CsvSource,
     ".tsv": CsvSource,
     ".txt": CsvSource,
@@ -26,7 +26,7 @@ def select(source: str, folder: Path) -> Source:
     """
     if "://" in source:
         raise ProjectError(
-            f"there is no source for {source.split('://')[0]}://",
+            f"there is no source for {source.partition('://')[0]}://",
             where="data.source",
             fix="name a CSV or Parquet file",
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from everfit.data import schema
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
 from everfit.evaluation import metrics, plots
@@ -19,13 +20,14 @@ from everfit.project.sections import Gates
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
-from everfit.serving.predictor import open_model
+from everfit.serving.model import open_model
 from everfit.training import bundle
 
 # Rows on which shuffling one feature at a time is precise enough to rank them.
 _IMPORTANCE_ROWS = 2_000
 _THRESHOLD = 0.5
 _VERSUS = "not_worse_than"
+_VERSUS_GATE = "not_worse_than_production"
 
 
 def importance(
@@ -74,7 +76,7 @@ def pictures(
     importance: tuple[Importance, ...],
 ) -> dict[str, bytes]:
     """The model on the test rows, drawn."""
-    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance)
+    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, _THRESHOLD)
 
 
 def champion_metrics(
@@ -91,7 +93,7 @@ def champion_metrics(
     model = open_model(champion, trusted)
     if model.manifest.classes != problem.classes:
         return None
-    found = model.score_frame(valid.filter(test))
+    found = model.scores(schema.arrays(valid.filter(test), model.manifest.schema, model.parser.required))
     return metrics.metrics(problem.task, truth[test], found, problem.classes, model.manifest.threshold)
 
 
@@ -113,7 +115,7 @@ def comparison(
     """The gate against the champion. It is about a moment, so it is no part of the bundle: the same model stays the
     same version whoever is champion."""
     report = gating.judge(rules, evaluation.test, problem.metric, champion_metrics, {})
-    return GateReport(tuple(result for result in report.results if result.gate == _VERSUS))
+    return GateReport(tuple(result for result in report.results if result.gate == _VERSUS_GATE))
 
 
 def profile(
@@ -126,4 +128,6 @@ def profile(
     """What the model's inputs looked like in training, and its scores on the test rows."""
     found = steps.arrays(features.filter(~test))
     score = scores[test] if scores.ndim == 1 else scores[test][:, -1] if scores.shape[1] == 2 else scores[test].max(1)
-    return profiling.profile(found, steps.kinds(found), score, problem.metric, evaluation.test[problem.metric], int(test.sum()))
+    return profiling.profile(
+        found, steps.kinds(found), score, problem.metric, evaluation.test[problem.metric], int(test.sum())
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from everfit.data import schema
-from everfit.data import split as splitting
+from everfit.data.folds import fold_numbers
 from everfit.features import encoder as encoding
 from everfit.features import functions as feature_functions
 from everfit.features import select
@@ -52,15 +52,21 @@ def folds(
     test: np.ndarray[Any, Any],
     problem: Problem,
     split: Split,
+    time: str | None,
     valid: pl.DataFrame,
     fold_count: int,
     seed: int,
 ) -> tuple[Fold, ...]:
     """The training rows cut for cross-validation; each fold has an encoder of its own, fitted on its own part."""
     rows = np.flatnonzero(~test)
-    stratify = problem.task is not Task.REGRESSION
-    group = None if split.group is None else valid[split.group].to_numpy()[rows]
-    number = splitting.fold_numbers(truth[rows], fold_count, stratify, group, seed)
+    number = fold_numbers(
+        truth[rows],
+        fold_count,
+        stratify=problem.task is not Task.REGRESSION,
+        group=valid[split.group].to_numpy()[rows] if split.group else None,
+        time=valid[time].to_numpy()[rows] if split.by == "time" and time else None,
+        seed=seed,
+    )
     return tuple(_fold(features, truth, rows[number != k], rows[number == k]) for k in range(fold_count))
 
 

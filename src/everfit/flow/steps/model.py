@@ -23,7 +23,9 @@ def candidate(
 ) -> Candidate:
     """One family's best setting by cross-validation; its trials run where the executor says."""
     measure = metrics.measure(problem.metric, problem.task, problem.classes)
-    return search.search(choice, folds, problem.task, problem.classes, problem.metric, measure, budget, seed, executor.map)
+    return search.search(
+        choice, folds, problem.task, problem.classes, problem.metric, measure, budget, seed, executor.map
+    )
 
 
 def best(candidates: tuple[Candidate, ...]) -> Candidate:
@@ -51,9 +53,7 @@ def estimator(
     return into
 
 
-def scores(
-    estimator: Path, trusted: tuple[str, ...], encoder: Encoder, features: pl.DataFrame
-) -> np.ndarray[Any, Any]:
+def scores(estimator: Path, trusted: tuple[str, ...], encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
     """Every row scored by the model as it was written: (rows, classes) probabilities, or (rows,) values."""
     found: np.ndarray[Any, Any] = bundle.read_estimator(estimator, trusted).score(matrix(encoder, features))
     return found

@@ -32,7 +32,7 @@ class SourceContract:
     def test_the_whole_table_is_read_in_its_order(self, tmp_path: Path) -> None:
         found = self.make(tmp_path, _TABLE).read()
         assert found.columns == _TABLE.columns
-        assert found.cast(dict(_TABLE.schema)).equals(_TABLE)
+        assert found.cast(_TABLE.schema).equals(_TABLE)
 
     def test_reading_twice_gives_the_same(self, tmp_path: Path) -> None:
         source = self.make(tmp_path, _TABLE)

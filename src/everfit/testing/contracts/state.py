@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -30,11 +31,11 @@ class StateStoreRaces:
         assert [number for number, _ in found] == list(range(1, _PROCESSES * _APPENDS + 1))
         written = {f"{process}-{i}".encode() for process in range(_PROCESSES) for i in range(_APPENDS)}
         assert {document for _, document in found} == written
-        assert sorted(sum(numbers, [])) == [number for number, _ in found]
+        assert sorted(chain.from_iterable(numbers)) == [number for number, _ in found]
 
     def test_of_processes_that_race_exactly_one_wins_each_round(self, tmp_path: Path) -> None:
         wins = together(_race, self.make, tmp_path, _PROCESSES)
-        assert sorted(sum(wins, [])) == list(range(_APPENDS))
+        assert sorted(chain.from_iterable(wins)) == list(range(_APPENDS))
         assert [number for number, _ in self.make(tmp_path).read("s")] == list(range(1, _APPENDS + 1))
 
     def test_threads_share_one_store(self, tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""`everfit run`: train, gate, register."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from everfit.cli.options import on_project
+from everfit.cli.output import Output, number
+
+if TYPE_CHECKING:
+    from everfit.workspace import Trained, Workspace
+
+
+@click.command("run")
+@click.option("--why", is_flag=True, help="Say for each step why it ran or was taken from the cache.")
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever is stored.")
+@on_project
+def command(workspace: Workspace, output: Output, why: bool, no_cache: bool) -> None:
+    """Read the data, check it, train every family, gate the best and register it.
+
+    Steps whose inputs, settings and code did not change are taken from the cache; a run that was stopped goes on where
+    it was. When a check or a gate fails nothing is registered, and the exit code is 4 or 5.
+
+    \b
+    Examples:
+      everfit run
+      everfit run --why
+      everfit run --env staging --set training.seed=7
+    """
+    workspace.progress = output.progress()
+    show(workspace.run(use_cache=not no_cache), output, why)
+
+
+def show(trained: Trained, output: Output, why: bool = False) -> None:
+    """What a run came to: checks, candidates, metrics, gates, version."""
+    record = trained.run.record
+    if why:
+        steps = [(s.name, s.status.value, f"{s.seconds:.2f} s", s.why) for s in record.steps]
+        output.table("Steps", ("step", "", "took", "why"), steps)
+    quality = trained.quality
+    passed = len(quality.results) - len(quality.issues)
+    output.line(f"\n[bold]Data[/]  {quality.rows:,} rows, {passed} of {len(quality.results)} checks passed, "
+                f"quality {quality.score:.3f}")  # fmt: skip
+    for issue in quality.issues:
+        output.line(f"  [yellow]{issue.column or 'table'}: {issue.check}: {issue.observed}[/]")
+    output.line()
+    rows = [
+        (c.family, number(c.score), f"{c.spread:.4f}", c.trials, f"{trained.seconds[f'candidate_{c.family}']:.1f} s")
+        for c in trained.candidates
+    ]
+    metric = trained.candidates[0].metric
+    output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took"), rows)
+    output.line()
+    test, train = trained.evaluation.test, trained.evaluation.train
+    output.table(
+        f"Metrics of {trained.candidates[0].family}",
+        ("metric", "test", "train"),
+        [(name, number(value), number(train.get(name))) for name, value in test.items()],
+    )
+    output.line()
+    output.table("Gates", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in trained.gates.results])
+    output.line(f"\n[bold green]Version {trained.version}[/] is registered. Next: everfit release")
+    output.document(
+        {
+            "run": record,
+            "version": trained.version,
+            "candidates": trained.candidates,
+            "evaluation": trained.evaluation,
+            "gates": trained.gates,
+            "quality": quality,
+        }
+    )

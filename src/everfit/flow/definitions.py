@@ -1,0 +1,323 @@
+"""A module's source as definitions: each top-level name with the hash of its code and the names that the code uses.
+
+Read by `ast`, never run. The hash is taken of the syntax tree without positions and bare strings, so that comments,
+docstrings and formatting do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+import tokenize
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from everfit.errors import ProjectError
+
+Chain = tuple[str, ...]
+"""A name and the attributes taken from it: `np.linalg.norm` is ("np", "linalg", "norm")."""
+
+Target = tuple[str, Chain]
+"""A module and the chain that starts in it; an empty chain is the module itself."""
+
+WHOLE = "*"
+"""The one name of a module that has no source but bytes (an extension module)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The hash of what binds a name, and everything that it names in turn."""
+
+    digest: str
+    uses: frozenset[Target]
+
+
+@dataclass(slots=True)
+class Scope:
+    """One scope while it is read: chains looked up in it, names bound and imported in it, and what was already
+    resolved by an import in it or further inside."""
+
+    used: set[Chain] = field(default_factory=set)
+    bound: set[str] = field(default_factory=set)
+    imports: dict[str, set[Target]] = field(default_factory=lambda: defaultdict(set))
+    stars: set[str] = field(default_factory=set)
+    shared: set[str] = field(default_factory=set)
+    resolved: set[Target] = field(default_factory=set)
+
+    def close_into(self, outer: Scope, hides: bool) -> None:
+        """Hands to the outer scope what this one does not bind. A class body hides nothing from its methods."""
+        outer.resolved |= self.resolved
+        for chain in self.used:
+            root = chain[0]
+            if root in self.imports:
+                outer.resolved |= {(module, (*names, *chain[1:])) for module, names in self.imports[root]}
+            elif not hides or root not in self.bound or root in self.shared:
+                outer.used.add(chain)
+
+
+class Reader(ast.NodeVisitor):
+    """Collects into `scope` what a statement of module `name` uses and binds, with Python's scoping."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        self.scope = Scope()
+
+    @contextmanager
+    def inside(self, hides: bool) -> Iterator[Scope]:
+        """A scope within the present one."""
+        outer, self.scope = self.scope, Scope()
+        yield self.scope
+        self.scope.close_into(outer, hides)
+        self.scope = outer
+
+    def visit_Name(self, node: ast.Name) -> None:  # noqa: D102
+        if isinstance(node.ctx, ast.Load):
+            self.scope.used.add((node.id,))
+        else:
+            self.scope.bound.add(node.id)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Nothing to see; the inherited one is slow."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: D102
+        if chain := _chain(node):
+            self.scope.used.add(chain)
+        else:
+            self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: Any) -> None:  # noqa: D102
+        self.scope.bound.add(getattr(node, "name", "<lambda>"))
+        arguments: ast.arguments = node.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        present = [argument for argument in every if argument]
+        outside = [*arguments.defaults, *arguments.kw_defaults, *(argument.annotation for argument in present)]
+        for part in (*outside, *getattr(node, "decorator_list", ()), getattr(node, "returns", None)):
+            if part is not None:
+                self.visit(part)
+        with self.inside(hides=True) as scope:
+            scope.bound.update(argument.arg for argument in present)
+            for part in node.body if isinstance(node.body, list) else [node.body]:
+                self.visit(part)
+
+    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:  # noqa: D102
+        self.scope.bound.add(node.name)
+        for part in (*node.decorator_list, *node.bases, *node.keywords):
+            self.visit(part)
+        with self.inside(hides=False):
+            for statement in node.body:
+                self.visit(statement)
+
+    def visit_ListComp(self, node: Any) -> None:  # noqa: D102
+        first: ast.comprehension = node.generators[0]
+        self.visit(first.iter)
+        with self.inside(hides=True):
+            self.generic_visit(node)
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # noqa: N815
+
+    def visit_Import(self, node: ast.Import) -> None:  # noqa: D102
+        for alias in node.names:
+            top = alias.name.split(".")[0]
+            self.scope.imports[alias.asname or top].add((alias.name if alias.asname else top, ()))
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: D102
+        above = self.package.split(".")[: len(self.package.split(".")) - node.level + 1] if node.level else []
+        module = ".".join([*above, *filter(None, [node.module])])
+        for alias in node.names:
+            if alias.name == "*":
+                self.scope.stars.add(module)
+            else:
+                self.scope.imports[alias.asname or alias.name].add((module, (alias.name,)))
+
+    def visit_ExceptHandler(self, node: Any) -> None:  # noqa: D102
+        self.scope.bound.update(filter(None, (getattr(node, "name", None), getattr(node, "rest", None))))
+        self.generic_visit(node)
+
+    visit_MatchAs = visit_MatchStar = visit_MatchMapping = visit_ExceptHandler  # noqa: N815
+
+    def visit_Global(self, node: ast.Global | ast.Nonlocal) -> None:  # noqa: D102
+        self.scope.shared.update(node.names)
+
+    visit_Nonlocal = visit_Global  # noqa: N815
+
+
+def _chain(node: ast.expr) -> Chain | None:
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else None
+
+
+Stamp = tuple[str, int, int]
+"""Path, time of change and size of a file that is not loaded and so may still change."""
+
+
+@dataclass(slots=True)
+class Source:
+    """A module's top level: what binds each name, what it imports, and the definitions read so far."""
+
+    name: str
+    package: str
+    spec: ModuleSpec | None
+    stamp: Stamp | None
+    opaque: str = ""
+    statements: dict[str, list[ast.stmt]] = field(default_factory=lambda: defaultdict(list))
+    imports: dict[str, set[Target]] = field(default_factory=lambda: defaultdict(set))
+    stars: set[str] = field(default_factory=set)
+    known: dict[str, Definition] = field(default_factory=dict)
+
+    def definition(self, name: str) -> Definition:
+        """What the name is bound to, by all the statements that bind or change it."""
+        if name not in self.known:
+            self.known[name] = self._read(name)
+        return self.known[name]
+
+    def knows(self, name: str) -> bool:
+        """Whether the module binds the name, so that it can be followed."""
+        return bool(self.opaque) or name in self.statements or name in self.imports
+
+    def at(self, line: int) -> str | None:
+        """A name that is bound by the statement at a line: how a lambda is found."""
+        return next((n for n, found in self.statements.items() for s in found if _covers(s, line)), None)
+
+    def imported(self) -> set[str]:
+        """The top-level packages that the module imports when it is loaded."""
+        targets = {module for found in self.imports.values() for module, _ in found}
+        return {module.split(".")[0] for module in targets | self.stars}
+
+    def _read(self, name: str) -> Definition:
+        if self.opaque:
+            return Definition(self.opaque, frozenset())
+        reader, form = Reader(self.package), list[str]()
+        for statement in self.statements[name]:
+            reader.visit(statement)
+            _form(statement, form)
+        uses = {(self.name, chain) for chain in reader.scope.used} | reader.scope.resolved
+        return Definition(hashlib.sha256("\n".join(form).encode("utf-8", "surrogatepass")).hexdigest(), frozenset(uses))
+
+
+def _covers(statement: ast.stmt, line: int) -> bool:
+    return statement.lineno <= line <= (statement.end_lineno or statement.lineno)
+
+
+def _form(node: ast.AST, form: list[str]) -> None:
+    """Writes the tree as `ast.dump` would, three times as fast, without bare strings and load/store marks."""
+    form.append(type(node).__name__)
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if type(value) is list:
+            form.append("[")
+            for inner in value:
+                _form_part(inner, form)
+            form.append("]")
+        elif name != "ctx":
+            _form_part(value, form)
+
+
+def _form_part(value: object, form: list[str]) -> None:
+    if not isinstance(value, ast.AST):
+        form.append(repr(value))
+    elif not _bare_string(value):
+        _form(value, form)
+
+
+def _bare_string(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+_sources: dict[str, Source] = {}
+
+
+def find(name: str) -> Source | None:
+    """The module's source, None when there is no such module. Of a loaded module it is read once, and again after a
+    reload: what counts is the code that is loaded, not what an editor has made of the file since."""
+    loaded = sys.modules.get(name)
+    spec = loaded.__spec__ if loaded else _spec(name)
+    if loaded is None and spec is None:
+        return None
+    stamp = _stamp(spec) if loaded is None else None
+    known = _sources.get(name)
+    if known is None or known.stamp != stamp or (loaded and known.spec is not spec):
+        _sources[name] = known = _parse(name, spec, getattr(loaded, "__file__", None), stamp)
+    return known
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):  # a name below something that is no package, or barred from import
+        return None
+
+
+def _stamp(spec: ModuleSpec | None) -> Stamp | None:
+    if spec is None or not spec.has_location or spec.origin is None:
+        return None
+    status = Path(spec.origin).stat()
+    return spec.origin, status.st_mtime_ns, status.st_size
+
+
+def _parse(name: str, spec: ModuleSpec | None, file: str | None, stamp: Stamp | None) -> Source:
+    package = (spec.parent if spec else "") or ""
+    source = Source(name, package, spec, stamp)
+    path = Path(file or (spec.origin if spec and spec.has_location else None) or "")
+    if path.suffix == ".py":
+        _bind(source, _text(name, path))
+    elif path.is_file():
+        source.opaque = hashlib.sha256(path.read_bytes()).hexdigest()
+    elif spec is None or spec.submodule_search_locations is None:
+        raise _unreadable(name)
+    return source
+
+
+def _text(name: str, path: Path) -> str:
+    try:
+        with tokenize.open(path) as stream:
+            return stream.read()
+    except (OSError, SyntaxError) as error:
+        raise _unreadable(name) from error
+
+
+def _unreadable(name: str) -> ProjectError:
+    fix = "define the function in a .py file that stays where it was imported from"
+    return ProjectError("its source cannot be read, so its code has no identity", where=f"module {name}", fix=fix)
+
+
+def _bind(source: Source, text: str) -> None:
+    for statement in ast.parse(text).body:
+        reader = Reader(source.package)
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names = {statement.name}
+        else:
+            reader.visit(statement)
+            names = reader.scope.bound | _changed(statement)
+        for name in names:
+            source.statements[name].append(statement)
+        source.stars |= reader.scope.stars
+        for name, targets in reader.scope.imports.items():
+            source.imports[name] |= targets
+
+
+def _changed(statement: ast.stmt) -> set[str]:
+    """The name that a statement changes without binding it: `TABLE["x"] = f`, `TABLE.update(...)`."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        chain = _chain(statement.value.func)
+        return {chain[0]} if chain and len(chain) > 1 else set()
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    roots = (_root(target) for target in targets)
+    return {root for root in roots if root}
+
+
+def _root(node: ast.AST | None) -> str:
+    while isinstance(node, (ast.Subscript, ast.Attribute)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""

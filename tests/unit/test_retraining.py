@@ -1,0 +1,117 @@
+"""The decision to retrain: what asks for it, what forbids it, and that every reason is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+
+from everfit.project.sections import Drift, Retraining
+from everfit.records.watch import ColumnDrift, Decision, DriftReport, ImpactEstimate, PerformanceReport, Trigger
+from everfit.retraining.policy import decide as decide_all
+
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+ALL = Retraining(on=("performance", "drift", "schedule"))
+FALLEN = PerformanceReport("roc_auc", 0.7, 0.66, 0.74, 0.84, 812, 1.0, True, 0.001)
+HOLDS = PerformanceReport("roc_auc", 0.83, 0.8, 0.86, 0.84, 812, 1.0, False, 0.001)
+MOVED = ColumnDrift("age", "kolmogorov_smirnov", 0.3, 1e-9, 1e-8, 0.3, True)
+DRIFTED = DriftReport(2_000, NOW, NOW, (MOVED,), None, 0.001, 0.02)
+STILL = replace(DRIFTED, columns=(replace(MOVED, drifted=False),))
+COSTLY = ImpactEstimate("accuracy", 0.85, 0.82, 0.03)
+FREE = ImpactEstimate("accuracy", 0.85, 0.849, 0.001)
+
+decide = partial(decide_all, ALL, Drift(), NOW, champion_since=NOW - timedelta(days=3))
+
+
+def why(decision: Decision) -> str:
+    return " | ".join(decision.reasons)
+
+
+def test_without_a_champion_nothing_is_retrained_even_by_hand() -> None:
+    decision = decide(champion_since=None, performance=FALLEN, forced=True)
+    assert (decision.retrain, decision.trigger) == (False, None)
+    assert "nothing is released" in why(decision)
+
+
+def test_fallen_performance_retrains() -> None:
+    decision = decide(performance=FALLEN)
+    assert (decision.retrain, decision.trigger, decision.at) == (True, Trigger.PERFORMANCE, NOW)
+    assert "roc_auc is 0.7 on 812 labels, against 0.84 in the test" in decision.reasons[0]
+
+
+def test_drift_alone_does_not_retrain() -> None:
+    decision = decide(drift=DRIFTED)
+    assert not decision.retrain
+    assert "age drifted, but nothing says that it costs anything" in why(decision)
+
+
+def test_drift_that_is_estimated_to_cost_nothing_does_not_retrain() -> None:
+    decision = decide(drift=DRIFTED, impact=FREE, performance=HOLDS)
+    assert (decision.retrain, decision.trigger) == (False, None)
+    assert "0.10 points, below 1.00 points: drift alone is no reason" in why(decision)
+    assert "performance holds" in why(decision)
+
+
+def test_drift_with_an_estimated_loss_retrains() -> None:
+    decision = decide(drift=DRIFTED, impact=COSTLY)
+    assert (decision.retrain, decision.trigger) == (True, Trigger.DRIFT)
+    assert "age drifted and the estimated loss of accuracy is 3.00 points" in decision.reasons[0]
+
+
+def test_an_estimated_loss_without_drift_does_not_retrain() -> None:
+    assert not decide(drift=STILL, impact=COSTLY).retrain
+
+
+def test_a_drifted_score_counts_as_drift() -> None:
+    report = replace(STILL, score=replace(MOVED, column="score"))
+    assert decide(drift=report, impact=COSTLY).trigger is Trigger.DRIFT
+
+
+def test_labels_confirm_drift_where_performance_itself_may_not_trigger() -> None:
+    decision = decide_all(
+        Retraining(on=("drift",)), Drift(), NOW, champion_since=NOW, performance=FALLEN, drift=DRIFTED, impact=FREE
+    )
+    assert (decision.retrain, decision.trigger) == (True, Trigger.DRIFT)
+    assert "`performance` is not in retraining.on" in why(decision)
+
+
+@pytest.mark.parametrize(("days", "due"), [(29.9, False), (30, True), (400, True)])
+def test_the_schedule_is_the_greatest_age_of_the_champion(days: float, due: bool) -> None:
+    decision = decide(champion_since=NOW - timedelta(days=days))
+    assert (decision.retrain, decision.trigger) == (due, Trigger.SCHEDULE if due else None)
+
+
+def test_the_schedule_does_nothing_where_it_is_not_chosen() -> None:
+    decision = decide_all(Retraining(), Drift(), NOW, champion_since=NOW - timedelta(days=400))
+    assert not decision.retrain
+    assert "`schedule` is not in retraining.on" in why(decision)
+
+
+@pytest.mark.parametrize(("hours", "retrain"), [(0, False), (23.9, False), (24, True)])
+def test_the_cooldown_holds_until_it_is_over(hours: float, retrain: bool) -> None:
+    decision = decide(performance=FALLEN, last_retraining=NOW - timedelta(hours=hours))
+    assert (decision.retrain, decision.trigger) == (retrain, Trigger.PERFORMANCE)
+    assert ("cooldown is 1d" in why(decision)) is not retrain
+
+
+def test_a_retraining_by_hand_ignores_the_cooldown_and_says_so() -> None:
+    decision = decide(forced=True, performance=HOLDS, last_retraining=NOW - timedelta(hours=2))
+    assert (decision.retrain, decision.trigger) == (True, Trigger.MANUAL)
+    assert decision.reasons[0].startswith("asked for by hand; the cooldown is ignored (the last retraining was 2h ago")
+
+
+def test_performance_comes_before_drift_and_schedule() -> None:
+    decision = decide(performance=FALLEN, drift=DRIFTED, impact=COSTLY, champion_since=NOW - timedelta(days=60))
+    assert decision.trigger is Trigger.PERFORMANCE
+    assert len(decision.reasons) == 3
+
+
+def test_what_is_unknown_is_said() -> None:
+    decision = decide()
+    assert not decision.retrain
+    assert "no labels have come yet" in why(decision)
+    assert "drift is unknown" in why(decision)
+    unjudged = replace(HOLDS, low=None, high=None, labels=12)
+    assert "too few labels" in why(decide(performance=unjudged))

@@ -174,5 +174,3 @@ class MemoryStore:
 def without(row: RawRow, *names: str) -> dict[str, object]:
     """The row lacking some columns."""
     return {name: value for name, value in row.items() if name not in names}
-
-

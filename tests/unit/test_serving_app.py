@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp
+from tests.unit.serving_models import GOOD, MemoryLog, MemoryStore, model, one, scoring, without
 
 from everfit.errors import ProjectError, StorageError
 from everfit.project.sections import Limits, Response
@@ -23,7 +24,6 @@ from everfit.records.prediction import Label
 from everfit.records.release import RouteTable
 from everfit.serving.app import create_app
 from everfit.serving.predictor import Predictor
-from tests.unit.serving_models import GOOD, MemoryLog, MemoryStore, model, one, scoring, without
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -268,7 +268,7 @@ def test_no_other_origin_is_let_in(server: Http) -> None:
 
 def test_the_docs_page_is_whole_without_any_other_host(server: Http) -> None:
     answer = server.get("/docs")
-    assert "http://" not in answer.text and "https://" not in answer.text and "//cdn" not in answer.text
+    assert "//" not in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "&quot;tenure&quot;: 12" in answer.text
 
@@ -343,7 +343,9 @@ def test_an_empty_table_after_a_release_is_not_ready_again() -> None:
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
 names = st.sampled_from([*GOOD, "Churn", "rows", "unknown"])
 rows = st.dictionaries(names, scalars | values, max_size=8).map(lambda changed: {**GOOD, **changed}) | values
 

@@ -21,6 +21,7 @@ from everfit.errors import StorageError
 from everfit.records.prediction import PredictionRecord
 from everfit.records.table import Value
 from everfit.serving.log import JsonLinesLog
+from everfit.testing.contracts import PredictionLogContract
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
@@ -38,6 +39,11 @@ for i in range(int(sys.argv[3])):
     sys.stdout.write(name + "\\n")
     sys.stdout.flush()
 """
+
+
+class TestJsonLinesLog(PredictionLogContract):
+    def make(self, folder: Path) -> JsonLinesLog:
+        return JsonLinesLog(folder / "log")
 
 
 def record(name: str = "a", time: datetime = NOW, **values: Value) -> PredictionRecord:

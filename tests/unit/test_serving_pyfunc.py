@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from tests.unit.serving_models import GOOD, SOURCE, bundle, model, table, without
 
 from everfit.errors import RequestError
 from everfit.serving.pyfunc import _load_pyfunc
-from tests.unit.serving_models import GOOD, SOURCE, bundle, model, table, without
 
 CLIENT = """
 import sys

@@ -17,13 +17,13 @@ from typing import Any
 import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.unit.serving_models import GOOD, bundle, model, one
 
 from everfit.errors import ProjectError
 from everfit.serving.app import create_app
 from everfit.serving.log import JsonLinesLog
 from everfit.serving.predictor import Predictor
 from everfit.serving.server import bind, serve
-from tests.unit.serving_models import GOOD, bundle, model, one
 
 WHOLE = """
 import sys

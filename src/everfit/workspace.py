@@ -13,13 +13,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from everfit import wiring
-from everfit.data import masking
 from everfit.features.functions import Functions
 from everfit.features.functions import load as load_functions
 from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
@@ -31,6 +30,7 @@ from everfit.records.model import Candidate, Evaluation, GateReport
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.table import QualityReport
 from everfit.records.watch import Decision, MonitorReport, Retraining
+from everfit.serving.masking import row_mask
 from everfit.serving.predictor import Predictor
 
 
@@ -134,8 +134,7 @@ class Workspace:
         """What answers; `refresh` brings it to the ledger's route table."""
         data = self.project.data
         key = data.key.get_secret_value() if data.key else None
-        mask = partial(masking.mask_row, personal=data.personal, key=key)
-        return Predictor(self.ports.log, online=self.ports.online, mask=mask)
+        return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key))
 
     def refresh(self) -> bool:
         """Loads what the ledger routes to, if that changed; true when it did."""

@@ -16,8 +16,8 @@ from everfit.adapters.sources import scan
 from everfit.adapters.sources.csv import CsvSource
 from everfit.adapters.sources.encoding import TextScan
 from everfit.adapters.sources.parquet import ParquetSource
-from everfit.adapters.sources.select import select
 from everfit.errors import ProjectError, SourceError
+from everfit.wiring import source
 
 Write = Callable[[bytes], str]
 REUSED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -208,8 +208,8 @@ def test_parquet_globs_need_equal_types(tmp_path: Path) -> None:
 
 
 def test_sources_are_selected_by_ending(tmp_path: Path) -> None:
-    assert select("a.csv", tmp_path) == CsvSource(str(tmp_path / "a.csv"))
-    assert select("lake/*.PARQUET", tmp_path) == ParquetSource(str(tmp_path / "lake/*.PARQUET"))
+    assert source(tmp_path, "a.csv") == CsvSource(str(tmp_path / "a.csv"))
+    assert source(tmp_path, "lake/*.PARQUET") == ParquetSource(str(tmp_path / "lake/*.PARQUET"))
     for unknown in ("a.xlsx", "s3://bucket/a.csv"):
         with pytest.raises(ProjectError):
-            select(unknown, tmp_path)
+            source(tmp_path, unknown)

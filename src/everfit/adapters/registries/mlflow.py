@@ -74,9 +74,10 @@ class MlflowRegistry:
     def _client(self) -> Iterator[tuple[Any, Any]]:
         """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow
+
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        import mlflow
 
         path = self.config.uri.removeprefix("sqlite:///")
         with FileLock(f"{path}.lock") if path != self.config.uri else nullcontext():

@@ -66,6 +66,12 @@ def test_a_loopback_address_is_bound(host: str) -> None:
         assert listener.getsockname()[1] > 0
 
 
+def test_answers_are_not_held_back_by_the_network_stack() -> None:
+    # asyncio sets TCP_NODELAY on what is accepted from a listener that names its protocol, and on no other.
+    with bind("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def test_a_taken_port_is_said_before_anything_starts() -> None:
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]

@@ -79,6 +79,8 @@ class MlflowRegistry:
             logging.getLogger(name).setLevel(logging.WARNING)
         path = self.config.uri.removeprefix("sqlite:///")
         with FileLock(f"{path}.lock") if path != self.config.uri else nullcontext():
+            if path != self.config.uri and not Path(path).exists():
+                _create(mlflow, Path(path))
             mlflow.set_tracking_uri(self.config.uri)
             yield mlflow, mlflow.MlflowClient()
 
@@ -108,6 +110,15 @@ class MlflowRegistry:
                 **_shape(mlflow, manifest),
             )
         return str(run.info.run_id), str(logged.model_uri)
+
+
+def _create(mlflow: Any, path: Path) -> None:
+    """A new database, whole or not at all: MLflow cannot go on with one whose creation was interrupted."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    for left in path.parent.glob(f"{unfinished.name}*"):
+        left.unlink()
+    mlflow.MlflowClient(f"sqlite:///{unfinished}").search_experiments()
+    unfinished.rename(path)
 
 
 def _shape(mlflow: Any, manifest: Manifest) -> dict[str, Any]:

@@ -119,19 +119,19 @@ class Ports:
 
 
 def source(root: Path, address: str) -> Source:
-    """The source that an address names, by its ending; relative to the project's folder."""
-    path = str(root / address)
-    if address.endswith(".parquet"):
-        from everfit.adapters.sources.parquet import ParquetSource
+    """The source that an address names, by its ending; relative to `root`. ProjectError for any other.
 
-        return ParquetSource(path)
-    if address.endswith((".csv", ".tsv", ".txt")):
-        from everfit.adapters.sources.csv import CsvSource
-
-        return CsvSource(path)
-    raise ProjectError(
-        f"no source reads {address!r}", where="data.source", fix="name a file that ends in .csv, .tsv or .parquet"
-    )
+    >>> source(Path("/data"), "churn.csv")
+    CsvSource(path='/data/churn.csv')
+    """
+    ending = Path(address).suffix.lower()
+    if "://" in address or ending not in _SOURCES:
+        raise ProjectError(
+            f"nothing here reads {address!r}",
+            where="data.source",
+            fix=f"name a file, or a glob of files, that ends in {', '.join(_SOURCES)}",
+        )
+    return _SOURCES[ending](str(root / address))
 
 
 def cores() -> int:
@@ -153,4 +153,23 @@ def _webhook(channel: Channel) -> AlertChannel:
     return WebhookAlerts(WebhookConfig(channel.url.get_secret_value()))
 
 
+def _csv(path: str) -> Source:
+    from everfit.adapters.sources.csv import CsvSource
+
+    return CsvSource(path)
+
+
+def _parquet(path: str) -> Source:
+    from everfit.adapters.sources.parquet import ParquetSource
+
+    return ParquetSource(path)
+
+
+_SOURCES: Mapping[str, Callable[[str], Source]] = {
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".txt": _csv,
+    ".parquet": _parquet,
+    ".pq": _parquet,
+}
 _CHANNELS: Mapping[str, Callable[[Channel], AlertChannel]] = {"console": _console, "webhook": _webhook}

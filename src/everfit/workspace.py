@@ -12,14 +12,13 @@ import getpass
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property, partial
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from everfit import wiring
-from everfit.data import masking
 from everfit.features.functions import Functions
 from everfit.features.functions import load as load_functions
 from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
@@ -31,6 +30,7 @@ from everfit.records.model import Candidate, Evaluation, GateReport
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.table import QualityReport
 from everfit.records.watch import Decision, MonitorReport, Retraining
+from everfit.serving.masking import row_mask
 from everfit.serving.predictor import Predictor
 
 
@@ -128,7 +128,8 @@ class Workspace:
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the canary under way, if there is one, and acts on the verdict."""
         before = ledger.current(self.ports.state)
-        verdict, after = release.look(self.ports.state, self.ports.log, self.project.release, self.author, now or self.clock())
+        settings, now = self.project.release, now or self.clock()
+        verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
         if after != before:
             release.mirror(self.ports.registry, after, self.progress)
         return verdict, after
@@ -143,8 +144,7 @@ class Workspace:
         """What answers; `refresh` brings it to the ledger's route table."""
         data = self.project.data
         key = data.key.get_secret_value() if data.key else None
-        mask = partial(masking.mask_row, personal=data.personal, key=key)
-        return Predictor(self.ports.log, online=self.ports.online, mask=mask, now=self.clock)
+        return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
 
     def refresh(self) -> bool:
         """Loads what the ledger routes to, if that changed; true when it did."""

@@ -280,6 +280,16 @@ def test_a_name_of_a_comprehension_hides_nothing_outside_it(read: Read) -> None:
     assert "mine.steps:triple" in read(*shadowed, of=of).parts
 
 
+def test_modules_imported_by_name_are_followed_too(read: Read) -> None:
+    by_name = (
+        "tools.py",
+        "OFFSET = 1",
+        'import importlib\nOFFSET = importlib.import_module("mine.lazy"), "scipy.stats"',
+    )
+    assert "scipy" in read(*by_name).packages
+    assert "mine.lazy:later" in read(*by_name).parts
+
+
 def test_a_module_used_as_a_value_counts_whole(read: Read) -> None:
     def of(steps: Any) -> Any:
         return steps.whole

@@ -17,7 +17,7 @@ from everfit.rollout.evidence import Counts, log_e_value, p_value
 from everfit.rollout.verdict import judge
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
-RELEASE = Release()
+RELEASE = Release.model_validate({"verdict": {"requests": 100}})
 
 
 def canary(step: int = 0) -> ReleaseState:

@@ -54,7 +54,7 @@ def run(
     budget = Budget(trials=trials, folds=2)
     parts = folds() if parts is None else parts
     classes = ("no", "yes")
-    return search(choice, parts, Task.BINARY, classes, "log_loss", measure, budget, seed, run_all, lambda: 0.0)
+    return search(choice, parts, Task.BINARY, classes, "log_loss", measure, budget, seed, run_all)
 
 
 LOGISTIC = ModelChoice(name="logistic")
@@ -175,7 +175,7 @@ def test_a_class_without_rows_in_a_fold_gets_probability_zero(name: str) -> None
 def test_the_final_fit_is_the_same_to_the_bit_on_any_number_of_cores(name: str) -> None:
     fold = folds(rows=400)[0]
     choice = ModelChoice(name=name)
-    found = Candidate(name, draws(resolve(choice, Task.BINARY, 3), 2, 3)[1], "log_loss", 0.0, 0.0, 1, 0.0)
+    found = Candidate(name, draws(resolve(choice, Task.BINARY, 3), 2, 3)[1], "log_loss", 0.0, 0.0, 1)
     scores = [
         scorer(fit(found, choice, fold.x_train, fold.y_train, Task.BINARY, 3, cores)).score(fold.x_valid)
         for cores in (1, 2)
@@ -185,7 +185,7 @@ def test_the_final_fit_is_the_same_to_the_bit_on_any_number_of_cores(name: str) 
 
 def test_a_fit_that_raises_names_the_model() -> None:
     fold = folds()[0]
-    found = Candidate("logistic", {"C": -1.0}, "log_loss", 0.0, 0.0, 1, 0.0)
+    found = Candidate("logistic", {"C": -1.0}, "log_loss", 0.0, 0.0, 1)
     with pytest.raises(StepFailed, match="fitting raised") as caught:
         fit(found, LOGISTIC, fold.x_train, fold.y_train, Task.BINARY, 0)
     assert "logistic" in caught.value.where

@@ -12,7 +12,6 @@ import polars as pl
 
 from everfit.data.reading import flat, text
 from everfit.errors import ProjectError
-from everfit.records.table import Row
 
 REDACTED = "[redacted]"
 Treatment = Literal["drop", "hash", "redact"]
@@ -37,19 +36,6 @@ def mask(frame: pl.DataFrame, personal: Mapping[str, Treatment], key: str | None
     hashed = [_hashed(frame[name], _secret(key)) for name, treatment in personal.items() if treatment == "hash"]
     redacted = [_redacted(frame[name]) for name, treatment in personal.items() if treatment == "redact"]
     return kept.with_columns(*hashed, *redacted)
-
-
-def mask_row(row: Row, personal: Mapping[str, Treatment], key: str | None) -> Row:
-    """One row masked as `mask` masks a table; personal columns that the row lacks are passed over.
-
-    >>> mask_row({"email": "a@b.c", "age": 3}, {"email": "redact"}, None)
-    {'email': '[redacted]', 'age': 3}
-    """
-    present = {name: treatment for name, treatment in personal.items() if name in row}
-    if not present:
-        return row
-    hidden = mask(pl.DataFrame({name: [row[name]] for name in present}), present, key).row(0, named=True)
-    return {name: hidden.get(name, value) for name, value in row.items() if name in hidden or name not in present}
 
 
 def token(value: str, key: str) -> str:

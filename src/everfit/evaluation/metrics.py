@@ -22,8 +22,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from everfit.errors import ProjectError, StepFailed
 from everfit.records.table import Task
@@ -145,7 +145,7 @@ def area_under_roc(positive: NDArray[np.bool_], score: Floats) -> float:
     zeros = positive.size - ones
     if not ones or not zeros:
         return UNDEFINED
-    above = float(rankdata(score)[positive].sum()) - ones * (ones + 1) / 2
+    above = float(scipy.stats.rankdata(score)[positive].sum()) - ones * (ones + 1) / 2
     return above / (ones * zeros)
 
 

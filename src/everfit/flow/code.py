@@ -1,24 +1,27 @@
 """The identity of a function's code: the hash of everything of one's own that it can reach, and library versions.
 
-Names are followed by reading, so what is reached only through text (`getattr(x, "name")`, a string handed to
-`import_module`), through a decorator that enters the function into a table, or through a subclass that nothing names
-is not seen.
+Names are followed by reading; texts too, in modules that use importlib. What is reached only by `getattr(x, "name")`,
+by a decorator that enters a function into a table, or as a subclass that nothing names is not seen.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import importlib.metadata
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from everfit.errors import ProjectError
-from everfit.flow.definitions import WHOLE, Definition, Source, Target, find
+from everfit.flow.definitions import WHOLE, Definition, Source, exists, find
+from everfit.flow.scopes import Target
 
 # Distributions whose name is not the package's: looking through all installed ones takes a quarter of a second.
 _OTHER_NAMES = {
@@ -58,10 +61,24 @@ def identity(function: Callable[..., Any], first_party: Sequence[str]) -> CodeId
     entries = list(_entries(function, set()))
     for module, (name,) in entries:
         _known(module, name, first_party)
-    closure.follow(entries)
+    with _uncollected():
+        closure.follow(entries)
     parts = {f"{module}:{name}": found.digest for (module, name), found in sorted(closure.definitions.items())}
     digest = hashlib.sha256("".join(f"{part}={own}\n" for part, own in parts.items()).encode()).hexdigest()
     return CodeIdentity(digest, _versions(closure.outside), parts)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: the thousands of nodes of a syntax tree set it off again and again, each time
+    over all that numpy and polars have loaded, which takes twice the time of the work itself."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -115,13 +132,25 @@ class _Closure:
             self.sources[module] = find(module)
         return self.sources[module]
 
-    def _take(self, source: Source, name: str) -> frozenset[Target]:
+    def _take(self, source: Source, name: str) -> Collection[Target]:
         key = (source.name, name)
         if key in self.definitions:
             return frozenset()
         self.definitions[key] = found = source.definition(name)
-        self.outside |= source.imported() - set(self.first_party)
-        return found.uses
+        imported = source.imported()
+        self.outside |= imported - set(self.first_party)
+        return found.uses | self._by_name(found.words) if "importlib" in imported else found.uses
+
+    def _by_name(self, words: Iterable[str]) -> set[Target]:
+        """Where modules are imported by name, every text that could be a module's name is taken for one."""
+        named: set[Target] = set()
+        for word in words:
+            top, *names = re.split("[.:]", word)
+            if top not in self.first_party:
+                self.outside |= {top} if exists(top) else set()
+            elif names:
+                named.add((top, tuple(names)))
+        return named
 
 
 def _known(module: str, name: str, first_party: Collection[str]) -> None:

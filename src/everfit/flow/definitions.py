@@ -12,20 +12,12 @@ import importlib.util
 import sys
 import tokenize
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any
 
 from everfit.errors import ProjectError
-
-Chain = tuple[str, ...]
-"""A name and the attributes taken from it: `np.linalg.norm` is ("np", "linalg", "norm")."""
-
-Target = tuple[str, Chain]
-"""A module and the chain that starts in it; an empty chain is the module itself."""
+from everfit.flow.scopes import Reader, Target, chain_of
 
 WHOLE = "*"
 """The one name of a module that has no source but bytes (an extension module)."""
@@ -33,129 +25,12 @@ WHOLE = "*"
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The hash of what binds a name, and everything that it names in turn."""
+    """The hash of what binds a name, everything that it names in turn, and the texts in it that have the form of a
+    module's name."""
 
     digest: str
     uses: frozenset[Target]
-
-
-@dataclass(slots=True)
-class Scope:
-    """One scope while it is read: chains looked up in it, names bound and imported in it, and what was already
-    resolved by an import in it or further inside."""
-
-    used: set[Chain] = field(default_factory=set)
-    bound: set[str] = field(default_factory=set)
-    imports: dict[str, set[Target]] = field(default_factory=lambda: defaultdict(set))
-    stars: set[str] = field(default_factory=set)
-    shared: set[str] = field(default_factory=set)
-    resolved: set[Target] = field(default_factory=set)
-
-    def close_into(self, outer: Scope, hides: bool) -> None:
-        """Hands to the outer scope what this one does not bind. A class body hides nothing from its methods."""
-        outer.resolved |= self.resolved
-        for chain in self.used:
-            root = chain[0]
-            if root in self.imports:
-                outer.resolved |= {(module, (*names, *chain[1:])) for module, names in self.imports[root]}
-            elif not hides or root not in self.bound or root in self.shared:
-                outer.used.add(chain)
-
-
-class Reader(ast.NodeVisitor):
-    """Collects into `scope` what a statement of module `name` uses and binds, with Python's scoping."""
-
-    def __init__(self, package: str) -> None:
-        self.package = package
-        self.scope = Scope()
-
-    @contextmanager
-    def inside(self, hides: bool) -> Iterator[Scope]:
-        """A scope within the present one."""
-        outer, self.scope = self.scope, Scope()
-        yield self.scope
-        self.scope.close_into(outer, hides)
-        self.scope = outer
-
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: D102
-        if isinstance(node.ctx, ast.Load):
-            self.scope.used.add((node.id,))
-        else:
-            self.scope.bound.add(node.id)
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        """Nothing to see; the inherited one is slow."""
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: D102
-        if chain := _chain(node):
-            self.scope.used.add(chain)
-        else:
-            self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: Any) -> None:  # noqa: D102
-        self.scope.bound.add(getattr(node, "name", "<lambda>"))
-        arguments: ast.arguments = node.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        present = [argument for argument in every if argument]
-        outside = [*arguments.defaults, *arguments.kw_defaults, *(argument.annotation for argument in present)]
-        for part in (*outside, *getattr(node, "decorator_list", ()), getattr(node, "returns", None)):
-            if part is not None:
-                self.visit(part)
-        with self.inside(hides=True) as scope:
-            scope.bound.update(argument.arg for argument in present)
-            for part in node.body if isinstance(node.body, list) else [node.body]:
-                self.visit(part)
-
-    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:  # noqa: D102
-        self.scope.bound.add(node.name)
-        for part in (*node.decorator_list, *node.bases, *node.keywords):
-            self.visit(part)
-        with self.inside(hides=False):
-            for statement in node.body:
-                self.visit(statement)
-
-    def visit_ListComp(self, node: Any) -> None:  # noqa: D102
-        first: ast.comprehension = node.generators[0]
-        self.visit(first.iter)
-        with self.inside(hides=True):
-            self.generic_visit(node)
-
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # noqa: N815
-
-    def visit_Import(self, node: ast.Import) -> None:  # noqa: D102
-        for alias in node.names:
-            top = alias.name.split(".")[0]
-            self.scope.imports[alias.asname or top].add((alias.name if alias.asname else top, ()))
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: D102
-        above = self.package.split(".")[: len(self.package.split(".")) - node.level + 1] if node.level else []
-        module = ".".join([*above, *filter(None, [node.module])])
-        for alias in node.names:
-            if alias.name == "*":
-                self.scope.stars.add(module)
-            else:
-                self.scope.imports[alias.asname or alias.name].add((module, (alias.name,)))
-
-    def visit_ExceptHandler(self, node: Any) -> None:  # noqa: D102
-        self.scope.bound.update(filter(None, (getattr(node, "name", None), getattr(node, "rest", None))))
-        self.generic_visit(node)
-
-    visit_MatchAs = visit_MatchStar = visit_MatchMapping = visit_ExceptHandler  # noqa: N815
-
-    def visit_Global(self, node: ast.Global | ast.Nonlocal) -> None:  # noqa: D102
-        self.scope.shared.update(node.names)
-
-    visit_Nonlocal = visit_Global  # noqa: N815
-
-
-def _chain(node: ast.expr) -> Chain | None:
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else None
+    words: frozenset[str] = frozenset()
 
 
 Stamp = tuple[str, int, int]
@@ -203,7 +78,8 @@ class Source:
             reader.visit(statement)
             _form(statement, form)
         uses = {(self.name, chain) for chain in reader.scope.used} | reader.scope.resolved
-        return Definition(hashlib.sha256("\n".join(form).encode("utf-8", "surrogatepass")).hexdigest(), frozenset(uses))
+        digest = hashlib.sha256("\n".join(form).encode("utf-8", "surrogatepass")).hexdigest()
+        return Definition(digest, frozenset(uses), frozenset(reader.words))
 
 
 def _covers(statement: ast.stmt, line: int) -> bool:
@@ -250,6 +126,11 @@ def find(name: str) -> Source | None:
     if known is None or known.stamp != stamp or (loaded and known.spec is not spec):
         _sources[name] = known = _parse(name, spec, getattr(loaded, "__file__", None), stamp)
     return known
+
+
+def exists(package: str) -> bool:
+    """Whether a top-level package can be imported."""
+    return package in sys.modules or _spec(package) is not None
 
 
 def _spec(name: str) -> ModuleSpec | None:
@@ -310,7 +191,7 @@ def _bind(source: Source, text: str) -> None:
 def _changed(statement: ast.stmt) -> set[str]:
     """The name that a statement changes without binding it: `TABLE["x"] = f`, `TABLE.update(...)`."""
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        chain = _chain(statement.value.func)
+        chain = chain_of(statement.value.func)
         return {chain[0]} if chain and len(chain) > 1 else set()
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     roots = (_root(target) for target in targets)

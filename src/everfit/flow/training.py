@@ -16,7 +16,8 @@ from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.run import Given, setting
 from everfit.flow.steps import assessment, features, model, publish, table
 from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
-from everfit.project.sections import Project
+from everfit.project.sections import ModelChoice, Project
+from everfit.training import families
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,17 @@ def _settings(project: Project) -> dict[str, Given]:
         "gate_rules": project.gates,
         "source_name": data.source,
     }
-    choices = {f"choice_{choice.name}": choice for choice in training.models}
-    return {name: setting(value) for name, value in {**values, **choices}.items()}
+    choices = {f"choice_{choice.name}": _choice(choice) for choice in training.models}
+    return {name: setting(value) for name, value in values.items()} | choices
+
+
+def _choice(choice: ModelChoice) -> Given:
+    """A family as configured; one of the user's own is known by its code as well."""
+    known = setting(choice)
+    if choice.estimator is None:
+        return known
+    own = identity(families.own_estimator(choice), (choice.estimator.partition(".")[0],))
+    return Given(choice, setting([known.identity, own.digest]).identity)
 
 
 def _outside(project: Project, outside: Outside) -> dict[str, Given]:

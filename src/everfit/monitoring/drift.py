@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from everfit.errors import StepFailed
 from everfit.monitoring.columns import NUMBERS, Floats, counts, hashed, missing, numbers
@@ -111,7 +111,7 @@ def _score(known: ColumnProfile, score: Floats, alpha: float, floor: float) -> C
 def _judged(found: list[tuple[str, Outcome]], alpha: float, floor: float) -> tuple[ColumnDrift, ...]:
     if not found:
         return ()
-    adjusted = stats.false_discovery_control([outcome.p_value for _, outcome in found])
+    adjusted = scipy.stats.false_discovery_control([outcome.p_value for _, outcome in found])
     tested = [ColumnDrift(name, o.test, o.statistic, o.p_value, 1.0, o.effect, False) for name, o in found]
     return tuple(
         replace(test, adjusted=float(p), drifted=bool(p <= alpha and test.effect >= floor))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from everfit.monitoring.columns import Floats
 
@@ -49,8 +49,8 @@ def area(value: float, positives: int, negatives: int, z: float) -> Interval:
     q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
     variance = a * (1 - a) + (positives - 1) * (q1 - a * a) + (negatives - 1) * (q2 - a * a)
     error = np.sqrt(variance / (positives * negatives))
-    logit, half = special.logit(a), z * error / (a * (1 - a))
-    low, high = float(special.expit(logit - half)), float(special.expit(logit + half))
+    logit, half = scipy.special.logit(a), z * error / (a * (1 - a))
+    low, high = float(scipy.special.expit(logit - half)), float(scipy.special.expit(logit + half))
     return Interval(value, min(low, value), max(high, value))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from everfit.monitoring.columns import Floats
 from everfit.monitoring.intervals import Interval, Measure, area, bootstrap_error, normal, wilson
@@ -52,7 +52,7 @@ def performance(
     high: float | None = None
     degraded = False
     if np.isfinite(value) and _enough(task, y, metric):
-        z = float(stats.norm.isf(alpha))
+        z = float(scipy.stats.norm.isf(alpha))
         now, then = _intervals(task, y, scores, metric, measure, value, expected, expected_labels, z, seed)
         low, high = now.low, now.high
         margin = tolerance * (abs(expected) if metric in _IN_TARGET_UNITS else 1.0)

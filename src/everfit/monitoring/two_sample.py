@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from everfit.monitoring.columns import Floats
 from everfit.monitoring.profile import grid
@@ -82,7 +82,7 @@ def kolmogorov_smirnov(ref: Reference, now: Position) -> Outcome:
     """
     distance = max(0.0, float(np.max(ref.fewest_to - now.to)), float(np.max(now.below - ref.most_below)))
     size = ref.rows * now.rows / (ref.rows + now.rows)
-    return Outcome("kolmogorov_smirnov", distance, float(special.kolmogorov(np.sqrt(size) * distance)), distance)
+    return Outcome("kolmogorov_smirnov", distance, float(scipy.special.kolmogorov(np.sqrt(size) * distance)), distance)
 
 
 def mann_whitney(ref: Reference, now: Position, effect: float) -> Outcome:
@@ -99,7 +99,7 @@ def mann_whitney(ref: Reference, now: Position, effect: float) -> Outcome:
     highest = float(at @ (ref.most_below + most_to) / 2 + between @ most_to)
     estimate = min(max(0.5, lowest), highest)
     spread = np.sqrt((ref.rows + now.rows + 1) / (12 * ref.rows * now.rows))
-    return Outcome("mann_whitney", estimate, float(2 * stats.norm.sf(abs(estimate - 0.5) / spread)), effect)
+    return Outcome("mann_whitney", estimate, float(2 * scipy.stats.norm.sf(abs(estimate - 0.5) / spread)), effect)
 
 
 def proportions(test: str, reference: tuple[int, int], current: tuple[int, int]) -> Outcome:
@@ -112,7 +112,7 @@ def proportions(test: str, reference: tuple[int, int], current: tuple[int, int])
     """
     (had, rows), (has, now) = reference, current
     moved = has / now - had / rows
-    law = stats.hypergeom(rows + now, had + has, now)
+    law = scipy.stats.hypergeom(rows + now, had + has, now)
     p_value = min(1.0, 2 * float(law.sf(has - 1) if moved > 0 else law.cdf(has)))
     return Outcome(test, moved, p_value, abs(moved))
 
@@ -134,10 +134,10 @@ def chi_square(reference: Mapping[str, int], current: Mapping[str, int]) -> Outc
     sizes = table.sum(axis=1, keepdims=True)
     expected = sizes * table.sum(axis=0) / sizes.sum()
     pearson = float(((table - expected) ** 2 / expected).sum())
-    likelihood = float(2 * special.rel_entr(table, expected).sum())
+    likelihood = float(2 * scipy.special.rel_entr(table, expected).sum())
     statistic = min(pearson, likelihood)
     moved = float(np.abs(table[0] / sizes[0] - table[1] / sizes[1]).sum() / 2)
-    return Outcome("chi_square", statistic, float(special.chdtrc(table.shape[1] - 1, statistic)), moved)
+    return Outcome("chi_square", statistic, float(scipy.special.chdtrc(table.shape[1] - 1, statistic)), moved)
 
 
 def _pooled(reference: Mapping[str, int], current: Mapping[str, int]) -> NDArray[np.float64]:

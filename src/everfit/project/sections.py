@@ -221,7 +221,7 @@ class Verdict(Section):
     """When a canary goes on and when it goes back."""
 
     errors: Points = Field(0.005, description="Error rate that the challenger may have above the champion's.")
-    requests: int = Field(100, ge=1, description="Least requests to the challenger before a step is judged.")
+    requests: int = Field(500, ge=1, description="Least requests to the challenger before a step is judged.")
     confidence: Share = Field(
         0.95, description="One minus the chance that a challenger that is no worse is rolled back, over all steps."
     )
@@ -236,6 +236,7 @@ class Release(Section):
     strategy: Literal["immediate", "canary"] = Field("canary", description="All at once, or step by step.")
     steps: tuple[Share, ...] = Field((0.1, 0.5), min_length=1, description="The canary's shares of traffic, rising.")
     verdict: Verdict = Field(default_factory=Verdict, description="When a canary goes on and when it goes back.")
+    look: Duration = Field("10s", validate_default=True, description="How often `everfit up` looks at a canary.")
 
     @model_validator(mode="after")
     def _steps_rise(self) -> Release:

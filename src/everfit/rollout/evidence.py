@@ -11,9 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import betaln, xlogy
-from scipy.stats import beta, binom
 
 _BISECTIONS = 50
 _GRID = 101
@@ -45,7 +44,10 @@ def log_e_value(counts: Counts, margin: float) -> float:
     True
     """
     arms = ((counts.x1, counts.n1), (counts.x2, counts.n2))
-    mixture = sum(float(betaln(x + a, n - x + b) - betaln(a, b)) for (x, n), (a, b) in zip(arms, _PRIORS, strict=True))
+    mixture = sum(
+        float(scipy.special.betaln(x + a, n - x + b) - scipy.special.betaln(a, b))
+        for (x, n), (a, b) in zip(arms, _PRIORS, strict=True)
+    )
     x1, x2 = np.asarray([counts.x1]), np.asarray([counts.x2])
     return mixture - float(_null_likelihood(x1, counts.n1, x2, counts.n2, margin)[0])
 
@@ -67,15 +69,15 @@ def p_value(counts: Counts, margin: float, gamma: float) -> float:
     x1, n1, x2, n2 = counts.x1, counts.n1, counts.x2, counts.n2
     if n1 == 0 or n2 == 0 or x2 / n2 <= x1 / n1 + margin:
         return 1.0
-    low = float(beta.ppf(gamma / 2, x1, n1 - x1 + 1)) if x1 else 0.0
-    high = float(beta.isf(gamma / 2, x1 + 1, n1 - x1)) if x1 < n1 else 1.0
+    low = float(scipy.stats.beta.ppf(gamma / 2, x1, n1 - x1 + 1)) if x1 else 0.0
+    high = float(scipy.stats.beta.isf(gamma / 2, x1 + 1, n1 - x1)) if x1 < n1 else 1.0
     rates = np.linspace(low, min(high, 1 - margin), _GRID)
     if low > 1 - margin:
         return 1.0
-    outcomes = np.arange(binom.ppf(_TAIL, n1, rates[0]), binom.isf(_TAIL, n1, rates[-1]) + 1)
+    outcomes = np.arange(scipy.stats.binom.ppf(_TAIL, n1, rates[0]), scipy.stats.binom.isf(_TAIL, n1, rates[-1]) + 1)
     least = _least_extreme(outcomes, counts, margin)
-    tails = binom.sf(least - 1, n2, rates[:, None] + margin)
-    chance = np.asarray(binom.pmf(outcomes, n1, rates[:, None]) * tails)
+    tails = scipy.stats.binom.sf(least - 1, n2, rates[:, None] + margin)
+    chance = np.asarray(scipy.stats.binom.pmf(outcomes, n1, rates[:, None]) * tails)
     return min(1.0, float(chance.sum(axis=1).max()) + gamma + 2 * _TAIL)
 
 
@@ -118,7 +120,7 @@ def _null_likelihood(x1: NDArray[Any], n1: int, x2: NDArray[Any], n2: int, margi
 
 
 def _likelihood(x: NDArray[Any], n: int, p: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(xlogy(x, p) + xlogy(n - x, 1 - p))
+    return np.asarray(scipy.special.xlogy(x, p) + scipy.special.xlogy(n - x, 1 - p))
 
 
 def _slope(x: NDArray[Any], n: int, p: NDArray[Any]) -> NDArray[Any]:

@@ -89,7 +89,12 @@ def _attempt(snapshot: Snapshot, arm: Arm, asks: Sequence[Ask]) -> Attempt:
     except Exception as error:
         failure = error
         if not isinstance(error, RequestError):
-            _logger.warning("%s (version %d) failed on %d rows", arm.name, arm.version, len(asks), exc_info=error)
+            # A broken challenger may fail a thousand times a second: its traceback is for those who ask for it.
+            trace = arm == snapshot.table.arms[0] or _logger.isEnabledFor(logging.DEBUG)
+            text = "%s (version %d) failed on %d rows: %s: %s"
+            _logger.warning(
+                text, arm.name, arm.version, len(asks), type(error).__name__, error, exc_info=error if trace else None
+            )
     return Attempt(arm, asks, answers, failure, time.perf_counter() - started)
 
 

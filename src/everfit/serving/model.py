@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,26 @@ class Model:
         feature function raises or the estimator gives no finite number."""
         features = self.features(self.parser.columns(rows))
         scores = self._score(features)
-        if not np.isfinite(scores).all():
-            raise StepFailed(
-                "the estimator gave a score that is no finite number",
-                where=self.manifest.model,
-                fix="train the model again; `everfit rollback` returns to the version before",
+        shares: Iterable[Mapping[str, float] | None] = repeat(None)
+        if self.manifest.task is Task.MULTICLASS:
+            shares = [dict(zip(self.manifest.classes, row, strict=True)) for row in scores.tolist()]
+        return [
+            Answer(prediction, score, share, read)
+            for (prediction, score), share, read in zip(
+                self.judge(scores), shares, _rows(features, len(rows)), strict=False
             )
-        return _answers(self.manifest, scores, _rows(features, len(rows)))
+        ]
+
+    def judge(self, scores: NDArray[np.float64]) -> list[tuple[str | float, float]]:
+        """Prediction and score of each row of scores: the class from the threshold on (binary) or the most probable
+        one (several classes), with its probability as `Prediction` has it; the value twice for regression."""
+        classes = self.manifest.classes
+        if self.manifest.task is Task.REGRESSION:
+            return [(value, value) for value in scores.tolist()]
+        if self.manifest.task is Task.BINARY:
+            return [(classes[score >= self.manifest.threshold], score) for score in scores[:, -1].tolist()]
+        best = scores.argmax(axis=1)
+        return [(classes[i], score) for i, score in zip(best, scores.max(axis=1).tolist(), strict=True)]
 
     def scores(self, columns: Columns) -> NDArray[np.float64]:
         """Raw columns as arrays of shape (rows,), those of `parser.required`, to scores: (rows, classes)
@@ -76,6 +90,12 @@ class Model:
 
     def _score(self, features: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         scores: NDArray[np.float64] = self.scorer.score(transform(self.manifest.encoder, features))
+        if not np.isfinite(scores).all():
+            raise StepFailed(
+                "the estimator gave a score that is no finite number",
+                where=self.manifest.model,
+                fix="train the model again; `everfit rollback` returns to the version before",
+            )
         return scores
 
 
@@ -100,23 +120,6 @@ def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:
     model = Model(manifest, functions, read_estimator(bundle, trusted), parser)
     model.answer([manifest.example])
     return model
-
-
-def _answers(manifest: Manifest, scores: NDArray[np.float64], features: Sequence[Row]) -> list[Answer]:
-    if manifest.task is Task.REGRESSION:
-        return [Answer(value, value, None, row) for value, row in zip(scores.tolist(), features, strict=True)]
-    classes = manifest.classes
-    if manifest.task is Task.BINARY:
-        positive = scores[:, -1].tolist()
-        return [
-            Answer(classes[score >= manifest.threshold], score, None, row)
-            for score, row in zip(positive, features, strict=True)
-        ]
-    best = scores.argmax(axis=1).tolist()
-    return [
-        Answer(classes[index], shares[index], dict(zip(classes, shares, strict=True)), row)
-        for index, shares, row in zip(best, scores.tolist(), features, strict=True)
-    ]
 
 
 def _rows(features: Mapping[str, NDArray[Any]], rows: int) -> list[Row]:

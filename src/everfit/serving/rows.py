@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.errors import RequestError
-from everfit.project.sections import Check, ColumnCheck
-from everfit.records.table import Column, Kind, Schema, Severity, ValueRule
+from everfit.records.table import Column, Kind, Schema, ValueRule
 from everfit.serving.values import Read, Reader, reader, show, word
 
 # A JSON object as it came: nothing is known yet about its values.
@@ -21,17 +20,6 @@ Columns = dict[str, NDArray[Any]]
 
 _DTYPES = {Kind.NUMERIC: "float64", Kind.BOOLEAN: "float64", Kind.DATE: "datetime64[us]"}
 _SHOWN = 20
-
-
-def value_rules(checks: Iterable[Check]) -> tuple[ValueRule, ...]:
-    """What the project's checks of severity `error` say about single values: what a request may hold at all."""
-    return tuple(
-        ValueRule(check.column, check.min, check.max, check.allowed)
-        for check in checks
-        if isinstance(check, ColumnCheck)
-        and check.severity is Severity.ERROR
-        and (check.min, check.max, check.allowed) != (None, None, None)
-    )
 
 
 def parse(row: RawRow, schema: Schema, required: Sequence[str], checks: Sequence[ValueRule] = ()) -> Columns:
@@ -65,8 +53,21 @@ class _Plan:
         value = self.read(raw)
         outside = isinstance(value, float) and (value < self.low or value > self.high)
         if outside or (self.allowed is not None and value not in self.allowed and not _is_missing(value)):
-            raise ValueError(f"{show(raw)} is impossible; allowed: {self.hint}")
+            raise ValueError(self.refusal(raw))
         return value
+
+    def impossible(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """The same for a column read elsewhere: where it is impossible, shape (rows,)."""
+        found = np.zeros(len(values), dtype=bool)
+        if values.dtype == np.float64:
+            found |= (values < self.low) | (values > self.high)
+        if self.allowed is not None:
+            found |= [value not in self.allowed and not _is_missing(value) for value in values.tolist()]
+        return found
+
+    def refusal(self, raw: object) -> str:
+        """What to say of an impossible value."""
+        return f"{show(raw)} is impossible; allowed: {self.hint}"
 
 
 def _is_missing(value: Read) -> bool:
@@ -103,6 +104,14 @@ class RowParser:
         found = {plan.name: (plan.dtype, _read(plan, rows, problems)) for plan in self._plans}
         problems.stop()
         return {name: np.array(values, dtype) for name, (dtype, values) in found.items()}
+
+    def check(self, columns: Columns) -> None:
+        """Holds columns that were read elsewhere, in the same form, against the checks. Raises RequestError."""
+        problems = _Problems(alone=False)
+        for plan in self._plans:
+            for place in np.flatnonzero(plan.impossible(columns[plan.name])):
+                problems.add(int(place), plan.name, plan.refusal(columns[plan.name].item(place)))
+        problems.stop()
 
     def _check_others(self, row: RawRow, place: int, problems: _Problems) -> None:
         for name in row.keys() - self._required:

@@ -21,7 +21,8 @@ Read = float | str | None | np.datetime64
 Reader = Callable[[object], Read]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_TIME = r"[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?"
+_ISO = re.compile(rf"\d{{4}}-\d\d-\d\d({_TIME})?", re.ASCII)
 _WORDS = {**dict.fromkeys(TRUE_WORDS, 1.0), **dict.fromkeys(FALSE_WORDS, 0.0)}
 _EXACT = 2.0**53
 _MISSING = math.nan
@@ -54,8 +55,9 @@ def number(value: object) -> float:
         stripped = value.strip()
         if _NUMBER.fullmatch(stripped):
             return _finite(float(stripped))
-        if _is_absent(value, Kind.NUMERIC):
-            return _MISSING
+        reading = read(pl.Series([value]), Kind.NUMERIC)
+        if not reading.failures:
+            return _MISSING if reading.values[0] is None else _finite(reading.values[0])
     raise ValueError(f"{show(value)} is not a number")
 
 
@@ -79,7 +81,7 @@ def boolean(value: object) -> float:
         found = _WORDS.get(value.strip().lower())
         if found is not None:
             return found
-        if _is_absent(value, Kind.BOOLEAN):
+        if not read(pl.Series([value]), Kind.BOOLEAN).failures:
             return _MISSING
     raise ValueError(f"{show(value)} is not yes or no")
 
@@ -115,29 +117,28 @@ def _date_reader(pattern: str | None) -> Reader:
             return _NO_DATE
         if not isinstance(value, str):
             raise ValueError(f"{show(value)} is not a date; write it as text: 2024-01-31")
-        if _ISO.fullmatch(value):
-            return _iso(value)
-        reading = read(pl.Series([value]), Kind.DATE, pattern)
-        if reading.failures:
-            raise ValueError(f"{show(value)} is not a date; write it as 2024-01-31")
-        return _NO_DATE if reading.values[0] is None else np.datetime64(reading.values[0], "us")
+        found = _iso(value)
+        if found is None:
+            reading = read(pl.Series([value]), Kind.DATE, pattern)
+            if reading.failures:
+                raise ValueError(f"{show(value)} is not a date; write it as 2024-01-31")
+            found = reading.values.to_numpy()[0].astype("datetime64[us]")
+        return found
 
     return date
 
 
-def _iso(value: str) -> np.datetime64:
+def _iso(value: str) -> np.datetime64 | None:
+    """The date where it is written as most are; None where the data stage has to decide."""
+    if not _ISO.fullmatch(value):
+        return None
     try:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        raise ValueError(f"{show(value)} is not a date; write it as 2024-01-31") from None
+        return None
     return np.datetime64(moment, "us")
-
-
-def _is_absent(value: str, kind: Kind) -> bool:
-    """Whether it is one of the words for "missing" that the data stage knows; everything else is unreadable."""
-    return not read(pl.Series([value]), kind).failures
 
 
 def show(value: object) -> str:

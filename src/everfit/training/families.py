@@ -150,6 +150,12 @@ def _import_built_in(module: str) -> Any:
 
 
 def _own(choice: ModelChoice, task: Task) -> tuple[type[Any], Mapping[str, Param], Space]:
+    where = f"training.models: {choice.name}: class"
+    return _checked(own_estimator(choice), task, choice.estimator or "", where), {}, {}
+
+
+def own_estimator(choice: ModelChoice) -> Any:
+    """What the dotted path of a family of the user's own names. Raises ProjectError when nothing is there."""
     path = choice.estimator or ""
     where = f"training.models: {choice.name}: class"
     module_name, _, class_name = path.rpartition(".")
@@ -170,7 +176,7 @@ def _own(choice: ModelChoice, task: Task) -> tuple[type[Any], Mapping[str, Param
             where=where,
             fix=f"did you mean {close[0]!r}?" if close else "correct the name",
         )
-    return _checked(getattr(module, class_name), task, path, where), {}, {}
+    return getattr(module, class_name)
 
 
 def _checked(estimator: Any, task: Task, path: str, where: str) -> type[Any]:

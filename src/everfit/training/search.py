@@ -115,7 +115,8 @@ def search(
     All settings race on the first fold; the best third of them go on to the other folds (a successive halving in two
     rounds, Jamieson & Talwalkar 2016), and if none of these works on every fold, the next third. `measure(y, scores)`
     is greater for better and can be pickled; `metric` is its name for the record. `run_all(trial, jobs, shared)` gives
-    the outcomes in the order of the jobs. Settings that failed on a fold are counted in `failed` and never chosen. Raises StepFailed when none worked on all folds.
+    the outcomes in the order of the jobs. Settings that failed on a fold are counted in `failed` and never chosen.
+    Raises StepFailed when none worked on all folds.
     """
     settings = draws(resolve(choice, task, seed), budget.trials, seed)
     shared = Shared(choice, tuple(folds), task, len(classes), measure, seed)

@@ -10,7 +10,6 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
-import skops.io
 
 from everfit.errors import StorageError
 
@@ -27,11 +26,15 @@ def dump(estimator: Any) -> bytes:
 
     skops names objects by their memory address and stamps files with the time; here both are counted and fixed.
     """
+    import skops.io
+
     return _canonical(skops.io.dumps(estimator))
 
 
 def untrusted(data: bytes) -> tuple[str, ...]:
     """The types in the archive that `load` refuses unless they are named to it."""
+    import skops.io
+
     return tuple(t for t in skops.io.get_untrusted_types(data=data) if t != _TREE)
 
 
@@ -40,6 +43,8 @@ def load(path: Path, trusted: Sequence[str] = ()) -> Any:
 
     Raises StorageError naming the types that are not, and for an archive that is damaged.
     """
+    import skops.io
+
     data = path.read_bytes()
     try:
         strange = [t for t in untrusted(data) if t not in trusted]
@@ -90,6 +95,8 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _check_trees(estimator: Any, data: bytes, trusted: Sequence[str], path: Path) -> None:
+    import skops.io
+
     if _TREE in trusted or _TREE not in skops.io.get_untrusted_types(data=data):
         return
     kind = type(estimator)

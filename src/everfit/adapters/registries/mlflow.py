@@ -48,10 +48,9 @@ class MlflowRegistry:
             known = {found.bundle_hash: found for found in self._search(client)}
             if digest in known:
                 return known[digest]
-            run_id = self._log(mlflow, client, bundle, manifest)
-            source = _log_model(mlflow, run_id, bundle, manifest)
-            if not known and not client.search_registered_models(f"name = '{self.config.model}'"):
-                client.create_registered_model(self.config.model, tags={"project": manifest.model})
+            run_id, source = self._log(mlflow, client, bundle, manifest)
+            if not client.search_registered_models(f"name = '{self.config.model}'"):
+                client.create_registered_model(self.config.model, {"project": manifest.model})
             tags = {"bundle": digest, "dataset": manifest.lineage.dataset.fingerprint, "validation_status": "passed"}
             tags |= {f"test_{name}": f"{value:.6g}" for name, value in manifest.evaluation.test.items()}
             description = f"{manifest.family} for {manifest.target} on {manifest.lineage.dataset.rows} rows"
@@ -74,10 +73,10 @@ class MlflowRegistry:
     def _client(self) -> Iterator[tuple[Any, Any]]:
         """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         import mlflow
 
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         path = self.config.uri.removeprefix("sqlite:///")
         with FileLock(f"{path}.lock") if path != self.config.uri else nullcontext():
             mlflow.set_tracking_uri(self.config.uri)
@@ -87,41 +86,37 @@ class MlflowRegistry:
         found = client.search_model_versions(f"name = '{self.config.model}'")
         return sorted(map(_version, found), key=lambda v: v.version)
 
-    def _log(self, mlflow: Any, client: Any, bundle: Path, manifest: Manifest) -> str:
-        experiment = client.get_experiment_by_name(self.config.experiment)
+    def _log(self, mlflow: Any, client: Any, bundle: Path, manifest: Manifest) -> tuple[str, str]:
+        """The id of a new run that holds everything about the training, and the address of its model."""
+        name, tags = self.config.experiment, {"project": manifest.model, **self.config.tags}
         where = self.config.artifacts.absolute().as_uri() if self.config.artifacts else None
-        tags = {"project": manifest.model, **self.config.tags}
-        identity = experiment.experiment_id if experiment else None
-        identity = identity or client.create_experiment(self.config.experiment, where, tags)
-        run = client.create_run(identity, None, {**tags, "framework": manifest.family, "stage": "training"})
-        now = int(datetime.now(UTC).timestamp() * 1000)
-        metrics = [mlflow.entities.Metric(name, value, now, 0) for name, value in manifest.metrics.items()]
-        params = [mlflow.entities.Param(name, str(value)) for name, value in manifest.parameters.items()]
-        client.log_batch(run.info.run_id, metrics, params)
-        client.log_artifacts(run.info.run_id, str(bundle / "pictures"), "pictures")
-        client.log_artifact(run.info.run_id, str(bundle / "card.md"))
-        return str(run.info.run_id)
+        found = client.get_experiment_by_name(name)
+        identity = found.experiment_id if found else client.create_experiment(name, where, tags)
+        tags |= {"framework": manifest.family, "stage": "training"}
+        with mlflow.start_run(experiment_id=identity, tags=tags) as run:
+            mlflow.log_params(dict(manifest.parameters))
+            mlflow.log_metrics(dict(manifest.metrics))
+            mlflow.log_artifacts(str(bundle / "pictures"), "pictures")
+            mlflow.log_artifact(str(bundle / "card.md"))
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                loader_module=_LOADER,
+                data_path=str(bundle),
+                pip_requirements=[f"{name}=={installed(name)}" for name in ("everfit", "numpy", "polars", "skops")],
+                **_shape(mlflow, manifest),
+            )
+        return str(run.info.run_id), str(logged.model_uri)
 
 
-def _log_model(mlflow: Any, run_id: str, bundle: Path, manifest: Manifest) -> str:
-    import mlflow.pyfunc
+def _shape(mlflow: Any, manifest: Manifest) -> dict[str, Any]:
     import pandas as pd
-    from mlflow.types import ColSpec, DataType, Schema  # fmt: skip
+    from mlflow.types import ColSpec, Schema
 
-    kinds = {str: DataType.string, bool: DataType.boolean}
-    inputs = [ColSpec(kinds.get(type(v), DataType.double), k, required=False) for k, v in manifest.example.items()]
-    answer = DataType.string if manifest.classes else DataType.double
-    outputs = [ColSpec(answer, "prediction"), ColSpec(DataType.double, "score")]
-    with mlflow.start_run(run_id=run_id):
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module=_LOADER,
-            data_path=str(bundle),
-            signature=mlflow.models.ModelSignature(Schema(list(inputs)), Schema(list(outputs))),
-            input_example=pd.DataFrame([dict(manifest.example)]),
-            pip_requirements=[f"{name}=={installed(name)}" for name in ("everfit", "numpy", "polars", "skops")],
-        )
-    return str(logged.model_uri)
+    kinds = {str: "string", bool: "boolean"}
+    inputs = [ColSpec(kinds.get(type(v), "double"), k, required=False) for k, v in manifest.example.items()]
+    outputs = [ColSpec("string" if manifest.classes else "double", "prediction"), ColSpec("double", "score")]
+    signature = mlflow.models.ModelSignature(Schema([*inputs]), Schema([*outputs]))
+    return {"signature": signature, "input_example": pd.DataFrame([dict(manifest.example)])}
 
 
 def _version(found: Any) -> ModelVersion:

@@ -58,7 +58,7 @@ def problem(valid: pl.DataFrame, columns: Schema, target: Target, metric: str | 
     """What is to be predicted, inferred from the target's values where the project does not say."""
     task = targets.task(columns, target)
     chosen = metric or metrics.default_metric(task)
-    return Problem(task, target.column, targets.classes(valid, target, task), chosen)
+    return Problem(task, target.column, targets.classes(valid, target, task, columns), chosen)
 
 
 def truth(valid: pl.DataFrame, problem: Problem) -> np.ndarray[Any, Any]:

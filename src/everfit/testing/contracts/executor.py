@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from everfit.errors import EverfitError
 from everfit.ports import Executor
@@ -19,46 +21,46 @@ class ExecutorContract:
         raise NotImplementedError
 
     def test_results_come_in_the_order_of_the_items(self, tmp_path: Path) -> None:
-        assert list(self.make(tmp_path).map(_work, range(20, 0, -1))) == [_work(i) for i in range(20, 0, -1)]
+        items = range(20, 0, -1)
+        assert list(self.make(tmp_path).map(_work, items, 3)) == [_work(3, item) for item in items]
 
     def test_results_are_an_iterator(self, tmp_path: Path) -> None:
-        results = self.make(tmp_path).map(_work, [1, 2])
+        results = self.make(tmp_path).map(_work, [1, 2], 0)
         assert isinstance(results, Iterator)
-        assert list(results) == [_work(1), _work(2)]
+        assert list(results) == [_work(0, 1), _work(0, 2)]
 
     def test_no_items_give_no_results(self, tmp_path: Path) -> None:
-        assert list(self.make(tmp_path).map(_work, [])) == []
+        assert list(self.make(tmp_path).map(_work, [], 0)) == []
 
     def test_an_executor_can_be_used_again(self, tmp_path: Path) -> None:
         executor = self.make(tmp_path)
-        assert [list(executor.map(_work, [n])) for n in (1, 2)] == [[_work(1)], [_work(2)]]
+        assert [list(executor.map(_work, [n], n)) for n in (1, 2)] == [[_work(1, 1)], [_work(2, 2)]]
 
-    def test_large_items_and_results_travel_whole(self, tmp_path: Path) -> None:
-        items = [bytes([i, 1]) * 500_000 for i in range(3)]
-        assert list(self.make(tmp_path).map(_reverse, items)) == [item[::-1] for item in items]
+    def test_large_arrays_are_shared_whole(self, tmp_path: Path) -> None:
+        shared = np.arange(300_000, dtype=np.float64)
+        found = list(self.make(tmp_path).map(_slice, [0, 100_000, 200_000], shared))
+        assert np.array_equal(np.concatenate(found), shared)
 
     def test_what_the_function_raises_reaches_the_caller_with_its_words(self, tmp_path: Path) -> None:
-        results = self.make(tmp_path).map(_fail_at_seven, [1, 7, 2])
-        assert next(results) == 1
-        with pytest.raises((EverfitError, ValueError), match="seven is refused"):
-            next(results)
+        with pytest.raises((EverfitError, ValueError), match="7 is refused"):
+            list(self.make(tmp_path).map(_fail_at, [1, 7, 2], 7))
 
     def test_an_executor_works_after_a_failure(self, tmp_path: Path) -> None:
         executor = self.make(tmp_path)
-        with pytest.raises((EverfitError, ValueError), match="seven is refused"):
-            list(executor.map(_fail_at_seven, [7]))
-        assert list(executor.map(_work, [3])) == [_work(3)]
+        with pytest.raises((EverfitError, ValueError), match="7 is refused"):
+            list(executor.map(_fail_at, [7], 7))
+        assert list(executor.map(_work, [3], 0)) == [_work(0, 3)]
 
 
-def _work(item: int) -> int:
-    return sum(i * i for i in range(item * 1000))
+def _work(shared: int, item: int) -> int:
+    return shared + sum(i * i for i in range(item * 1000))
 
 
-def _reverse(item: bytes) -> bytes:
-    return item[::-1]
+def _slice(shared: NDArray[np.float64], start: int) -> NDArray[np.float64]:
+    return shared[start : start + 100_000]
 
 
-def _fail_at_seven(item: int) -> int:
-    if item == 7:
-        raise ValueError("seven is refused")
+def _fail_at(shared: int, item: int) -> int:
+    if item == shared:
+        raise ValueError(f"{item} is refused")
     return item

@@ -1,0 +1,99 @@
+"""`everfit monitor`: look at production, once or again and again."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from everfit.cli.options import on_project
+from everfit.cli.output import Output, number
+
+if TYPE_CHECKING:
+    from everfit.records.watch import MonitorReport, Retraining
+    from everfit.workspace import Workspace
+
+
+@click.command("monitor")
+@click.option("--act", is_flag=True, help="Retrain and release if that is the decision.")
+@click.option("--decide", is_flag=True, help="Print only true or false: whether to retrain.")
+@click.option("--watch", is_flag=True, help="Look again every `monitoring.every`, until interrupted.")
+@on_project
+def command(workspace: Workspace, output: Output, act: bool, decide: bool, watch: bool) -> None:
+    """Hold what was predicted, and what became true, against training; raise alarms; decide whether to retrain.
+
+    Each prediction is tested for drift once and each label for performance once, so that the false-alarm rate of a
+    look is what it says. Alarms go to the project's `alerts`, each once.
+
+    \b
+    Examples:
+      everfit monitor
+      everfit monitor --act
+      everfit monitor --decide        # for a workflow: true or false
+      everfit monitor --watch --act
+    """
+    if watch:
+        _watch(workspace, output, act)
+        return
+    report = workspace.monitor()
+    if decide:
+        click.echo("true" if report.decision.retrain else "false")
+        return
+    show(report, output, workspace.project.monitoring.rows)
+    done = workspace.retrain(report.decision) if act else None
+    if done is not None:
+        show_retraining(done, output)
+    output.document({"report": report, "retraining": done})
+
+
+def _watch(workspace: Workspace, output: Output, act: bool) -> None:
+    from everfit.service import watch
+
+    def seen(report: MonitorReport) -> None:
+        show(report, output, workspace.project.monitoring.rows)
+        output.document(report)
+
+    watch(workspace, threading.Event(), act, seen)
+
+
+def show(report: MonitorReport, output: Output, needed: int) -> None:
+    """What was found, the strongest first, and what was decided."""
+    output.line(
+        f"[bold]{report.predictions:,} predictions[/] by the champion in the window, at {report.at:%H:%M:%S} UTC"
+    )
+    drift = report.drift
+    if drift is None:
+        output.line(f"[dim]drift: not tested, fewer than {needed:,} new predictions (monitoring.rows)[/]")
+    else:
+        moved = sorted(drift.columns, key=lambda c: -c.effect)[:5]
+        rows = [
+            (c.column, c.test, f"{c.effect:.1%}", f"{c.adjusted:.2g}", "drifted" if c.drifted else "") for c in moved
+        ]
+        output.table(
+            f"Drift in {drift.rows:,} rows: {drift.drift_score:.0%} of columns "
+            f"(false alarms: {drift.alpha:.2%} of looks; floor {drift.floor:.1%} of rows)",
+            ("column", "test", "rows moved", "adjusted p", ""),
+            rows,
+        )
+    performance = report.performance
+    if performance is None:
+        output.line(f"[dim]performance: not tested, fewer than {needed:,} new labels[/]")
+    else:
+        output.line(
+            f"{performance.metric} [bold]{number(performance.value)}[/] ({number(performance.low)} to "
+            f"{number(performance.high)}) on {performance.labels:,} labels; {number(performance.expected)} in the test"
+        )
+    for alarm in report.alarms:
+        output.line(f"[bold red]alarm[/] {alarm.message}")
+    output.line(f"[bold]{'Retrain' if report.decision.retrain else 'No retraining'}[/]")
+    for reason in report.decision.reasons:
+        output.line(f"  - {reason}")
+
+
+def show_retraining(done: Retraining, output: Output) -> None:
+    """What came of acting on the decision."""
+    if done.error:
+        output.line(f"[bold red]The retraining released nothing[/]: {done.error}")
+    elif done.deployed:
+        output.line(f"[bold green]Version {done.version}[/] was trained, passed its gates and is being released.")

@@ -1,0 +1,64 @@
+"""`everfit predict`: score a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from everfit.cli.options import on_project
+from everfit.cli.output import Output
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from everfit.workspace import Workspace
+
+
+@click.command("predict")
+@click.argument("file")
+@click.option("--output", "-o", "target", type=click.Path(path_type=Path), help="A .csv or .parquet file to write.")
+@on_project
+def command(workspace: Workspace, output: Output, file: str, target: Path | None) -> None:
+    """Score every row of FILE (CSV or Parquet) with what is released.
+
+    The same predictor answers as in `everfit serve`, and every prediction goes to the prediction log; its id is in the
+    output, so that labels can be joined later. Columns that the model does not read are passed over.
+
+    \b
+    Examples:
+      everfit predict customers.csv
+      everfit predict customers.parquet -o scores.parquet
+    """
+    from everfit import wiring
+
+    found = workspace.predict(wiring.source(Path.cwd(), file).read())
+    if target is not None:
+        write(found, target)
+    versions = found["version"].value_counts(sort=True).rows()
+    who = ", ".join(f"version {version} answered {count:,}" for version, count in versions)
+    output.line(f"[bold]{found.height:,} predictions[/]; {who or 'nobody answered'}")
+    output.table("First rows", found.columns, found.head(5).rows())
+    if target is not None:
+        output.line(f"written to [bold]{target}[/]")
+    output.document({"rows": found.height, "output": target, "first": found.head(5).to_dicts()})
+
+
+def write(table: pl.DataFrame, target: Path) -> None:
+    """Writes the table beside its name and renames it, so that a half-written file is never seen under that name."""
+    from everfit.errors import ProjectError, StorageError
+
+    writers: dict[str, Callable[[Path], object]] = {".csv": table.write_csv, ".parquet": table.write_parquet}
+    if target.suffix not in writers:
+        raise ProjectError(f"{target.name} says no format", where=str(target), fix="end it in .csv or .parquet")
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        writers[target.suffix](unfinished)
+        unfinished.rename(target)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot be written: {error.strerror or error}", where=str(target), fix="choose another place with -o"
+        ) from error

@@ -1,0 +1,64 @@
+"""`everfit release`: bring a version in front of traffic, or judge the canary under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from everfit.cli.options import on_project
+from everfit.cli.output import Output
+
+if TYPE_CHECKING:
+    from everfit.records.release import ReleaseState, Verdict
+    from everfit.workspace import Workspace
+
+
+@click.command("release")
+@click.argument("version", type=int, required=False)
+@click.option("--look", is_flag=True, help="Judge the canary under way, and act on the verdict.")
+@click.option("--force", is_flag=True, help="Release a version again that was rolled back.")
+@on_project
+def command(workspace: Workspace, output: Output, version: int | None, look: bool, force: bool) -> None:
+    """Bring VERSION, or the newest one, in front of traffic by the project's strategy.
+
+    The first version answers everything at once. Later ones begin as a canary with the first of `release.steps`;
+    `--look` (and `everfit up`, by itself) judges them and goes on, promotes or rolls back. A running server follows
+    within `serving.refresh`.
+
+    \b
+    Examples:
+      everfit release
+      everfit release 3
+      everfit release --look
+    """
+    if look:
+        verdict, state = workspace.look()
+        show_verdict(verdict, output)
+    else:
+        verdict, state = None, workspace.release(version, force)
+    show_state(state, output)
+    output.document({"verdict": verdict, "state": state})
+
+
+def show_verdict(verdict: Verdict | None, output: Output) -> None:
+    """What a look at the canary ended in, with its figures."""
+    if verdict is None:
+        output.line("No canary is under way.")
+        return
+    output.line(f"[bold]{verdict.action.value}[/]: {verdict.reason}")
+    output.line(f"[dim]a challenger no worse is rolled back in at most {verdict.error_rate:.1%} of canaries[/]")
+
+
+def show_state(state: ReleaseState, output: Output) -> None:
+    """Who answers now."""
+    if state.champion is None:
+        output.line("Nothing is released yet. Next: everfit release")
+        return
+    output.line(f"[bold green]Version {state.champion}[/] is champion since {state.champion_since:%Y-%m-%d %H:%M} UTC.")
+    if state.challenger is not None:
+        share = state.steps[state.step]
+        output.line(
+            f"[bold]Version {state.challenger}[/] is on trial with {share:.0%} of traffic, "
+            f"step {state.step + 1} of {len(state.steps)}. Next: everfit release --look"
+        )

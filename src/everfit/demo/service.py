@@ -1,0 +1,90 @@
+"""The project's real HTTP server on a free port of this machine, and a client that sends it real requests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+
+from everfit.demo.world import Clock, requests
+from everfit.errors import StepFailed
+from everfit.serving.app import create_app
+from everfit.serving.server import serve
+from everfit.testing.churn import TIME
+from everfit.workspace import Workspace
+
+_BATCH = 500
+_POLL = 0.05
+
+
+class Client:
+    """Sends requests to the server, one connection for all of them."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def get(self, path: str) -> Any:
+        """The JSON of an answer. StepFailed when the server refuses."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The same for a request with a body."""
+        return self._ask("POST", path, json.dumps(body, default=str))
+
+    def predict(self, frame: pl.DataFrame, clock: Clock) -> int:
+        """Asks about every customer in batches, the clock following their moments; returns how many were answered."""
+        answered = 0
+        for start in range(0, frame.height, _BATCH):
+            batch = frame[start : start + _BATCH]
+            clock.until(batch[TIME][-1])
+            answered += len(self.post("/predict", {"rows": requests(batch).to_dicts()})["predictions"])
+        return answered
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._connection.close()
+
+    def _ask(self, method: str, path: str, body: str | None) -> Any:
+        self._connection.request(method, path, body, {"content-type": "application/json"})
+        answer = self._connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != http.client.OK:
+            raise StepFailed(f"the server answered {answer.status}: {text}", where=f"{method} {path}")
+        return json.loads(text)
+
+
+@contextmanager
+def serving(workspace: Workspace) -> Iterator[Client]:
+    """A client of the project's server, which runs until the end of the block."""
+    app = create_app(
+        workspace.predictor,
+        name=workspace.project.name,
+        response=workspace.project.serving.response,
+        labels=workspace.ports.labels,
+        now=workspace.clock,
+    )
+    ready, stop, found = threading.Event(), threading.Event(), list[int]()
+
+    def started(port: int) -> None:
+        found.append(port)
+        ready.set()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="server") as pool:
+        running = pool.submit(serve, app, "127.0.0.1", 0, started=started, stop=stop)
+        try:
+            while not ready.wait(_POLL) and not running.done():
+                pass
+            if not found:
+                running.result()
+            client = Client(found[0])
+            yield client
+            client.close()
+        finally:
+            stop.set()

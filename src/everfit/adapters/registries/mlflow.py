@@ -1,14 +1,12 @@
 """MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI.
 
-Config: `backends.tracking`, `backends.experiment`, `backends.model`, `backends.tags`.
-Limits: writers on one SQLite file take turns through a lock file beside it; a server does its own locking.
-The bundle is logged as a `python_function` model with a loader module, so that nothing is pickled and any MLflow
-client beside an installed everfit loads it by `models:/NAME@production`.
+Config: `backends.tracking`, `experiment`, `model`, `tags`. Writers on one SQLite file take turns by a lock.
+The bundle is a `python_function` model with a loader module: nothing is pickled, and any MLflow client beside an
+installed everfit loads it by `models:/NAME@production`.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -22,8 +20,6 @@ from filelock import FileLock
 
 from everfit.records.model import Manifest, ModelVersion
 
-_LOADER = "everfit.serving.pyfunc"
-
 
 @dataclass(frozen=True)
 class MlflowConfig:
@@ -36,11 +32,11 @@ class MlflowConfig:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class MlflowRegistry:
     """The Registry port over an MLflow client."""
 
-    def __init__(self, config: MlflowConfig) -> None:
-        self.config = config
+    config: MlflowConfig
 
     def add(self, bundle: Path, digest: str, manifest: Manifest) -> ModelVersion:
         """Logs a run with the bundle as its model and registers that as the next version, once a bundle."""
@@ -53,8 +49,8 @@ class MlflowRegistry:
                 client.create_registered_model(self.config.model, {"project": manifest.model})
             tags = {"bundle": digest, "dataset": manifest.lineage.dataset.fingerprint, "validation_status": "passed"}
             tags |= {f"test_{name}": f"{value:.6g}" for name, value in manifest.evaluation.test.items()}
-            description = f"{manifest.family} for {manifest.target} on {manifest.lineage.dataset.rows} rows"
-            return _version(client.create_model_version(self.config.model, source, run_id, tags, None, description))
+            about = f"{manifest.family} for {manifest.target}"
+            return _version(client.create_model_version(self.config.model, source, run_id, tags, None, about))
 
     def versions(self) -> list[ModelVersion]:
         """All versions, oldest first."""
@@ -63,28 +59,27 @@ class MlflowRegistry:
 
     def mirror(self, aliases: Mapping[str, int]) -> None:
         """Sets these aliases and removes every other."""
+        model = self.config.model
         with self._client() as (_, client):
-            for name in set(client.get_registered_model(self.config.model).aliases) - set(aliases):
-                client.delete_registered_model_alias(self.config.model, name)
+            for name in set(client.get_registered_model(model).aliases) - set(aliases):
+                client.delete_registered_model_alias(model, name)
             for name, version in aliases.items():
-                client.set_registered_model_alias(self.config.model, name, str(version))
+                client.set_registered_model_alias(model, name, str(version))
 
     @contextmanager
     def _client(self) -> Iterator[tuple[Any, Any]]:
         """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         import mlflow
 
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        path = self.config.uri.removeprefix("sqlite:///")
-        with FileLock(f"{path}.lock") if path != self.config.uri else nullcontext():
+        with FileLock(f"{self.config.uri[10:]}.lock") if self.config.uri.startswith("sqlite:///") else nullcontext():
             mlflow.set_tracking_uri(self.config.uri)
             yield mlflow, mlflow.MlflowClient()
 
     def _search(self, client: Any) -> list[ModelVersion]:
-        found = client.search_model_versions(f"name = '{self.config.model}'")
-        return sorted(map(_version, found), key=lambda v: v.version)
+        found = map(_version, client.search_model_versions(f"name = '{self.config.model}'"))
+        return sorted(found, key=lambda v: v.version)
 
     def _log(self, mlflow: Any, client: Any, bundle: Path, manifest: Manifest) -> tuple[str, str]:
         """The id of a new run that holds everything about the training, and the address of its model."""
@@ -100,7 +95,7 @@ class MlflowRegistry:
             mlflow.log_artifact(str(bundle / "card.md"))
             logged = mlflow.pyfunc.log_model(
                 name="model",
-                loader_module=_LOADER,
+                loader_module="everfit.serving.pyfunc",
                 data_path=str(bundle),
                 pip_requirements=[f"{name}=={installed(name)}" for name in ("everfit", "numpy", "polars", "skops")],
                 **_shape(mlflow, manifest),

@@ -137,4 +137,7 @@ def _refused(gates: GateReport) -> GateFailed:
 
 
 def _plain(value: object) -> str | int | float | bool | None:
+    """As JSON has it; what a file writes as a whole number is one to whoever reads that file."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and str(int(value)) == value:
+        return int(value)
     return value if isinstance(value, str | int | float | bool | None) else str(value)

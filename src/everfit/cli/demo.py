@@ -75,11 +75,17 @@ class Screen:
         console.print(Rule(f"[bold]{number}  {title}[/]", align="left", style="cyan"), width=console.width)
 
     def line(self, text: str, style: str = "") -> None:
-        """Wrapped at the words."""
+        """Wrapped at the words, further lines as far in as the first one, below its words after a dash."""
+        from rich.padding import Padding
+        from rich.table import Table
         from rich.text import Text
 
         console = self._console()
-        console.print(Text(text, style), width=console.width, soft_wrap=False)
+        words = text.lstrip(" ")
+        bullet, body = ("- ", words[2:]) if words.startswith("- ") else ("", words)
+        grid = Table.grid()
+        grid.add_row(Text(bullet, style), Text(body, style))
+        console.print(Padding(grid, (0, 0, 0, len(text) - len(words))), width=console.width)
 
     def table(self, title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """As every command's tables."""
@@ -107,7 +113,7 @@ class Spinner:
         if status == "running":
             self.running.append(name)
             self.status.start()
-        else:
+        elif name in self.running:
             self.running.remove(name)
             self.ended += 1
         self.status.update(f"{self.ended} steps done, now {', '.join(self.running)}")

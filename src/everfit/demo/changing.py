@@ -8,7 +8,7 @@ from everfit.demo import learning
 from everfit.demo.answering import judged, performance, week
 from everfit.demo.folder import TABLE
 from everfit.demo.service import Client
-from everfit.demo.telling import Story
+from everfit.demo.telling import Story, sentence
 from everfit.demo.world import DRIFT_DAY
 from everfit.records.watch import Alarm, AlarmKind, ColumnDrift, Decision, MonitorReport
 from everfit.testing.churn import TIME
@@ -61,7 +61,10 @@ def _inputs(story: Story, look: MonitorReport) -> dict[str, Any]:
         [(c.column, c.test.replace("_", " "), f"{100 * c.effect:.0f} %", _chance(c.adjusted)) for c in largest],
     )
     story.teller.line(found.message, "dim")
-    story.teller.line(f"No label is there yet. Of the weeks before: {performance(look)}.")
+    story.teller.line(
+        f"Not one label of these days is there yet; those of the days before: {performance(look)}. "
+        f"Retrain: {'yes' if look.decision.retrain else 'no'}. {sentence(look.decision.reasons[0])}."
+    )
     columns = list(found.evidence)
     missed = [name for name in _MOVED if name not in columns]
     story.expect(not missed, f"the drift alarm does not name {', '.join(missed)}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from everfit.errors import ProjectError
+from everfit.errors import ProjectError, StorageError
 
 MARK = "# Written by `everfit demo`, which replaces this folder when it runs again.\n"
 PROJECT, FEATURES, TABLE, STATE = "everfit.yaml", "features.py", "customers.parquet", ".everfit"
@@ -66,10 +68,11 @@ def prepare(folder: Path) -> bool:
             where=str(folder),
             fix="name another folder with --into, or move these files away",
         )
-    found = [path for path in folder.iterdir() if path.name in _OWN]
-    # The mark goes last, so that a demo stopped here is known for one by the next.
-    for path in sorted(found, key=lambda path: path.name == PROJECT):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    found = list(folder.iterdir())
+    with _disk(folder):
+        # The mark goes last, so that a demo stopped here is known for one by the next.
+        for path in sorted(found, key=lambda path: path.name == PROJECT):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return bool(found)
 
 
@@ -77,9 +80,10 @@ def write(folder: Path, seed: int, fast: bool) -> Path:
     """Writes the project and its features; returns the project file."""
     models = "logistic, gradient_boosting" if fast else "logistic, random_forest, gradient_boosting, xgboost"
     text = _YAML.format(models=models, trials=2 if fast else 4, folds=2 if fast else 3, seed=seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / PROJECT).write_text(MARK + text, encoding="utf-8")
-    (folder / FEATURES).write_text(_FEATURES, encoding="utf-8")
+    with _disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PROJECT).write_text(MARK + text, encoding="utf-8")
+        (folder / FEATURES).write_text(_FEATURES, encoding="utf-8")
     return folder / PROJECT
 
 
@@ -91,3 +95,15 @@ def _strangers(folder: Path) -> list[str]:
     project = folder / PROJECT
     own = project.is_file() and project.read_text(encoding="utf-8", errors="replace").startswith(MARK)
     return [name for name in names if not own or name not in _OWN]
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"the demo cannot be written: {error.strerror or error}",
+            where=str(folder),
+            fix="name another folder with --into, or make room and make this one writable",
+        ) from error

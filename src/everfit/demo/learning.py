@@ -63,7 +63,6 @@ def compete(story: Story, trained: Trained) -> dict[str, Any]:
         "metric": metric,
         "chosen": found[0].family,
         "scores": {c.family: c.score for c in found},
-        "seconds": took,
     }
 
 

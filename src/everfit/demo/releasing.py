@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from everfit.demo.answering import champion
-from everfit.demo.service import Client
-from everfit.demo.telling import Story
+from everfit.demo.service import Client, asking
+from everfit.demo.telling import Story, sentence
 from everfit.flow import ledger
 from everfit.records.release import Verdict
-from everfit.testing.churn import ENTITY
 
-_REQUESTS = 700
+_REQUESTS = 2_000
 _PAUSE = timedelta(hours=6)
-_MOST_LOOKS = 12
-_DAY = timedelta(days=1)
+_MOST_LOOKS = 8
 
 
 def canary(story: Story, client: Client) -> None:
@@ -38,21 +37,24 @@ def canary(story: Story, client: Client) -> None:
     story.expect(facts["champion"] == 2, f"the champion after the canary is {facts['champion']}")
 
 
-def rollback(story: Story, client: Client) -> None:
+def rollback(story: Story, client: Client, row: Mapping[str, Any]) -> None:
     """Chapter 9, first half: a person takes the release back."""
     facts = story.chapter("rollback", "A way back")
     story.clock.until(story.clock.now + _PAUSE)
-    before = client.get("/version")["arms"][0]["version"]
-    began = time.perf_counter()
-    story.workspace.rollback("the demo shows the way back")
-    story.workspace.refresh()
-    after = client.get("/version")["arms"][0]["version"]
-    took = time.perf_counter() - began
-    facts |= {"before": before, "after": after, "seconds": took, "champion": champion(story)}
+    with asking(client, row) as versions:
+        began = time.perf_counter()
+        story.workspace.rollback("the demo shows the way back")
+        story.workspace.refresh()
+        took = time.perf_counter() - began
+    before, after = versions[0], versions[-1]
+    facts |= {"before": before, "after": after, "champion": champion(story)}
+    story.seconds["rollback"] = took
     story.teller.line(
-        f"Version {before} answered; `everfit rollback`; {1000 * took:.0f} ms later version {after} answers, "
-        "and no request met anything in between."
+        f"While a caller keeps asking, the release is rolled back by hand; {1000 * took:.0f} ms later version {after} "
+        f"answers instead of version {before}. All {len(versions)} requests around it were answered: "
+        f"{versions.count(before)} by version {before}, then {versions.count(after)} by version {after}."
     )
+    story.expect(versions == sorted(versions, reverse=before > after), "the versions answered in turns")
     story.expect((before, after) == (2, 1), f"version {before} answered before and {after} after")
 
 
@@ -73,7 +75,10 @@ def _shown(story: Story, verdicts: list[Verdict]) -> dict[str, Any]:
     rows = [
         (
             f"{100 * float(v.evidence['share'] or 0):.0f} %",
-            *(f"{v.evidence[f'{arm}_errors']} of {v.evidence[f'{arm}_requests']}" for arm in ("champion", "challenger")),
+            *(
+                f"{v.evidence[f'{arm}_errors']} of {v.evidence[f'{arm}_requests']}"
+                for arm in ("champion", "challenger")
+            ),
             f"{1000 * float(v.evidence['challenger_latency_p99'] or 0):.0f} ms",
             v.action.value.replace("_", " "),
         )
@@ -83,10 +88,10 @@ def _shown(story: Story, verdicts: list[Verdict]) -> dict[str, Any]:
     if not verdicts:
         return {"verdicts": []}
     rate = verdicts[-1].error_rate
-    story.teller.line(f"{verdicts[-1].reason}.")
+    story.teller.line(f"{sentence(verdicts[-1].reason)}.")
     story.teller.line(
-        f"A version that is no worse is aborted with a chance of at most {100 * rate:.2g}% over the whole canary, however "
-        "often one looks.",
+        f"A version that is no worse is aborted with a chance of at most {100 * rate:.2g}% over the whole canary, "
+        "however often one looks.",
         "dim",
     )
     return {"verdicts": [v.action.value for v in verdicts], "error_rate": rate}

@@ -6,20 +6,20 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Any
 
 import polars as pl
 
 from everfit.demo.world import Clock, requests
 from everfit.errors import StepFailed
-from everfit.serving.app import create_app
-from everfit.serving.server import serve
+from everfit.service import serve
 from everfit.testing.churn import TIME
 from everfit.workspace import Workspace
 
 _BATCH = 500
+_AROUND = 20
 _POLL = 0.05
 
 
@@ -62,29 +62,48 @@ class Client:
 
 @contextmanager
 def serving(workspace: Workspace) -> Iterator[Client]:
-    """A client of the project's server, which runs until the end of the block."""
-    app = create_app(
-        workspace.predictor,
-        name=workspace.project.name,
-        response=workspace.project.serving.response,
-        labels=workspace.ports.labels,
-        now=workspace.clock,
-    )
-    ready, stop, found = threading.Event(), threading.Event(), list[int]()
+    """A client of the project's server, which runs in a thread until the end of the block."""
+    ready, stop, ports = threading.Event(), threading.Event(), list[int]()
 
     def started(port: int) -> None:
-        found.append(port)
+        ports.append(port)
         ready.set()
 
     with ThreadPoolExecutor(1, thread_name_prefix="server") as pool:
-        running = pool.submit(serve, app, "127.0.0.1", 0, started=started, stop=stop)
+        running = pool.submit(serve, workspace, "127.0.0.1", 0, started, stop)
         try:
             while not ready.wait(_POLL) and not running.done():
                 pass
-            if not found:
+            if not ports:
                 running.result()
-            client = Client(found[0])
-            yield client
-            client.close()
+            with closing(Client(ports[0])) as client:
+                yield client
         finally:
             stop.set()
+
+
+@contextmanager
+def asking(client: Client, row: Mapping[str, Any]) -> Iterator[list[int]]:
+    """Asks the same thing again and again, from another thread, through the block and a little before and after it.
+    Gives the versions that answered, in order; complete after the block. Raises what a refused request raises."""
+    versions, stop = list[int](), threading.Event()
+
+    def ask() -> None:
+        with closing(Client(client.port)) as other:
+            while not stop.is_set():
+                versions.append(other.post("/predict", row)["version"])
+
+    def more(running: Future[None]) -> None:
+        enough = len(versions) + _AROUND
+        while len(versions) < enough and not running.done():
+            stop.wait(_POLL / 10)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="caller") as pool:
+        running = pool.submit(ask)
+        try:
+            more(running)
+            yield versions
+            more(running)
+        finally:
+            stop.set()
+        running.result()

@@ -17,7 +17,10 @@ from everfit.demo.world import Clock, World, month_before_midnight
 from everfit.flow import ledger
 from everfit.ports import Progress
 from everfit.project.load import load
-from everfit.workspace import Trained, Workspace
+from everfit.testing.churn import ENTITY
+from everfit.workspace import Workspace
+
+_PARTS = ("training", "quiet weeks", "drift", "retraining", "canary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,9 @@ def tell(wish: Wish, teller: Teller, progress: Progress) -> Story:
     answering.release(story)
     with serving(story.workspace) as client:
         answering.answers(story, client, history)
-        _live(story, client)
+        _live(story, client, history[ENTITY][0])
     story.seconds["all"] = time.perf_counter() - began
-    _onward(story, trained)
+    _onward(story)
     return story
 
 
@@ -62,8 +65,8 @@ def _begin(wish: Wish, teller: Teller, progress: Progress) -> Story:
         teller.line(f"The earlier demo in {wish.into} is replaced.", "yellow")
     project = folder.write(wish.into, wish.seed, wish.fast)
     clock = Clock(month_before_midnight(datetime.now(UTC)))
-    # The story shows the alarms itself; `everfit monitor` on the same project writes them to the console.
-    loaded = load(project, overrides=("alerts=[]",))
+    # The story shows the alarms itself, and says when the server shall follow a release.
+    loaded = load(project, overrides=("alerts=[]", "serving.refresh=1h"))
     workspace = Workspace(loaded, progress, author="demo", clock=clock)
     world = World(wish.rows, wish.seed, clock.now)
     teller.line(
@@ -73,7 +76,7 @@ def _begin(wish: Wish, teller: Teller, progress: Progress) -> Story:
     return Story(wish.into, workspace, world, clock, teller)
 
 
-def _live(story: Story, client: Client) -> None:
+def _live(story: Story, client: Client, customer: str) -> None:
     """Everything that happens while the server answers."""
     with _timed(story, "quiet weeks"):
         answering.quiet(story, client)
@@ -85,11 +88,11 @@ def _live(story: Story, client: Client) -> None:
         return
     with _timed(story, "canary"):
         releasing.canary(story, client)
-    releasing.rollback(story, client)
+    releasing.rollback(story, client, {ENTITY: customer})
     releasing.history(story)
 
 
-def _onward(story: Story, trained: Trained) -> None:
+def _onward(story: Story) -> None:
     """The last chapter: where everything is."""
     facts = story.chapter("next", "Where to look next")
     ports, project = story.workspace.ports, story.folder / folder.PROJECT
@@ -111,7 +114,7 @@ def _onward(story: Story, trained: Trained) -> None:
     facts |= {"commands": commands, "files": files}
     story.teller.table("", ("", "command"), commands.items())
     story.teller.table("", ("", "file or folder"), files.items())
-    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in story.seconds.items() if name != "all")
+    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in story.seconds.items() if name in _PARTS)
     story.teller.line(f"All of it took {story.seconds['all']:.0f} s ({parts}).", "bold")
 
 

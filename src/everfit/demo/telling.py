@@ -57,3 +57,12 @@ class Story:
     def day(self, moment: datetime | None = None) -> int:
         """The day of the story, 0 at the first release."""
         return ((moment or self.clock.now) - self.world.start).days
+
+
+def sentence(words: str) -> str:
+    """The words with a capital at the beginning.
+
+    >>> sentence("roc_auc of version 1 fell")
+    'Roc_auc of version 1 fell'
+    """
+    return words[:1].upper() + words[1:]

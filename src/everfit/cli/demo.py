@@ -14,7 +14,7 @@ from everfit.cli.output import Output
 from everfit.errors import EverfitError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from everfit.ports import Progress
 
@@ -82,10 +82,11 @@ class Screen:
 
         console = self._console()
         words = text.lstrip(" ")
-        bullet, body = ("- ", words[2:]) if words.startswith("- ") else ("", words)
-        grid = Table.grid()
-        grid.add_row(Text(bullet, style), Text(body, style))
-        console.print(Padding(grid, (0, 0, 0, len(text) - len(words))), width=console.width)
+        shown: RenderableType = Text(words, style)
+        if words.startswith("- "):
+            shown = Table.grid()
+            shown.add_row(Text("- ", style), Text(words[2:], style))
+        console.print(Padding(shown, (0, 0, 0, len(text) - len(words))), width=console.width)
 
     def table(self, title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """As every command's tables."""

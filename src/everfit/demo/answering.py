@@ -54,7 +54,7 @@ def quiet(story: Story, client: Client) -> None:
         f"{facts['labels']:,} labels, six days late, against the answers: {performance(last)}."
     )
     story.teller.line(
-        f"{alarms or 'No'} alarm{'s' if alarms > 1 else ''}. This project accepts one false alarm a year, so a look may "
+        f"{alarms or 'No'} alarm{'s' if alarms > 1 else ''}. This project accepts one false alarm a year: each look may "
         f"raise one with a chance of {100 * facts['false_alarms']:.2g}% for columns, score and performance each.",
         "" if alarms else "green",
     )
@@ -98,8 +98,8 @@ def _ask(story: Story, client: Client, row: Mapping[str, Any], what: str) -> dic
     first = dict(list(row.items())[:_SHOWN])
     more = " ..." if len(row) > _SHOWN else ""
     story.teller.line(f"  POST /predict {json.dumps(first, default=str)[:-1]}{more}}}  ({what})")
-    shown = {key: round(v, 4) if isinstance(v, float) else v for key, v in answer.items() if key != "id"}
-    shown.pop("probabilities", None)
+    hidden = ("id", "probabilities", ENTITY)
+    shown = {key: round(v, 4) if isinstance(v, float) else v for key, v in answer.items() if key not in hidden}
     story.teller.line(f"  {json.dumps(shown)}", "cyan")
     return {key: value for key, value in answer.items() if key != "id"}
 

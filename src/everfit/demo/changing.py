@@ -8,13 +8,12 @@ from everfit.demo import learning
 from everfit.demo.answering import judged, performance, week
 from everfit.demo.folder import TABLE
 from everfit.demo.service import Client
-from everfit.demo.telling import Story, sentence
+from everfit.demo.telling import Story
 from everfit.demo.world import DRIFT_DAY
-from everfit.records.watch import Alarm, AlarmKind, ColumnDrift, Decision, MonitorReport
+from everfit.records.watch import Alarm, AlarmKind, Decision, MonitorReport
 from everfit.testing.churn import TIME
 
 _MOVED = ("monthly_charges", "contract_type")
-_LARGEST = 4
 
 
 def drift(story: Story, client: Client) -> Decision:
@@ -54,16 +53,10 @@ def _inputs(story: Story, look: MonitorReport) -> dict[str, Any]:
     if not story.expect(found is not None, "no drift alarm a week after the change") or found is None:
         return {"alarm": None, "columns": []}
     story.teller.line(f"Day {story.day()}: ALARM, drift", "bold yellow")
-    largest = _largest(look)
-    story.teller.table(
-        "",
-        ("column", "test", "rows that moved", "p, adjusted"),
-        [(c.column, c.test.replace("_", " "), f"{100 * c.effect:.0f} %", _chance(c.adjusted)) for c in largest],
-    )
-    story.teller.line(found.message, "dim")
+    story.teller.line(f"{found.message}.")
     story.teller.line(
-        f"Not one label of these days is there yet; those of the days before: {performance(look)}. "
-        f"Retrain: {'yes' if look.decision.retrain else 'no'}. {sentence(look.decision.reasons[0])}."
+        f"Not one label of these days is there yet; for the days before: {performance(look)}. Retrain now? "
+        f"{'Yes' if look.decision.retrain else 'No'}: {look.decision.reasons[0]}."
     )
     columns = list(found.evidence)
     missed = [name for name in _MOVED if name not in columns]
@@ -82,7 +75,7 @@ def _labels(story: Story, look: MonitorReport) -> dict[str, Any]:
     if not story.expect(found is not None, "no performance alarm when the labels came") or found is None:
         return {"alarm": None, **judged(look)}
     story.teller.line(f"Day {story.day()}: ALARM, performance: the labels have come", "bold red")
-    story.teller.line(found.message, "dim")
+    story.teller.line(f"{found.message}.")
     return {"alarm": found.message, "day": story.day(), **judged(look)}
 
 
@@ -114,13 +107,3 @@ def _compared(story: Story) -> dict[str, Any]:
 
 def _alarm(look: MonitorReport, kind: AlarmKind) -> Alarm | None:
     return next((alarm for alarm in look.alarms if alarm.kind is kind), None)
-
-
-def _largest(look: MonitorReport) -> list[ColumnDrift]:
-    """One test a column, the largest effects first."""
-    found = sorted((c for c in look.drift.columns if c.drifted), key=lambda c: -c.effect) if look.drift else []
-    return list({c.column: c for c in reversed(found)}.values())[::-1][:_LARGEST]
-
-
-def _chance(p_value: float) -> str:
-    return "< 1e-12" if p_value < 1e-12 else f"{p_value:.1g}"

@@ -24,11 +24,10 @@ _POLL = 0.05
 
 
 class Client:
-    """Sends requests to the server, one connection for all of them."""
+    """Sends requests to the server, a connection for each: the server ends those that are idle."""
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def get(self, path: str) -> Any:
         """The JSON of an answer. StepFailed when the server refuses."""
@@ -47,14 +46,11 @@ class Client:
             answered += len(self.post("/predict", {"rows": requests(batch).to_dicts()})["predictions"])
         return answered
 
-    def close(self) -> None:
-        """Hangs up."""
-        self._connection.close()
-
     def _ask(self, method: str, path: str, body: str | None) -> Any:
-        self._connection.request(method, path, body, {"content-type": "application/json"})
-        answer = self._connection.getresponse()
-        text = answer.read().decode()
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            connection.request(method, path, body, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
         if answer.status != http.client.OK:
             raise StepFailed(f"the server answered {answer.status}: {text}", where=f"{method} {path}")
         return json.loads(text)
@@ -76,8 +72,7 @@ def serving(workspace: Workspace) -> Iterator[Client]:
                 pass
             if not ports:
                 running.result()
-            with closing(Client(ports[0])) as client:
-                yield client
+            yield Client(ports[0])
         finally:
             stop.set()
 
@@ -89,9 +84,8 @@ def asking(client: Client, row: Mapping[str, Any]) -> Iterator[list[int]]:
     versions, stop = list[int](), threading.Event()
 
     def ask() -> None:
-        with closing(Client(client.port)) as other:
-            while not stop.is_set():
-                versions.append(other.post("/predict", row)["version"])
+        while not stop.is_set():
+            versions.append(client.post("/predict", row)["version"])
 
     def more(running: Future[None]) -> None:
         enough = len(versions) + _AROUND

@@ -101,9 +101,9 @@ def customers(
 
     Seasons, unless `seasonal` is off: more happens on working days, by day and before Christmas; purchases are larger
     at weekends and in December; people leave more on Mondays and in January. Identifiers count from `first`, for tables
-    that share no customer. `drift` is one, or several of different kinds. `start` and the drift's `after` are both naive
-    or both aware. With `truth` there are two more columns: `true_probability` of leaving, and `drifted`, whether the
-    row is after a drift.
+    that share no customer. `drift` is one, or several of different kinds. `start` and the drift's `after` are both
+    naive or both aware. With `truth` there are two more columns: `true_probability` of leaving, and `drifted`, whether
+    the row is after a drift.
 
     ProjectError without a row or a day.
 

@@ -43,7 +43,7 @@ class MlflowRegistry:
             known = {found.bundle_hash: found for found in self._search(client)}
             if digest in known:
                 return known[digest]
-            run_id, source = self._log(mlflow, client, bundle, manifest)
+            run_id, source = self._log(mlflow, client, bundle, digest, manifest)
             if not client.search_registered_models(f"name = '{self.config.model}'"):
                 client.create_registered_model(self.config.model, {"project": manifest.model})
             tags = {"bundle": digest, "dataset": manifest.lineage.dataset.fingerprint, "validation_status": "passed"}
@@ -79,13 +79,15 @@ class MlflowRegistry:
         found = map(_version, client.search_model_versions(f"name = '{self.config.model}'"))
         return sorted(found, key=lambda v: v.version)
 
-    def _log(self, mlflow: Any, client: Any, bundle: Path, manifest: Manifest) -> tuple[str, str]:
+    def _log(self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest) -> tuple[str, str]:
         """The id of a new run that holds everything about the training, and the address of its model."""
         name, tags = self.config.experiment, {"project": manifest.model, **self.config.tags}
         where = self.config.artifacts.absolute().as_uri() if self.config.artifacts else None
         found = client.get_experiment_by_name(name)
         identity = found.experiment_id if found else client.create_experiment(name, where, tags)
-        tags |= {"framework": manifest.family, "stage": "training"}
+        for left in client.search_runs([identity], f"tags.bundle = '{digest}' and attributes.status = 'RUNNING'"):
+            client.set_terminated(left.info.run_id, "KILLED")  # as its process was: the bundle never became a version
+        tags |= {"framework": manifest.family, "stage": "training", "bundle": digest}
         with mlflow.start_run(experiment_id=identity, tags=tags) as run:
             mlflow.log_params(dict(manifest.parameters))
             mlflow.log_metrics(dict(manifest.metrics))

@@ -1,28 +1,22 @@
 """MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI.
 
-Config: `backends.tracking`, `backends.experiment`, `backends.model`, `backends.tags`.
-Limits: writers on one SQLite file take turns through a lock file beside it; a server does its own locking.
-The bundle is logged as a `python_function` model with a loader module, so that nothing is pickled and any MLflow
-client beside an installed everfit loads it by `models:/NAME@production`.
+Config: `backends.tracking`, `experiment`, `model`, `tags`. Writers on one SQLite file take turns by a lock.
+The bundle is a `python_function` model with a loader module: nothing is pickled, any client beside everfit loads it.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from everfit.adapters.registries.mlflow_file import held
 from everfit.records.model import Manifest, ModelVersion
-
-_LOADER = "everfit.serving.pyfunc"
 
 
 @dataclass(frozen=True)
@@ -36,11 +30,11 @@ class MlflowConfig:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
 class MlflowRegistry:
     """The Registry port over an MLflow client."""
 
-    def __init__(self, config: MlflowConfig) -> None:
-        self.config = config
+    config: MlflowConfig
 
     def add(self, bundle: Path, digest: str, manifest: Manifest) -> ModelVersion:
         """Logs a run with the bundle as its model and registers that as the next version, once a bundle."""
@@ -53,8 +47,7 @@ class MlflowRegistry:
                 client.create_registered_model(self.config.model, {"project": manifest.model})
             tags = {"bundle": digest, "dataset": manifest.lineage.dataset.fingerprint, "validation_status": "passed"}
             tags |= {f"test_{name}": f"{value:.6g}" for name, value in manifest.evaluation.test.items()}
-            description = f"{manifest.family} for {manifest.target} on {manifest.lineage.dataset.rows} rows"
-            return _version(client.create_model_version(self.config.model, source, run_id, tags, None, description))
+            return _version(client.create_model_version(self.config.model, source, run_id, tags, None, manifest.title))
 
     def versions(self) -> list[ModelVersion]:
         """All versions, oldest first."""
@@ -63,30 +56,27 @@ class MlflowRegistry:
 
     def mirror(self, aliases: Mapping[str, int]) -> None:
         """Sets these aliases and removes every other."""
+        model = self.config.model
         with self._client() as (_, client):
-            for name in set(client.get_registered_model(self.config.model).aliases) - set(aliases):
-                client.delete_registered_model_alias(self.config.model, name)
+            for name in set(client.get_registered_model(model).aliases) - set(aliases):
+                client.delete_registered_model_alias(model, name)
             for name, version in aliases.items():
-                client.set_registered_model_alias(self.config.model, name, str(version))
+                client.set_registered_model_alias(model, name, str(version))
 
     @contextmanager
     def _client(self) -> Iterator[tuple[Any, Any]]:
         """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         import mlflow
 
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        path = self.config.uri.removeprefix("sqlite:///")
-        with FileLock(f"{path}.lock") if path != self.config.uri else nullcontext():
-            if path != self.config.uri and not Path(path).exists():
-                _create(mlflow, Path(path))
+        with held(mlflow, self.config.uri):
             mlflow.set_tracking_uri(self.config.uri)
             yield mlflow, mlflow.MlflowClient()
 
     def _search(self, client: Any) -> list[ModelVersion]:
-        found = client.search_model_versions(f"name = '{self.config.model}'")
-        return sorted(map(_version, found), key=lambda v: v.version)
+        found = map(_version, client.search_model_versions(f"name = '{self.config.model}'"))
+        return sorted(found, key=lambda v: v.version)
 
     def _log(self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest) -> tuple[str, str]:
         """The id of a new run that holds everything about the training, and the address of its model."""
@@ -104,7 +94,7 @@ class MlflowRegistry:
             mlflow.log_artifact(str(bundle / "card.md"))
             logged = mlflow.pyfunc.log_model(
                 name="model",
-                loader_module=_LOADER,
+                loader_module="everfit.serving.pyfunc",
                 data_path=str(bundle),
                 pip_requirements=[f"{name}=={installed(name)}" for name in ("everfit", "numpy", "polars", "skops")],
                 **_shape(mlflow, manifest),
@@ -112,23 +102,15 @@ class MlflowRegistry:
         return str(run.info.run_id), str(logged.model_uri)
 
 
-def _create(mlflow: Any, path: Path) -> None:
-    """A new database, whole or not at all: MLflow cannot go on with one whose creation was interrupted."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    for left in path.parent.glob(f"{unfinished.name}*"):
-        left.unlink()
-    mlflow.MlflowClient(f"sqlite:///{unfinished}").search_experiments()
-    unfinished.rename(path)
-
-
 def _shape(mlflow: Any, manifest: Manifest) -> dict[str, Any]:
     import pandas as pd
-    from mlflow.types import ColSpec, Schema
 
-    kinds = {str: "string", bool: "boolean"}
-    inputs = [ColSpec(kinds.get(type(v), "double"), k, required=False) for k, v in manifest.example.items()]
-    outputs = [ColSpec("string" if manifest.classes else "double", "prediction"), ColSpec("double", "score")]
-    signature = mlflow.models.ModelSignature(Schema([*inputs]), Schema([*outputs]))
+    types, text = mlflow.types.schema, "string" if manifest.classes else "double"
+    # Any number will do, and the model's own parser is stricter: MLflow would refuse whole numbers for a float column.
+    kinds = {name: "string" if isinstance(v, str) else types.AnyType() for name, v in manifest.example.items()}
+    inputs = [types.ColSpec(kind, name, required=False) for name, kind in kinds.items()]
+    outputs = [types.ColSpec(text, "prediction"), types.ColSpec("double", "score")]
+    signature = mlflow.models.ModelSignature(types.Schema(inputs), types.Schema(outputs))
     return {"signature": signature, "input_example": pd.DataFrame([dict(manifest.example)])}
 
 

@@ -14,6 +14,7 @@ import click
 from everfit.cli.options import as_json
 from everfit.cli.output import Output
 from everfit.errors import ProjectError, SourceError, StorageError
+from everfit.records.table import Kind
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,15 +24,20 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _GLOB = "*?["
-_SHOWN_LEVELS = 3
+# Of a column's values in the table of columns.
+_WIDTH = 20
 
 
 @click.command("init")
 @click.argument("name")
 @click.option("--from", "source", required=True, metavar="FILE", help="The table: CSV or Parquet, or a glob of them.")
 @click.option("--target", metavar="COLUMN", help="The column to predict.")
-@click.option("--into", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to; the folder NAME if not given.")
-@click.option("--entity", metavar="COLUMN", help="The column that identifies whom a row is about; guessed if not given.")
+@click.option(
+    "--into", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to; the folder NAME if not given."
+)
+@click.option(
+    "--entity", metavar="COLUMN", help="The column that identifies whom a row is about; guessed if not given."
+)
 @click.option("--time", metavar="COLUMN", help="The column that says when a row was true; guessed if not given.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @as_json
@@ -158,31 +164,42 @@ def show(found: Survey, output: Output, folder: Path, files: tuple[str, ...]) ->
     """What the table holds, what was written and what comes next."""
     from rich.markup import escape
 
-    rows = [_row(column, found.notes.get(column.name, "")) for column in found.columns.columns]
-    headers = ("column", "kind", "missing", "distinct", "values", "note")
+    rows = [_row(column, found) for column in found.columns.columns]
+    headers = ("column", "kind", "missing", "distinct", "values", "")
     output.table(f"{found.rows:,} rows", headers, [tuple(map(escape, row)) for row in rows])
     output.line(f"\n[bold]Task[/]  {escape(_task(found))}")
-    for remark in found.remarks:
-        output.line(f"[yellow]{remark}[/]")
+    for surprise in found.surprises:
+        output.line(f"[yellow]Look[/]  {escape(surprise)}")
     for issue in found.issues:
         line = f"{issue.column or 'table'}: {issue.check}: {issue.observed}; expected {issue.expected}"
-        output.line(f"[red]everfit run will report[/] {escape(line)}")
+        output.line(f"[red]Mend[/]  {escape(line)}")
     output.line(f"\nWritten to [bold]{escape(str(folder))}[/]: {', '.join(reversed(files))}")
     go = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
     output.line(f"Read the checks in everfit.yaml once. Next: [bold]{escape(go)}everfit run[/]")
     output.document({"folder": folder, "files": files, "found": found})
 
 
-def _row(column: Column, note: str) -> tuple[str, ...]:
+def _row(column: Column, found: Survey) -> tuple[str, ...]:
     missing = f"{column.null_share:.1%}" if column.null_share else "-"
-    return column.name, column.kind.value, missing, f"{column.distinct:,}", _values(column), note
+    return column.name, column.kind.value, missing, f"{column.distinct:,}", _values(column), _role(column, found)
+
+
+def _role(column: Column, found: Survey) -> str:
+    roles = {found.entity: "entity", found.time: "time", found.target: "target"}
+    roles |= dict.fromkeys(found.personal, "dropped")
+    unread = column.kind in (Kind.IDENTIFIER, Kind.TEXT, Kind.DATE)
+    return roles.get(column.name) or ("not a feature" if unread else "")
 
 
 def _values(column: Column) -> str:
     if column.minimum is not None and column.maximum is not None:
         return f"{column.minimum:g} to {column.maximum:g}"
-    more = ", ..." if len(column.levels) > _SHOWN_LEVELS else ""
-    return ", ".join(column.levels[:_SHOWN_LEVELS]) + more
+    shown = list[str]()
+    for level in column.levels:
+        if shown and len(", ".join([*shown, level])) > _WIDTH:
+            return ", ".join([*shown, "..."])
+        shown.append(level)
+    return ", ".join(shown)
 
 
 def _task(found: Survey) -> str:

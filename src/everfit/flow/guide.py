@@ -24,7 +24,7 @@ def guide(name: str, source: str, found: Survey) -> str:
         request=curl(found.example),
         alone=_alone(found),
         truth=json.dumps(found.classes[-1] if found.classes else _typical(found), ensure_ascii=False),
-        by_entity=f" or {_inline(found.entity)} (its newest prediction)" if found.entity else "",
+        by_entity=f" or {_inline(found.entity)} (the newest)" if found.entity else "",
         target=target,
     )
 
@@ -122,8 +122,8 @@ everfit predict {source} -o scores.parquet
 
 ## Say what turned out to be true, and watch
 
-Every answer has an `id`. A file of labels has one column for whom it is about, `prediction_id`{by_entity},
-and one for the truth, {target} or `value`:
+Every answer has an `id`. A file of labels says which answer it is about by `prediction_id`{by_entity},
+and the truth by {target} or `value`:
 
 ```bash
 everfit labels labels.csv

@@ -57,7 +57,8 @@ def said(text: str) -> str:
 
 def _head(source: str, found: Survey) -> str:
     return (
-        f"# Predicts {said(found.target)} from {said(source)}: {found.rows:,} rows, {len(found.columns.columns)} columns.\n"
+        f"# Predicts {said(found.target)} from {said(source)} of {found.rows:,} rows, "
+        f"{len(found.columns.columns)} columns.\n"
         "# `everfit init` wrote this file from what the table holds; it is yours to change.\n"
         "# Whatever is not here has a default: `everfit config` shows every value and where it comes from.\n"
         "# A line that begins with # and no space is a setting to switch on: take the # away."
@@ -128,8 +129,16 @@ def _columns(found: Survey) -> list[str]:
 
 
 def _personal(found: Survey) -> list[str]:
+    if found.exposed and found.entity is not None:
+        both = one_line({found.entity: "hash"} | dict.fromkeys(found.personal, "drop"))
+        hashed = [
+            f"#personal: {both}  # stores a hash of the entity",
+            '#key: "${EVERFIT_HASH_KEY}"  # a secret, in .env',
+        ]
+    else:
+        hashed = []
     if not found.personal:
-        return ["#personal: {COLUMN: drop}  # drop, redact or hash a column with personal data"]
+        return hashed or ["#personal: {COLUMN: drop}  # drop, redact or hash a column with personal data"]
     dropped = one_line(dict.fromkeys(found.personal, "drop"))
     return [f"personal: {dropped}  # dropped before anything is stored; never a feature"]
 

@@ -53,8 +53,10 @@ def _parts(value: dict[str, Any]) -> Iterator[str]:
         if isinstance(inner, list) and inner:
             words = [one_line(word) for word in inner]
             words[0], words[-1] = f"{one_line(key)}: [{words[0]}", f"{words[-1]}]{end}"
-            yield from (word if word is words[-1] else f"{word}, " for word in words) if len(words) > 1 else [
-                f"{one_line(key)}: [{one_line(inner[0])}]{end}"
-            ]
+            yield from (
+                (word if word is words[-1] else f"{word}, " for word in words)
+                if len(words) > 1
+                else [f"{one_line(key)}: [{one_line(inner[0])}]{end}"]
+            )
         else:
             yield f"{one_line(key)}: {one_line(inner)}{end}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -17,7 +17,7 @@ from everfit.features.select import select
 from everfit.flow import guesses
 from everfit.flow.steps.publish import example
 from everfit.project.sections import Check, Data, Target
-from everfit.records.table import CheckResult, Column, Kind, Row, Schema, Task
+from everfit.records.table import CheckResult, Kind, Row, Schema, Task
 
 # A table with fewer groups is better split at random.
 _FEWEST_GROUPS = 50
@@ -26,11 +26,12 @@ _FEW_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found. `columns` are all of the table, `kept` those without personal data; `kinds` are the kinds that
-    must be written down because nobody would guess them; `positive` is set for two classes; `grouped` says that
-    entities repeat, so that a random split would put one into both parts; `revealing` columns tell the target exactly;
-    `notes` are remarks by column; `issues` are the checks that the table itself breaks; `example` is a complete row as
-    a caller would send it."""
+    """What was found. `columns` are all of the table, `kept` those without personal data; `kinds` are those that must
+    be written down because nobody would guess them; `positive` is set for two classes; `grouped` says that entities
+    repeat, so that a random split would put one into both parts; `exposed` that the entity is personal data;
+    `revealing` columns tell the target exactly; `surprises` are worth a look, each begins with a column's name or with
+    a number of rows; `issues` are the checks that the table itself breaks; `example` is a complete row as a caller
+    would send it."""
 
     rows: int
     columns: Schema
@@ -44,9 +45,9 @@ class Survey:
     kinds: Mapping[str, Kind]
     personal: tuple[str, ...]
     grouped: bool
+    exposed: bool
     revealing: tuple[str, ...]
-    notes: Mapping[str, str]
-    remarks: tuple[str, ...]
+    surprises: tuple[str, ...]
     proposed: tuple[Check, ...]
     issues: tuple[CheckResult, ...]
     example: Row
@@ -63,26 +64,21 @@ def survey(table: pl.DataFrame, target: str, entity: str | None = None, time: st
     >>> found.task.value, found.positive, found.entity, dict(found.example)
     ('binary', 'yes', 'customer_id', {'customer_id': 'a1', 'age': 31.0})
     """
-    for option, name in (("--target", target), ("--entity", entity), ("--time", time)):
-        _demand_column(table, option, name)
-    _demand_different(target, entity, time)
+    _demand_columns(table, target, entity, time)
     kinds = _kinds(table, entity, time)
     columns = schema.infer(table, kinds)
     _demand_date(columns, time)
     task = targets.task(columns, Target(column=target))
-    personal = tuple(c.name for c in columns.columns if _is_dropped(c, table, {target, entity, time}))
+    private = [c.name for c in columns.columns if guesses.is_personal(c, table[c.name])]
+    personal = tuple(name for name in private if name not in (target, entity, time))
     entity = entity or guesses.entity(columns, table.height, {target, *personal})
     time = time or guesses.time(columns, {target, *personal})
     kept = Schema(tuple(column for column in columns.columns if column.name not in personal))
     proposed = propose.checks(kept, table.height, target)
     positive = _positive(table, target, task)
     valid = pl.DataFrame([read(table[c.name], c.kind, c.format).values for c in kept.columns])
-    revealing = tuple(
-        c.name
-        for c in kept.columns
-        if c.name not in (target, entity, time) and guesses.reveals(c, valid[c.name], valid[target], task)
-    )
-    data = Data(source="-", target=Target(column=target), entity=entity, time=time)
+    features = [c for c in kept.columns if c.name not in (target, entity, time)]
+    revealing = tuple(c.name for c in features if guesses.reveals(c, valid[c.name], valid[target], task))
     return Survey(
         rows=table.height,
         columns=columns,
@@ -96,12 +92,12 @@ def survey(table: pl.DataFrame, target: str, entity: str | None = None, time: st
         kinds=kinds,
         personal=personal,
         grouped=_repeats(kept, entity, table.height),
+        exposed=entity in private,
         revealing=revealing,
-        notes=_notes(columns, target, entity, time, personal, revealing),
-        remarks=_remarks(table),
+        surprises=(*_surprises(columns, personal, revealing), *_remarks(table)),
         proposed=proposed,
         issues=_issues(table.drop(personal), kept, proposed, target),
-        example=_example(table, valid, kept, data),
+        example=_example(table, valid, kept, Data(source="-", target=Target(column=target), entity=entity, time=time)),
     )
 
 
@@ -116,24 +112,23 @@ def nearest(name: str, known: list[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
-def _demand_column(table: pl.DataFrame, option: str, name: str | None) -> None:
-    if name is None or name in table.columns:
-        return
-    close = nearest(name, table.columns)
-    raise ProjectError(
-        f"the table has no column {name!r}",
-        where=option,
-        fix=f"did you mean {close!r}?" if close else f"choose one of {', '.join(table.columns)}",
-    )
+def _demand_columns(table: pl.DataFrame, target: str, entity: str | None, time: str | None) -> None:
+    taken: dict[str, str] = {}
+    for option, name in (("target", target), ("entity", entity), ("time", time)):
+        if name is None:
+            continue
+        _demand_column(table, f"--{option}", name)
+        if name in taken:
+            what = f"{name!r} is the {taken[name]} already"
+            raise ProjectError(what, where=f"--{option}", fix="name another column, or leave the option out")
+        taken[name] = option
 
 
-def _demand_different(target: str, entity: str | None, time: str | None) -> None:
-    for option, name in (("--entity", entity), ("--time", time)):
-        if name == target:
-            fix = f"leave {option} out, or name another column"
-            raise ProjectError(f"{name!r} is the target and cannot be both", where=option, fix=fix)
-    if entity is not None and entity == time:
-        raise ProjectError(f"{time!r} is the entity and cannot be both", where="--time", fix="name another column")
+def _demand_column(table: pl.DataFrame, option: str, name: str) -> None:
+    if name not in table.columns:
+        close = nearest(name, table.columns)
+        fix = f"did you mean {close!r}?" if close else f"choose one of {', '.join(table.columns)}"
+        raise ProjectError(f"the table has no column {name!r}", where=option, fix=fix)
 
 
 def _kinds(table: pl.DataFrame, entity: str | None, time: str | None) -> dict[str, Kind]:
@@ -148,10 +143,6 @@ def _demand_date(columns: Schema, time: str | None) -> None:
         raise ProjectError(
             f"no value of {time!r} reads as a date", where="--time", fix="write times as 2024-01-31 or 2024-01-31 08:30"
         )
-
-
-def _is_dropped(column: Column, table: pl.DataFrame, used: set[str | None]) -> bool:
-    return column.name not in used and guesses.is_personal(column, table[column.name])
 
 
 def _positive(table: pl.DataFrame, target: str, task: Task) -> str | None:
@@ -170,31 +161,23 @@ def _repeats(columns: Schema, entity: str | None, rows: int) -> bool:
     return column.null_share == 0 and _FEWEST_GROUPS <= column.distinct < rows
 
 
-def _notes(
-    columns: Schema,
-    target: str,
-    entity: str | None,
-    time: str | None,
-    personal: tuple[str, ...],
-    revealing: tuple[str, ...],
-) -> dict[str, str]:
-    roles = {entity: "the entity: whom a row is about", time: "the time of a row", target: "the target"}
-    roles |= dict.fromkeys(personal, "personal: dropped before anything is stored")
-    found = {c.name: roles.get(c.name) or guesses.remark(c) for c in columns.columns}
-    warning = "tells the target exactly: was it known before?"
-    found |= {name: "; ".join(filter(None, [found[name], warning])) for name in revealing}
-    return {name: note for name, note in found.items() if note}
+def _surprises(columns: Schema, personal: Collection[str], revealing: Collection[str]) -> Iterator[str]:
+    for column in columns.columns:
+        if column.name in personal:
+            yield f"{column.name} looks like personal data: it is dropped before anything is stored"
+        elif found := guesses.surprise(column):
+            yield f"{column.name}: {found}"
+    for name in revealing:
+        yield f"{name} tells the target exactly: if it is known only afterwards, exclude it (data.exclude)"
 
 
-def _remarks(table: pl.DataFrame) -> tuple[str, ...]:
+def _remarks(table: pl.DataFrame) -> Iterator[str]:
     """What is odd about the table as a whole."""
-    said = []
     repeated = table.height - table.n_unique()
     if repeated:
-        said.append(f"{repeated:,} row{'s repeat others' if repeated > 1 else ' repeats another'}")
+        yield f"{repeated:,} row{'s repeat others' if repeated > 1 else ' repeats another'} in every value"
     if table.height < _FEW_ROWS:
-        said.append(f"{table.height} rows are few: scores will say little about new rows")
-    return tuple(said)
+        yield f"{table.height} rows are few: scores will say little about new rows"
 
 
 def _issues(table: pl.DataFrame, columns: Schema, proposed: tuple[Check, ...], target: str) -> tuple[CheckResult, ...]:

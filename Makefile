@@ -111,6 +111,10 @@ test-unit: unit
 test-integration: integration
 test-coverage: unit integration coverage
 
+.PHONY: reference
+reference: $(VENV)/.dev ## Write docs/reference/settings.md anew from the sections' types
+	@$(BIN)/python -m everfit.project.describe > $@.md && mv $@.md docs/reference/settings.md
+
 .PHONY: clean
 clean: ## Remove all that is made here: environment, demo, caches, reports
 	@rm -rf $(VENV) demo site htmlcov build dist coverage.xml .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \

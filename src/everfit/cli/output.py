@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from everfit.ports import Progress
 
+# Columns of a table that nobody looks at on a terminal.
+_PIPED = 200
 MARKS = {True: "[green]✓[/]", False: "[red]✗[/]"}
 
 
@@ -28,7 +30,8 @@ class Output:
         """Where text for people goes: standard output, or nowhere when a document was asked for."""
         from rich.console import Console
 
-        return Console(quiet=self.json, highlight=False, soft_wrap=not sys.stdout.isatty())
+        piped = not sys.stdout.isatty()
+        return Console(quiet=self.json, highlight=False, soft_wrap=piped, width=_PIPED if piped else None)
 
     def document(self, value: Any) -> None:
         """Prints the value as JSON if that was asked for."""

@@ -30,7 +30,7 @@ def act(
         release(done.version or 0)
         done = replace(done, deployed=True)
     except EverfitError as error:
-        done = replace(done, error=str(error))
+        done = replace(done, error=str(error), exit_code=error.exit_code)
     state.append(RETRAININGS, encode(done))
     return done
 

@@ -133,3 +133,7 @@ where it comes from.
   is given), `--set a.b=value` wins over the file.
 - `[]` stands for each entry of a list.
 """
+
+
+if __name__ == "__main__":
+    print(settings_page(), end="")

@@ -126,7 +126,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Retraining:
-    """What came of a decision to retrain: the version made and whether it was released; `error` says why not."""
+    """What came of a decision to retrain: the version made and whether it was released; `error` says why not, and
+    `exit_code` is that of the error."""
 
     at: datetime
     retrained: bool
@@ -134,6 +135,7 @@ class Retraining:
     version: int | None = None
     deployed: bool = False
     error: str | None = None
+    exit_code: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""`everfit history`: the ledger, event by event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from everfit.cli.options import on_project
+from everfit.cli.output import Output
+
+if TYPE_CHECKING:
+    from everfit.records.release import LedgerEvent
+    from everfit.workspace import Workspace
+
+_COLORS = {"promoted": "green", "rolled_back": "red", "released": "cyan", "advanced": "cyan"}
+
+
+def moment(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
+    """A date, or a date and a time; UTC unless it names another zone. A usage error for anything else."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r} is no time; write for example 2026-11-01 or 2026-11-01T12:00", context, option
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@click.command("history")
+@click.option("--at", callback=moment, metavar="TIME", help="Say who was champion at that time (UTC).")
+@on_project
+def command(workspace: Workspace, output: Output, at: datetime | None) -> None:
+    """Show every event of the ledger: what happened to which version, when, by whom and why.
+
+    Each event carries the hash of the one before, and the whole chain is verified: a history that was changed ends in
+    exit code 8. All times are UTC.
+
+    \b
+    Examples:
+      everfit history
+      everfit history --at 2026-11-01T12:00
+      everfit history --json
+    """
+    from everfit.flow import ledger
+
+    events = ledger.events(workspace.ports.state) if workspace.ports.folder.is_dir() else []
+    if at is None:
+        show(events, output)
+        output.document(events)
+    else:
+        answer(events, at, output)
+
+
+def show(events: list[LedgerEvent], output: Output) -> None:
+    """The events as a table, oldest first."""
+    if not events:
+        output.line("Nothing has happened yet. Next: [bold]everfit run[/]")
+        return
+    rows = [
+        (
+            event.number,
+            f"{event.at:%Y-%m-%d %H:%M:%S}",
+            _colored(event.kind),
+            event.version,
+            escape(event.by),
+            escape(event.reason),
+        )
+        for event in events
+    ]
+    output.table("Ledger", ("#", "when", "event", "version", "by", "reason"), rows)
+    output.line(f"\n[green]✓[/] {len(events):,} events, and the chain of their hashes holds")
+
+
+def _colored(kind: str) -> str:
+    return f"[{_COLORS[kind]}]{kind}[/]" if kind in _COLORS else kind
+
+
+def answer(events: list[LedgerEvent], at: datetime, output: Output) -> None:
+    """Who was champion then."""
+    from everfit.rollout.ledger import champion_at
+
+    champion = champion_at(events, at)
+    when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if champion is None:
+        output.line(f"Nobody was champion at {when}.")
+    else:
+        output.line(f"[bold green]Version {champion}[/] was champion at {when}.")
+    output.document({"at": at, "champion": champion})

@@ -1,0 +1,219 @@
+"""`everfit status`: what the project is doing, on one screen."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+
+from everfit.cli.options import on_project
+from everfit.cli.output import Output, number
+
+if TYPE_CHECKING:
+    from everfit.flow.status import Overview, RunLine, Standing
+    from everfit.records.watch import MonitorReport
+    from everfit.workspace import Workspace
+
+_LABEL = 14
+_STATUS = {"done": "[green]done[/]", "failed": "[red]failed[/]", "running": "[cyan]running[/]"}
+# The order in which a reader wants them; the rest is in the JSON.
+_SHOWN = ("roc_auc", "accuracy", "f1", "log_loss", "rmse", "mae", "r2")
+
+
+@click.command("status")
+@on_project
+def command(workspace: Workspace, output: Output) -> None:
+    """Show who answers, what is under way, what was found, and what to do next.
+
+    Champion and challenger, the last runs, the predictions and labels of `monitoring.window`, the last look at
+    production with its decision, alarms, the last retraining, and where everything is stored. It only reads. All times
+    are UTC.
+
+    \b
+    Examples:
+      everfit status
+      everfit status --env production
+      everfit status --json
+    """
+    from everfit.flow import status
+
+    ports, project = workspace.ports, workspace.project
+    found = (
+        status.overview(project, ports.state, ports.log, ports.labels, ports.artifacts)
+        if ports.folder.is_dir()
+        else status.Overview()
+    )
+    step = status.next_step(found)
+    show(found, output, workspace, step)
+    output.document(_document(found, workspace, step))
+
+
+def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> dict[str, Any]:
+    loaded, ports = workspace.loaded, workspace.ports
+    return {
+        "project": workspace.project.name,
+        "environment": loaded.environment,
+        "file": loaded.path,
+        "overview": found,
+        "coverage": found.traffic.coverage if found.traffic else None,
+        "drift_score": found.looked.drift.drift_score if found.looked and found.looked.drift else None,
+        "folder": ports.folder,
+        "tracking": masked(ports.tracking_uri),
+        "next": {"command": step[0], "because": step[1]},
+    }
+
+
+def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str, str]) -> None:
+    """The screen."""
+    loaded, now = workspace.loaded, datetime.now(UTC)
+    output.line(f"[bold]{workspace.project.name}[/]  environment [bold]{loaded.environment}[/], {loaded.path}\n")
+    _release(found, output, now)
+    _production(found, output, now, workspace.project.monitoring.window)
+    _look(found, output, now)
+    if found.runs:
+        output.line()
+        output.table(
+            "Last runs", ("run", "when", "", "took", "steps", "cached"), [_run(line, now) for line in found.runs]
+        )
+        failed = found.runs[0].error
+        if failed:
+            output.line(f"  [red]{escape(failed)}[/]")
+    output.line()
+    # Plain lines, whose words are not broken: they are there to be copied.
+    output.line(f"[dim]{'stored in':<{_LABEL}}[/]{workspace.ports.folder}")
+    output.line(f"[dim]{'MLflow':<{_LABEL}}[/]mlflow ui --backend-store-uri {masked(workspace.ports.tracking_uri)}")
+    output.line(f"\nNext: [bold]{step[0]}[/]  [dim]{step[1]}[/]")
+
+
+def _release(found: Overview, output: Output, now: datetime) -> None:
+    if found.champion is None:
+        _row(output, "champion", "[yellow]nobody: nothing is released yet[/]")
+    else:
+        _standing(output, "champion", found.champion, now)
+    if found.challenger is not None:
+        _standing(output, "challenger", found.challenger, now)
+        release = found.release
+        share, since = release.steps[release.step], release.step_since or now
+        steps = ", ".join(f"{one:.0%}" for one in release.steps)
+        _row(output, "", f"canary at {share:.0%}, step {release.step + 1} of {len(release.steps)} ({steps}), "
+                         f"this step since {ago(now - since)}")  # fmt: skip
+    if found.release.latest is not None:
+        rejected = f"; rolled back: {', '.join(map(str, found.release.rejected))}" if found.release.rejected else ""
+        _row(output, "latest", f"version {found.release.latest} of {len(found.release.registered)}{rejected}")
+
+
+def _standing(output: Output, label: str, one: Standing, now: datetime) -> None:
+    color = "green" if label == "champion" else "cyan"
+    _row(output, label, f"[bold {color}]version {one.version}[/] {one.family}, {one.share:.0%} of traffic, since "
+                        f"{one.since:%Y-%m-%d %H:%M} ({ago(now - one.since)})")  # fmt: skip
+    _row(output, "", escape(f"by {one.by}: {one.reason}"))
+    names = dict.fromkeys(name for name in (one.metric, *_SHOWN) if name in one.test)
+    _row(output, "", "test: " + ", ".join(f"{name} {number(one.test[name])}" for name in names))
+    if one.problem:
+        _row(output, "", f"[red]{one.problem}[/]")
+
+
+def _production(found: Overview, output: Output, now: datetime, window: timedelta) -> None:
+    from everfit.project.quantities import format_duration
+
+    traffic = found.traffic
+    if traffic is None or traffic.last is None:
+        _row(output, "predictions", f"[dim]none in the last {format_duration(window)}[/]")
+    else:
+        who = ", ".join(f"{count:,} by version {version}" for version, count in traffic.versions.items())
+        failed = f"; [red]{traffic.errors:,} failed[/]" if traffic.errors else ""
+        _row(output, "predictions", f"[bold]{traffic.predictions:,}[/] in the last {format_duration(window)}, the last "
+                                    f"{ago(now - traffic.last)}: {who}{failed}")  # fmt: skip
+    if traffic is None or not traffic.labels:
+        _row(output, "labels", "[dim]none yet[/]")
+    else:
+        share = "-" if traffic.coverage is None else f"{traffic.coverage:.1%}"
+        _row(output, "labels", f"[bold]{traffic.labels:,}[/] known; {share} of {traffic.matured:,} predictions that "
+                               f"are due have one")  # fmt: skip
+
+
+def _look(found: Overview, output: Output, now: datetime) -> None:
+    look = found.looked
+    if look is None:
+        _row(output, "last look", "[dim]never[/]")
+    else:
+        when = f"{ago(now - look.at)} ({found.looks:,} in all)"
+        _row(output, "last look", f"{when}: {_drift(look)}; {_performance(look)}")
+        verdict = "[yellow]retrain[/]" if look.decision.retrain else "no retraining"
+        _row(output, "decision", f"{verdict}: {'; '.join(look.decision.reasons)}")
+    last = found.last_alarm
+    if last is None:
+        _row(output, "alarms", "[dim]none[/]")
+    else:
+        _row(output, "alarms", f"[bold]{found.alarms:,}[/], the last {ago(now - last.at)}: {escape(last.message)}")
+    _retraining(found, output, now)
+
+
+def _drift(look: MonitorReport) -> str:
+    return "drift not tested" if look.drift is None else f"{look.drift.drift_score:.0%} of columns drifted"
+
+
+def _performance(look: MonitorReport) -> str:
+    held = look.performance
+    if held is None:
+        return "performance not tested"
+    worse = ", [red]degraded[/]" if held.degraded else ""
+    figures = f"{number(held.value)} on {held.labels:,} labels, {number(held.expected)} in the test"
+    return f"{held.metric} {figures}{worse}"
+
+
+def _retraining(found: Overview, output: Output, now: datetime) -> None:
+    done = found.retraining
+    if done is None:
+        _row(output, "retraining", "[dim]never[/]")
+        return
+    came = f"version {done.version}, released" if done.deployed else "released nothing"
+    _row(output, "retraining", f"{ago(now - done.at)}: {came}; {escape(done.reason)}")
+    if done.error:
+        _row(output, "", f"[red]{escape(done.error)}[/]")
+
+
+def _run(line: RunLine, now: datetime) -> tuple[object, ...]:
+    took = "-" if line.seconds is None else f"{line.seconds:.1f} s"
+    return line.id, ago(now - line.started_at), _STATUS.get(line.status, line.status), took, line.steps, line.cached
+
+
+def _row(output: Output, label: str, text: str) -> None:
+    """A line with its label; what does not fit goes on below the text, not below the label."""
+    from rich.table import Table
+
+    if not sys.stdout.isatty():
+        output.line(f"{label:<{_LABEL}}{text}")
+        return
+    grid = Table.grid()
+    grid.add_column(width=_LABEL, style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row(label, text)
+    output.console.print(grid)
+
+
+def ago(span: timedelta) -> str:
+    """How long ago, in its largest sensible unit.
+
+    >>> ago(timedelta(seconds=20)), ago(timedelta(minutes=5)), ago(timedelta(hours=30)), ago(timedelta(days=3))
+    ('20 s ago', '5 min ago', '30 h ago', '3 d ago')
+    """
+    seconds = max(span.total_seconds(), 0)
+    for unit, length, least in (("d", 86400, 2), ("h", 3600, 1), ("min", 60, 1)):
+        if seconds >= least * length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def masked(uri: str) -> str:
+    """A URI without its password.
+
+    >>> masked("postgresql://me:secret@db/mlflow")
+    'postgresql://me:****@db/mlflow'
+    """
+    import re
+
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:****@", uri)

@@ -1,0 +1,221 @@
+"""What a project is doing, put together from the ledger, the runs, the logs and the looks; nothing is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from everfit.errors import StorageError
+from everfit.flow import alerting, ledger, monitoring, retraining
+from everfit.flow.run import runs
+from everfit.ports import ArtifactStore, LabelStore, PredictionLog, StateStore
+from everfit.project.sections import Project
+from everfit.records.codec import decode
+from everfit.records.model import ModelVersion
+from everfit.records.release import LedgerEvent, ReleaseState
+from everfit.records.run import RunRecord, Status
+from everfit.records.watch import Alarm, MonitorReport, Retraining
+from everfit.rollout import ledger as rules
+from everfit.rollout import routing
+from everfit.training import bundle
+
+RUNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A version that answers: its share of traffic 0..1, since when, by whom and why, and its metrics on test rows.
+
+    `family` is empty and `problem` says why when its bundle cannot be read."""
+
+    version: int
+    share: float
+    since: datetime
+    by: str
+    reason: str
+    metric: str
+    test: Mapping[str, float]
+    family: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run in one line; `seconds` is None while it runs, or if it was interrupted."""
+
+    id: str
+    pipeline: str
+    status: Status
+    started_at: datetime
+    seconds: float | None
+    steps: int
+    cached: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Predictions since `since`: how many, by version, how many failed, and how many of those whose label is due
+    (`matured`) have one (`labelled`)."""
+
+    since: datetime
+    predictions: int = 0
+    errors: int = 0
+    last: datetime | None = None
+    versions: Mapping[int, int] = field(default_factory=dict)
+    matured: int = 0
+    labelled: int = 0
+    labels: int = 0
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of matured predictions that have a label, 0..1; None when none has matured."""
+        return self.labelled / self.matured if self.matured else None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All of it: `release` is the ledger folded, `runs` the last ones, newest first, `looks` and `alarms` how many
+    there were; `looked` is the last look."""
+
+    release: ReleaseState = field(default_factory=ReleaseState)
+    champion: Standing | None = None
+    challenger: Standing | None = None
+    runs: tuple[RunLine, ...] = ()
+    traffic: Traffic | None = None
+    looks: int = 0
+    looked: MonitorReport | None = None
+    alarms: int = 0
+    last_alarm: Alarm | None = None
+    retraining: Retraining | None = None
+
+
+def overview(
+    project: Project,
+    state: StateStore,
+    log: PredictionLog,
+    labels: LabelStore,
+    artifacts: ArtifactStore,
+    now: datetime | None = None,
+) -> Overview:
+    """What stands in the stores. Predictions are counted over `monitoring.window`; labels are those known so far.
+
+    Raises StorageError when the ledger was changed, or when a record cannot be read."""
+    now = now or datetime.now(UTC)
+    events = ledger.events(state)
+    release = rules.fold(events)
+    last = state.last(monitoring.LOOKS)
+    alarms, retrainings = alerting.history(state), retraining.history(state)
+    standing = partial(_standing, events=events, release=release, versions=ledger.versions(state), artifacts=artifacts)
+    return Overview(
+        release=release,
+        champion=standing(release.champion),
+        challenger=standing(release.challenger),
+        runs=tuple(_line(record) for record in reversed(runs(state)[-RUNS:])),
+        traffic=_traffic(log, labels, now - project.monitoring.window, now, project.data.target.delay),
+        looked=decode(MonitorReport, last[1], where=f"look {last[0]}") if last else None,
+        looks=last[0] if last else 0,
+        alarms=len(alarms),
+        last_alarm=alarms[-1] if alarms else None,
+        retraining=retrainings[-1] if retrainings else None,
+    )
+
+
+def next_step(found: Overview) -> tuple[str, str]:
+    """The command that would bring the project on, and why.
+
+    >>> next_step(Overview())
+    ('everfit run', 'nothing has been trained yet')
+    """
+    release, traffic = found.release, found.traffic
+    if release.latest is None:
+        failed = found.runs and found.runs[0].status is Status.FAILED
+        return "everfit run", "the last run failed" if failed else "nothing has been trained yet"
+    if release.champion is None:
+        return "everfit release", f"version {release.latest} is registered and nothing is released yet"
+    if release.challenger is not None:
+        return "everfit release --look", f"version {release.challenger} is on trial"
+    if release.latest > release.champion and release.latest not in release.rejected:
+        return "everfit release", f"version {release.latest} is newer than the champion"
+    if traffic is None or not traffic.predictions:
+        return "everfit serve", "nothing has been predicted yet"
+    return _watching(found)
+
+
+def _watching(found: Overview) -> tuple[str, str]:
+    look = found.looked
+    acted = look is not None and found.retraining is not None and found.retraining.at >= look.at
+    if look is not None and look.decision.retrain and not acted:
+        return "everfit retrain", "the last look decided to retrain, and nobody did"
+    if found.traffic and found.traffic.matured and not found.traffic.labelled:
+        return "everfit labels FILE", "no label has arrived, so performance is unknown"
+    return "everfit monitor", "it looks at what was predicted since the last look"
+
+
+def _standing(
+    version: int | None,
+    events: Sequence[LedgerEvent],
+    release: ReleaseState,
+    versions: Mapping[int, ModelVersion],
+    artifacts: ArtifactStore,
+) -> Standing | None:
+    if version is None:
+        return None
+    made, event = versions[version], _began(events, version)
+    share = next(arm.weight for arm in routing.table(release).arms if arm.version == version)
+    family, metric, problem = _bundled(made, artifacts)
+    return Standing(version, share, event.at, event.by, event.reason, metric, made.metrics, family, problem)
+
+
+def _began(events: Sequence[LedgerEvent], version: int) -> LedgerEvent:
+    """The event that gave the version the part that it plays now: the last one that made it champion or challenger."""
+    state, found = ReleaseState(), events[0]
+    for event in events:
+        before, state = state, rules.fold([event], state)
+        if version in {state.champion, state.challenger} and _part(before, version) != _part(state, version):
+            found = event
+    return found
+
+
+def _part(state: ReleaseState, version: int) -> str:
+    return "champion" if version == state.champion else "challenger" if version == state.challenger else ""
+
+
+def _bundled(made: ModelVersion, artifacts: ArtifactStore) -> tuple[str, str, str]:
+    """Family, metric, and what is wrong with the bundle, if anything is."""
+    folder = artifacts.get(made.bundle_hash)
+    if folder is None:
+        return "", "", "its bundle is missing or was changed on disk: release another version, or run again"
+    try:
+        manifest = bundle.open_bundle(folder)
+    except StorageError as error:
+        return "", "", error.what
+    return manifest.family, manifest.profile.metric, ""
+
+
+def _line(record: RunRecord) -> RunLine:
+    took = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
+    cached = sum(step.status is Status.CACHED for step in record.steps)
+    return RunLine(
+        record.id, record.pipeline, record.status, record.started_at, took, len(record.steps), cached, record.error
+    )
+
+
+def _traffic(log: PredictionLog, labels: LabelStore, since: datetime, now: datetime, delay: timedelta) -> Traffic:
+    known = labels.latest()
+    versions: Counter[int] = Counter()
+    errors = matured = labelled = 0
+    last: datetime | None = None
+    for record in log.read(since):
+        versions[record.version] += 1
+        errors += record.error is not None
+        due = record.error is None and record.time <= now - delay
+        matured += due
+        labelled += due and record.id in known
+        last = max(last or record.time, record.time)
+    return Traffic(
+        since, versions.total(), errors, last, dict(sorted(versions.items())), matured, labelled, len(known)
+    )  # fmt: skip

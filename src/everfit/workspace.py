@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -77,14 +77,22 @@ class Trained:
 
 
 class Workspace:
-    """A project in one environment. `author` is written into the ledger."""
+    """A project in one environment. `author` is written into the ledger; `clock` says what time it is wherever a verb
+    is given no `now`: a simulation brings its own."""
 
-    def __init__(self, loaded: Loaded, progress: Progress | None = None, author: str | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        progress: Progress | None = None,
+        author: str | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.loaded = loaded
         self.project = loaded.project
         self.ports = wiring.Ports(loaded)
         self.progress: Progress = progress or Silent()
         self.author = author or getpass.getuser()
+        self.clock = clock
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
@@ -104,6 +112,7 @@ class Workspace:
             state=ports.state,
             author=self.author,
             cores=wiring.cores(),
+            clock=self.clock,
         )
         graph, given = training.pipeline(self.project, outside)
         runner = Runner(ports.artifacts, ports.state, self.progress, ports.folder / "scratch")
@@ -113,20 +122,21 @@ class Workspace:
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic by the project's strategy."""
-        after = release.start(self.ports.state, self.project.release, self.author, version, force)
+        after = release.start(self.ports.state, self.project.release, self.author, version, force, self.clock())
         return release.mirror(self.ports.registry, after, self.progress)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the canary under way, if there is one, and acts on the verdict."""
         before = ledger.current(self.ports.state)
-        verdict, after = release.look(self.ports.state, self.ports.log, self.project.release, self.author, now)
+        settings, now = self.project.release, now or self.clock()
+        verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
         if after != before:
             release.mirror(self.ports.registry, after, self.progress)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
-        after = release.roll_back(self.ports.state, self.author, reason)
+        after = release.roll_back(self.ports.state, self.author, reason, self.clock())
         return release.mirror(self.ports.registry, after, self.progress)
 
     @cached_property
@@ -134,7 +144,7 @@ class Workspace:
         """What answers; `refresh` brings it to the ledger's route table."""
         data = self.project.data
         key = data.key.get_secret_value() if data.key else None
-        return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key))
+        return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
 
     def refresh(self) -> bool:
         """Loads what the ledger routes to, if that changed; true when it did."""
@@ -149,7 +159,7 @@ class Workspace:
         """Stores truths about earlier predictions."""
         data = self.project.data
         found = self.ports.log.read()
-        return labels.store(table, found, self.ports.labels, data.target.column, data.entity, now)
+        return labels.store(table, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
@@ -158,7 +168,7 @@ class Workspace:
         trusted = self.project.training.trusted
         manifest = routes.load(made, ports.artifacts, trusted).manifest if made else None
         watched = monitoring.Watched(self.project, ledger.current(ports.state), ports.log, ports.labels, ports.state)
-        report = monitoring.look(watched, manifest, now, forced)
+        report = monitoring.look(watched, manifest, now or self.clock(), forced)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
         return report
 

@@ -54,13 +54,13 @@ def commit(
     return ledger.fold(history)
 
 
-def register(state: StateStore, made: ModelVersion, by: str) -> None:
+def register(state: StateStore, made: ModelVersion, by: str, at: datetime | None = None) -> None:
     """Writes down that the version exists. Registrations do not depend on each other, so a lost race is run again."""
     evidence: dict[str, Value] = {"bundle": made.bundle_hash, "run": made.run_id, "name": made.name, **made.metrics}
     draft = Draft(EventKind.REGISTERED, made.version, "passed every gate", evidence)
     while True:
         try:
-            commit(state, lambda now: () if made.version in now.registered else (draft,), by)
+            commit(state, lambda now: () if made.version in now.registered else (draft,), by, at)
         except Conflict:
             continue
         return

@@ -17,7 +17,12 @@ from everfit.rollout import strategy, verdict
 
 
 def start(
-    state: StateStore, settings: Release, by: str, version: int | None = None, force: bool = False
+    state: StateStore,
+    settings: Release,
+    by: str,
+    version: int | None = None,
+    force: bool = False,
+    at: datetime | None = None,
 ) -> ReleaseState:
     """Brings a version, or the newest registered one, in front of traffic by the project's strategy."""
 
@@ -27,7 +32,7 @@ def start(
             raise ReleaseError("no version is registered yet", where="release", fix="train one with `everfit run`")
         return strategy.start(now, chosen, settings, force=force)
 
-    return ledger.commit(state, drafts, by)
+    return ledger.commit(state, drafts, by, at)
 
 
 def look(
@@ -43,9 +48,9 @@ def look(
     return found, ledger.commit(state, lambda seen: strategy.apply(seen, found) if seen == before else (), by, now)
 
 
-def roll_back(state: StateStore, by: str, reason: str) -> ReleaseState:
+def roll_back(state: StateStore, by: str, reason: str, now: datetime | None = None) -> ReleaseState:
     """Ends the canary, or gives the traffic back to the champion before this one."""
-    return ledger.commit(state, lambda now: strategy.roll_back(now, reason), by)
+    return ledger.commit(state, lambda seen: strategy.roll_back(seen, reason), by, now)
 
 
 def evidence(records: Iterable[PredictionRecord], champion: int, challenger: int) -> tuple[ArmEvidence, ArmEvidence]:

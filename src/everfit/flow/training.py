@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Outside:
     state: StateStore
     author: str
     cores: int
+    clock: Callable[[], datetime]
 
 
 def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Given]]:
@@ -108,6 +110,7 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         "artifacts": Given(outside.artifacts),
         "state": Given(outside.state),
         "author": Given(outside.author),
+        "clock": Given(outside.clock),
     }
 
 

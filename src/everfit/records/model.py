@@ -122,6 +122,11 @@ class Manifest:
     checks: tuple[ValueRule, ...] = ()
 
     @property
+    def title(self) -> str:
+        """The model in a line."""
+        return f"{self.family} for {self.target}, trained on {self.lineage.dataset.rows:,} rows"
+
+    @property
     def metrics(self) -> Mapping[str, float]:
         """All metrics flat: `train_roc_auc`, `test_roc_auc`, `cv_mean_roc_auc` ..."""
         parts = {"train": self.evaluation.train, "test": self.evaluation.test, "cv": self.evaluation.cv}

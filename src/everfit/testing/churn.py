@@ -9,7 +9,7 @@ missing. The same arguments give the same table; another seed gives other custom
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -91,7 +91,7 @@ def customers(
     seed: int,
     start: datetime,
     days: int,
-    drift: Drift | None = None,
+    drift: Drift | Sequence[Drift] | None = None,
     *,
     seasonal: bool = True,
     first: int = 0,
@@ -101,8 +101,9 @@ def customers(
 
     Seasons, unless `seasonal` is off: more happens on working days, by day and before Christmas; purchases are larger
     at weekends and in December; people leave more on Mondays and in January. Identifiers count from `first`, for tables
-    that share no customer. `start` and the drift's `after` are both naive or both aware. With `truth` there are two
-    more columns: `true_probability` of leaving, and `drifted`, whether the row is after the drift.
+    that share no customer. `drift` is one, or several of different kinds. `start` and the drift's `after` are both
+    naive or both aware. With `truth` there are two more columns: `true_probability` of leaving, and `drifted`, whether
+    the row is after a drift.
 
     ProjectError without a row or a day.
 
@@ -112,23 +113,24 @@ def customers(
     >>> frame.equals(customers(1_000, seed=7, start=datetime(2025, 1, 1), days=30))
     True
     """
-    _check(rows, days, start, drift)
+    drifts = (drift,) if isinstance(drift, Drift) else tuple(drift or ())
+    _check(rows, days, start, drifts)
     draw = partial(_stream, seed)
     season = 1.0 if seasonal else 0.0
     seconds = _seconds(rows, start, days, season, draw("time"))
     times = _times(seconds, start)
-    changed = np.zeros(rows, dtype=bool) if drift is None else drift.changed(times).to_numpy()
-    force: dict[str, Array] = {drift.kind: changed * drift.strength} if drift else {}
+    changed = {one.kind: one.changed(times).to_numpy() for one in drifts}
+    force: dict[str, Array] = {one.kind: changed[one.kind] * one.strength for one in drifts}
     columns = _people(rows, draw)
     columns |= _services(columns, draw)
     columns |= _money(columns, _calendar(seconds, start), season, draw)
     columns |= _shifted(columns, force.get("covariate", np.zeros(rows)), draw)
     chance = 1 / (1 + np.exp(-_log_odds(columns, _calendar(seconds, start), season, force)))
     columns[TARGET] = (draw(TARGET).random(rows) < chance).astype(np.int64)
-    frame = _frame(
-        columns, times, first, {drift.column: force["missing"]} if drift and "missing" in force else {}, draw
-    )
-    return frame.with_columns(true_probability=chance, drifted=changed) if truth else frame
+    missing = {one.column: force["missing"] for one in drifts if one.kind == "missing"}
+    frame = _frame(columns, times, first, missing, draw)
+    drifted = np.any([np.zeros(rows, dtype=bool), *changed.values()], axis=0)
+    return frame.with_columns(true_probability=chance, drifted=drifted) if truth else frame
 
 
 def labels(frame: pl.DataFrame, delay: timedelta, seed: int, coverage: float = 1.0) -> pl.DataFrame:
@@ -149,10 +151,10 @@ def labels(frame: pl.DataFrame, delay: timedelta, seed: int, coverage: float = 1
     return frame.select(ENTITY, TARGET, known).filter(arrives).sort("known_at", ENTITY)
 
 
-def _check(rows: int, days: int, start: datetime, drift: Drift | None) -> None:
+def _check(rows: int, days: int, start: datetime, drifts: Sequence[Drift]) -> None:
     if rows < 1 or days < 1:
         raise ProjectError(f"a table needs at least one row and one day, not {rows} and {days}")
-    if drift and (drift.after.tzinfo is None) != (start.tzinfo is None):
+    if any((drift.after.tzinfo is None) != (start.tzinfo is None) for drift in drifts):
         raise ProjectError("one of `start` and the drift's `after` has a time zone", fix="give both one, or none")
 
 

@@ -1,8 +1,7 @@
 """MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI.
 
 Config: `backends.tracking`, `experiment`, `model`, `tags`. Writers on one SQLite file take turns by a lock.
-The bundle is a `python_function` model with a loader module: nothing is pickled, and any MLflow client beside an
-installed everfit loads it by `models:/NAME@production`.
+The bundle is a `python_function` model with a loader module: nothing is pickled, any client beside everfit loads it.
 """
 
 from __future__ import annotations
@@ -44,13 +43,12 @@ class MlflowRegistry:
             known = {found.bundle_hash: found for found in self._search(client)}
             if digest in known:
                 return known[digest]
-            run_id, source = self._log(mlflow, client, bundle, manifest)
+            run_id, source = self._log(mlflow, client, bundle, digest, manifest)
             if not client.search_registered_models(f"name = '{self.config.model}'"):
                 client.create_registered_model(self.config.model, {"project": manifest.model})
             tags = {"bundle": digest, "dataset": manifest.lineage.dataset.fingerprint, "validation_status": "passed"}
             tags |= {f"test_{name}": f"{value:.6g}" for name, value in manifest.evaluation.test.items()}
-            about = f"{manifest.family} for {manifest.target}"
-            return _version(client.create_model_version(self.config.model, source, run_id, tags, None, about))
+            return _version(client.create_model_version(self.config.model, source, run_id, tags, None, manifest.title))
 
     def versions(self) -> list[ModelVersion]:
         """All versions, oldest first."""
@@ -81,13 +79,15 @@ class MlflowRegistry:
         found = map(_version, client.search_model_versions(f"name = '{self.config.model}'"))
         return sorted(found, key=lambda v: v.version)
 
-    def _log(self, mlflow: Any, client: Any, bundle: Path, manifest: Manifest) -> tuple[str, str]:
+    def _log(self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest) -> tuple[str, str]:
         """The id of a new run that holds everything about the training, and the address of its model."""
         name, tags = self.config.experiment, {"project": manifest.model, **self.config.tags}
         where = self.config.artifacts.absolute().as_uri() if self.config.artifacts else None
         found = client.get_experiment_by_name(name)
         identity = found.experiment_id if found else client.create_experiment(name, where, tags)
-        tags |= {"framework": manifest.family, "stage": "training"}
+        for left in client.search_runs([identity], f"tags.bundle = '{digest}' and attributes.status = 'RUNNING'"):
+            client.set_terminated(left.info.run_id, "KILLED")  # as its process was: the bundle never became a version
+        tags |= {"framework": manifest.family, "stage": "training", "bundle": digest}
         with mlflow.start_run(experiment_id=identity, tags=tags) as run:
             mlflow.log_params(dict(manifest.parameters))
             mlflow.log_metrics(dict(manifest.metrics))
@@ -105,12 +105,13 @@ class MlflowRegistry:
 
 def _shape(mlflow: Any, manifest: Manifest) -> dict[str, Any]:
     import pandas as pd
-    from mlflow.types import ColSpec, Schema
 
-    kinds = {str: "string", bool: "boolean"}
-    inputs = [ColSpec(kinds.get(type(v), "double"), k, required=False) for k, v in manifest.example.items()]
-    outputs = [ColSpec("string" if manifest.classes else "double", "prediction"), ColSpec("double", "score")]
-    signature = mlflow.models.ModelSignature(Schema([*inputs]), Schema([*outputs]))
+    types, text = mlflow.types.schema, "string" if manifest.classes else "double"
+    # Any number will do, and the model's own parser is stricter: MLflow would refuse whole numbers for a float column.
+    kinds = {name: "string" if isinstance(v, str) else types.AnyType() for name, v in manifest.example.items()}
+    inputs = [types.ColSpec(kind, name, required=False) for name, kind in kinds.items()]
+    outputs = [types.ColSpec(text, "prediction"), types.ColSpec("double", "score")]
+    signature = mlflow.models.ModelSignature(types.Schema(inputs), types.Schema(outputs))
     return {"signature": signature, "input_example": pd.DataFrame([dict(manifest.example)])}
 
 

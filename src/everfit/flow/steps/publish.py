@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -100,6 +101,7 @@ def version(
     artifacts: ArtifactStore,
     state: StateStore,
     author: str,
+    clock: Callable[[], datetime],
 ) -> ModelVersion:
     """The registered version: the one that this very bundle already is, or the next. Raises GateFailed first."""
     every = GateReport((*gates.results, *comparison.results))
@@ -110,7 +112,7 @@ def version(
     if known is not None:
         return known
     made = registry.add(bundle, digest, manifest)
-    ledger.register(state, made, author)
+    ledger.register(state, made, author, clock())
     return made
 
 

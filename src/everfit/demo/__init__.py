@@ -1,0 +1,1 @@
+"""The whole loop on simulated customers, told in chapters: `everfit demo`."""

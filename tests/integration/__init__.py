@@ -1,0 +1,1 @@
+"""The system as its users have it: commands, processes, files."""

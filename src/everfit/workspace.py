@@ -60,9 +60,8 @@ class Trained:
 
     @property
     def gates(self) -> GateReport:
-        """What every gate observed and required."""
-        found: GateReport = self.run["gates"]
-        return found
+        """What every gate observed and required, the comparison with the champion last."""
+        return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
 
     @property
     def quality(self) -> QualityReport:

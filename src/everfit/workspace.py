@@ -19,6 +19,7 @@ from pathlib import Path
 import polars as pl
 
 from everfit import wiring
+from everfit.errors import ProjectError
 from everfit.features.functions import Functions
 from everfit.features.functions import load as load_functions
 from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
@@ -188,5 +189,14 @@ def load(
 
 
 def _functions(loaded: Loaded) -> Functions:
-    path = loaded.root / loaded.project.features.file
-    return load_functions(path.read_text(encoding="utf-8") if path.is_file() else "", path.name)
+    """The user's functions; none where the file is absent and nobody named it."""
+    features = loaded.project.features
+    path = loaded.root / features.file
+    if not path.is_file() and "file" not in features.model_fields_set:
+        return load_functions("", path.name)
+    try:
+        return load_functions(path.read_text(encoding="utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        fix = "correct the path, or leave `features.file` out" if isinstance(error, OSError) else "save it as UTF-8"
+        raise ProjectError(f"cannot be read: {what}", where=str(path), fix=fix) from error

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from everfit.adapters.registries.mlflow_file import held
 from everfit.records.model import Manifest, ModelVersion
 
 
@@ -71,7 +70,7 @@ class MlflowRegistry:
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         import mlflow
 
-        with FileLock(f"{self.config.uri[10:]}.lock") if self.config.uri.startswith("sqlite:///") else nullcontext():
+        with held(mlflow, self.config.uri):
             mlflow.set_tracking_uri(self.config.uri)
             yield mlflow, mlflow.MlflowClient()
 

@@ -70,6 +70,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "rules": project.checks,
         "target": data.target,
         "time": data.time,
+        "entity": data.entity,
         "split": data.split,
         "data": data,
         "use": project.features.use,

@@ -72,7 +72,8 @@ def test_surprises_name_the_column() -> None:
 
 def test_column_that_tells_the_target_is_pointed_out() -> None:
     left = ["gone" if n % 4 == 0 else "here" for n in range(ROWS)]
-    assert survey(table(status=left), "Churn").revealing == ("status",)
+    reason = ["price" if n % 4 == 0 else "" for n in range(ROWS)]
+    assert survey(table(status=left, reason=reason), "Churn").revealing == ("status", "reason")
     assert survey(table(), "Churn").revealing == ()
 
 
@@ -274,8 +275,6 @@ def test_written_values_are_read_back(value: dict[str, Any]) -> None:
     def undone(read: Any) -> Any:
         return [meant(each) for each in read] if isinstance(read, list) else meant(read)
 
-    if any("$${" in str(each) for each in value.values()) or any("$" in key or key == "<<" for key in value):
-        return
     for text in (one_line([value]), item(value)):
         (read,) = parse_value(text, "test")
         assert {key: undone(each) for key, each in read.items()} == value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 from everfit.cli.options import as_json
 from everfit.cli.output import Output
 from everfit.errors import ProjectError, SourceError, StorageError
-from everfit.records.table import Kind
+from everfit.records.table import Kind, Severity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -171,12 +172,25 @@ def show(found: Survey, output: Output, folder: Path, files: tuple[str, ...]) ->
     for surprise in found.surprises:
         output.line(f"[yellow]Look[/]  {escape(surprise)}")
     for issue in found.issues:
+        mark = "[red]Mend[/]" if issue.severity is Severity.ERROR else "[yellow]Look[/]"
         line = f"{issue.column or 'table'}: {issue.check}: {issue.observed}; expected {issue.expected}"
-        output.line(f"[red]Mend[/]  {escape(line)}")
+        output.line(f"{mark}  {escape(line)}")
     output.line(f"\nWritten to [bold]{escape(str(folder))}[/]: {', '.join(reversed(files))}")
-    go = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
-    output.line(f"Read the checks in everfit.yaml once. Next: [bold]{escape(go)}everfit run[/]")
+    output.line(_next(found, folder))
     output.document({"folder": folder, "files": files, "found": found})
+
+
+def _next(found: Survey, folder: Path) -> str:
+    from rich.markup import escape
+
+    go = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    broken = any(issue.severity is Severity.ERROR for issue in found.issues)
+    first = (
+        "A run would stop at what is marked to mend."
+        if broken
+        else "The checks in everfit.yaml are proposals: read them."
+    )
+    return f"{first} Next: [bold]{escape(go)}everfit run[/]"
 
 
 def _row(column: Column, found: Survey) -> tuple[str, ...]:

@@ -15,23 +15,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from everfit import wiring
-from everfit.features.functions import Functions
-from everfit.features.functions import load as load_functions
-from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
-from everfit.flow.run import Run, Runner, Silent
-from everfit.ports import Progress
-from everfit.project.load import Loaded
+from everfit.flow import ledger
+from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
-from everfit.records.model import Candidate, Evaluation, GateReport
-from everfit.records.release import ReleaseState, Verdict
-from everfit.records.table import QualityReport
-from everfit.records.watch import Decision, MonitorReport, Retraining
-from everfit.serving.masking import row_mask
-from everfit.serving.predictor import Predictor
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from everfit.features.functions import Functions
+    from everfit.flow.labels import Labelled
+    from everfit.flow.run import Run
+    from everfit.ports import Progress
+    from everfit.project.load import Loaded
+    from everfit.records.model import Candidate, Evaluation, GateReport
+    from everfit.records.release import ReleaseState, Verdict
+    from everfit.records.table import QualityReport
+    from everfit.records.watch import Decision, MonitorReport, Retraining
+    from everfit.serving.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,8 @@ class Trained:
 
     @property
     def gates(self) -> GateReport:
-        """What every gate observed and required."""
-        found: GateReport = self.run["gates"]
-        return found
+        """What every gate observed and required, the comparison with the champion last."""
+        return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
 
     @property
     def quality(self) -> QualityReport:
@@ -99,6 +101,9 @@ class Workspace:
 
     def run(self, use_cache: bool = True) -> Trained:
         """Trains, gates and registers. Raises what stopped it; finished steps are kept either way."""
+        from everfit.flow import online, training
+        from everfit.flow.run import Runner
+
         ports = self.ports
         champion = ledger.champion(ports.state)
         outside = training.Outside(
@@ -122,11 +127,15 @@ class Workspace:
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic by the project's strategy."""
+        from everfit.flow import release
+
         after = release.start(self.ports.state, self.project.release, self.author, version, force, self.clock())
         return release.mirror(self.ports.registry, after, self.progress)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the canary under way, if there is one, and acts on the verdict."""
+        from everfit.flow import release
+
         before = ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
         verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
@@ -136,33 +145,46 @@ class Workspace:
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
+        from everfit.flow import release
+
         after = release.roll_back(self.ports.state, self.author, reason, self.clock())
         return release.mirror(self.ports.registry, after, self.progress)
 
     @cached_property
     def predictor(self) -> Predictor:
         """What answers; `refresh` brings it to the ledger's route table."""
+        from everfit.serving.masking import row_mask
+        from everfit.serving.predictor import Predictor
+
         data = self.project.data
         key = data.key.get_secret_value() if data.key else None
         return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
 
     def refresh(self) -> bool:
         """Loads what the ledger routes to, if that changed; true when it did."""
+        from everfit.flow import routes
+
         return routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.project.training.trusted)
 
     def predict(self, table: pl.DataFrame) -> pl.DataFrame:
         """A prediction for each row, in order; all of them are in the prediction log afterwards."""
+        from everfit.flow import scoring
+
         self.refresh()
         return scoring.predict(self.predictor, table, self.project.serving.response.score)
 
-    def label(self, table: pl.DataFrame, now: datetime | None = None) -> labels.Labelled:
+    def label(self, table: pl.DataFrame, now: datetime | None = None) -> Labelled:
         """Stores truths about earlier predictions."""
+        from everfit.flow import labels
+
         data = self.project.data
         found = self.ports.log.read()
         return labels.store(table, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
+        from everfit.flow import alerting, monitoring, routes
+
         ports = self.ports
         made = ledger.champion(ports.state)
         trusted = self.project.training.trusted
@@ -175,6 +197,8 @@ class Workspace:
     def retrain(self, decision: Decision) -> Retraining:
         """Acts on a decision: trains on what the source holds now, and releases what passes its gates. A failure is
         recorded, sent as an alarm, and leaves the champion where it is."""
+        from everfit.flow import alerting, retraining
+
         state = self.ports.state
         done = retraining.act(state, decision, lambda: self.run().version, self.release)
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
@@ -189,5 +213,7 @@ def load(
 
 
 def _functions(loaded: Loaded) -> Functions:
+    from everfit.features.functions import load as load_functions
+
     path = loaded.root / loaded.project.features.file
     return load_functions(path.read_text(encoding="utf-8") if path.is_file() else "", path.name)

@@ -81,6 +81,7 @@ def check_files(store: Path) -> None:
     for folder in ("incoming", "damaged"):
         assert list((artifacts / folder).iterdir()) == []
     assert list((store / "scratch").glob("*")) == []
+    assert list(store.glob("*.unfinished*")) == []
     for database in store.glob("*.db"):
         with closing(sqlite3.connect(database)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), database.name

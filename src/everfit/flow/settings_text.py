@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from everfit.project.catalogue import written
 
 WIDTH = 118
+# Texts that nothing could take for a number, a date or syntax; all others are quoted.
+_PLAIN = re.compile(r"(\.{0,2}/)?[^\W\d]([\w ()/%.+*-]*[\w()/%.+*-])?")
+# To YAML 1.1, which editors know, or to YAML 1.2, which everfit reads.
+_MEANING_MORE = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
 def one_line(value: Any) -> str:
@@ -26,12 +31,9 @@ def one_line(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    if not value.isprintable():
-        return '"' + "".join(map(_escaped, value)) + '"'
-    # Inside a list the words of a text never stand at the start of a line, where some mean something else.
-    text = written([value])[1:-1]
-    plain_quotes = text.startswith("'") and not set("'\"\\") & set(value)
-    return f'"{text[1:-1]}"' if plain_quotes else text
+    if _PLAIN.fullmatch(value) and value.lower() not in _MEANING_MORE:
+        return value
+    return '"' + "".join(map(_escaped, value)) + '"'
 
 
 def _escaped(sign: str) -> str:

@@ -68,8 +68,7 @@ def command(
 
     output, folder = Output(as_json), into or Path(name)
     _demand_name(name)
-    if not force:
-        _demand_free(folder, FILES)
+    _demand_free(folder, FILES, force)
     table = _read(source)
     found = survey(table, _chosen(target, table), entity, time)
     write(folder, scaffold(name, address(source, folder), found))
@@ -82,11 +81,15 @@ def _demand_name(name: str) -> None:
         raise ProjectError(f"{name!r} cannot name a project", where="NAME", fix=fix)
 
 
-def _demand_free(folder: Path, names: tuple[str, ...]) -> None:
+def _demand_free(folder: Path, names: tuple[str, ...], force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise ProjectError("is a file, not a folder", where=str(folder), fix="choose another folder with --into")
+    folders = [name for name in names if (folder / name).is_dir()]
+    if folders:
+        fix = "rename it, or choose another folder with --into"
+        raise ProjectError(f"{folders[0]} in it is a folder, and is to be a file", where=str(folder), fix=fix)
     taken = [name for name in names if os.path.lexists(folder / name)]
-    if taken:
+    if taken and not force:
         fix = "choose another folder with --into, or replace them with --force"
         raise ProjectError(f"already holds {', '.join(taken)}", where=str(folder), fix=fix)
 
@@ -152,10 +155,10 @@ def _move(staged: Path, folder: Path, names: list[str]) -> None:
             if os.path.lexists(folder / name):
                 (folder / name).rename(before / name)
             (staged / name).rename(folder / name)
-    except OSError:
+    except BaseException:
         for name in names:
             if not (staged / name).exists():
-                (folder / name).unlink()
+                (folder / name).unlink(missing_ok=True)
             if os.path.lexists(before / name):
                 (before / name).rename(folder / name)
         raise

@@ -10,7 +10,7 @@ from everfit.project.catalogue import written
 
 WIDTH = 118
 # Texts that nothing could take for a number, a date or syntax; all others are quoted.
-_PLAIN = re.compile(r"(\.{0,2}/)?[^\W\d]([\w ()/%.+*-]*[\w()/%.+*-])?")
+_PLAIN = re.compile(r"\d+(\.\d+)?%|(\.{0,2}/)?[^\W\d]([\w ()/%.+*-]*[\w()/%.+*-])?")
 # To YAML 1.1, which editors know, or to YAML 1.2, which everfit reads.
 _MEANING_MORE = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 

@@ -64,6 +64,8 @@ class Trained:
     @property
     def gates(self) -> GateReport:
         """What every gate observed and required, the comparison with the champion last."""
+        from everfit.records.model import GateReport
+
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
 
     @property

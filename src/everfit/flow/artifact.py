@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 import polars as pl
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def _is_json(kind: Any) -> bool:
 
 
 def _save_table(value: Any, _kind: Any, folder: Path) -> None:
-    value.rechunk().write_ipc(folder / "table.arrow")
+    # Gathered anew: chunks, and what lies under missing values, are no part of what a table is.
+    value.rechunk().select(pl.all().gather(pl.int_range(pl.len()))).write_ipc(folder / "table.arrow")
 
 
 def _load_table(_kind: Any, folder: Path) -> Any:
@@ -110,7 +112,8 @@ def _load_parts(kind: Any, folder: Path) -> Any:
 
 
 def _save_json(value: Any, kind: Any, folder: Path) -> None:
-    (folder / "record.json").write_bytes(TypeAdapter(kind).dump_json(value))
+    plain = TypeAdapter(kind).dump_python(value, warnings="error")
+    (folder / "record.json").write_bytes(to_json(plain, inf_nan_mode="constants"))
 
 
 def _load_json(kind: Any, folder: Path) -> Any:

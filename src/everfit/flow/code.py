@@ -53,9 +53,9 @@ def identity(function: Callable[..., Any], first_party: Sequence[str]) -> CodeId
     `first_party` are the top-level packages whose code is followed; from every other only the version counts.
     Raises ProjectError when the source of first-party code cannot be read.
 
-    >>> from everfit.records.codec import encode
-    >>> sorted(identity(encode, ["everfit"]).parts)
-    ['everfit.records.codec:_adapter', 'everfit.records.codec:encode']
+    >>> from everfit.records.features import NumericEncoding
+    >>> sorted(identity(NumericEncoding, ["everfit"]).parts)
+    ['everfit.records.features:NumericEncoding', 'everfit.records.table:Kind']
     """
     closure = _Closure(frozenset(first_party))
     entries = list(_entries(function, set()))

@@ -25,7 +25,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from everfit.errors import EverfitError, StepFailed, StorageError
-from everfit.flow import artifact, cache
+from everfit.flow import artifact, cache, processes
 from everfit.flow.code import CodeIdentity, identity
 from everfit.flow.graph import FOLDER, Graph, Step
 from everfit.ports import ArtifactStore, Progress, StateStore
@@ -33,8 +33,8 @@ from everfit.records.codec import decode, encode
 from everfit.records.run import RunRecord, Status, StepRecord
 
 RUNS = "runs"
-# What a full, read-only or forbidden disk says.
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+# What a full, read-only or forbidden disk says; polars gives no number.
+_DISK = {None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,21 @@ class Runner:
         record = RunRecord(_run_id(), pipeline, Status.RUNNING, datetime.now(UTC), pid=os.getpid())
         self.state.append(RUNS, encode(record))
         walk = _Walk(self, graph, given, pipeline, use_cache)
-        error = walk.go()
-        record = replace(
-            record,
-            status=Status.FAILED if error else Status.DONE,
-            ended_at=datetime.now(UTC),
-            steps=tuple(walk.records),
-            error=str(error) if error else None,
-        )
-        self.state.append(RUNS, encode(record))
+        try:
+            error = walk.go()
+        except BaseException:  # Ctrl-C: the process may live on, so that nobody else would notice
+            self._end(record, walk, "interrupted")
+            raise
+        record = self._end(record, walk, str(error) if error else None)
         if error:
             raise error
         return Run(record, walk.loaders())
+
+    def _end(self, record: RunRecord, walk: _Walk, error: str | None) -> RunRecord:
+        status = Status.FAILED if error else Status.DONE
+        ended = replace(record, status=status, ended_at=datetime.now(UTC), steps=tuple(walk.records), error=error)
+        self.state.append(RUNS, encode(ended))
+        return ended
 
 
 class _Walk:
@@ -152,7 +155,7 @@ class _Walk:
         self.runner.progress.step(one.name, Status.RUNNING, 0.0, "")
         wanted: cache.Recipe | None = None
         try:
-            wanted = cache.recipe(one.name, {n: self._digests[n] for n in one.sources}, self._code(one))
+            wanted = cache.recipe(one, self._digests, self._code(one))
             record = self._hit(one, wanted) or self._miss(one, wanted, started)
         except Exception as error:
             key = wanted.key if wanted else ""
@@ -179,8 +182,7 @@ class _Walk:
         with _scratch(self.runner.scratch) as folder:
             if one.wants_folder:
                 arguments[FOLDER] = folder
-            value = _call(one, arguments)
-            artifact.save(value, one.output, folder)
+            _call(one, arguments, folder)
             output = self.runner.artifacts.put(folder)
         seconds = time.perf_counter() - started
         if one.cached:
@@ -231,16 +233,16 @@ def _sweep(root: Path) -> None:
     """Removes what killed runs left half-written."""
     for folder in root.glob("*-*"):
         pid = folder.name.partition("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not processes.alive(int(pid), folder.stat().st_mtime):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _call(one: Step, arguments: Mapping[str, Any]) -> Any:
+def _call(one: Step, arguments: Mapping[str, Any], folder: Path) -> None:
     try:
-        return one.function(**arguments)
+        artifact.save(one.function(**arguments), one.output, folder)
     except EverfitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, OSError) and error.errno in _DISK:
             raise
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -275,16 +277,6 @@ def runs(state: StateStore) -> list[RunRecord]:
 
 
 def _reconciled(record: RunRecord) -> RunRecord:
-    if record.status is not Status.RUNNING or _alive(record.pid):
+    if record.status is not Status.RUNNING or processes.alive(record.pid, record.started_at.timestamp()):
         return record
     return replace(record, status=Status.FAILED, error="interrupted: its process is gone")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -22,7 +22,8 @@ from everfit.training import families
 
 @dataclass(frozen=True)
 class Outside:
-    """All that the pipeline takes from outside the project file. `cores` are those of the final fit."""
+    """All that the pipeline takes from outside the project file. `champion` is None also where the bundle of that
+    digest is gone or damaged. `cores` are those of the final fit."""
 
     source: Source
     functions: Functions
@@ -103,7 +104,8 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         "source": Given(outside.source, outside.source.identity()),
         "masking_key": Given(key, hashlib.sha256(b"masking" + key.encode()).hexdigest() if key else ""),
         "functions": Given(outside.functions, outside.functions.digest),
-        "champion": Given(outside.champion, outside.champion_digest),
+        "champion": Given(outside.champion, outside.champion_digest if outside.champion else ""),
+        "challenges": setting(bool(outside.champion_digest)),
         "config": setting(config.hexdigest()),
         "executor": Given(outside.executor),
         "cores": Given(outside.cores),

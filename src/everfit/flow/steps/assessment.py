@@ -81,18 +81,22 @@ def pictures(
 
 def champion_metrics(
     champion: Path | None,
+    challenges: bool,
     trusted: tuple[str, ...],
     valid: pl.DataFrame,
     truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
 ) -> dict[str, float] | None:
-    """The champion on the same test rows; None while there is none, or when it predicts other classes."""
-    if champion is None:
+    """The champion on the same test rows; None while nobody is challenged. No metrics where its bundle cannot be read
+    or it predicts other classes, so that the gate that asks for them fails."""
+    if not challenges:
         return None
+    if champion is None:
+        return {}
     model = open_model(champion, trusted)
     if model.manifest.classes != problem.classes:
-        return None
+        return {}
     found = model.scores(schema.arrays(valid.filter(test), model.manifest.schema, model.parser.required))
     return metrics.metrics(problem.task, truth[test], found, problem.classes, model.manifest.threshold)
 

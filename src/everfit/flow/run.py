@@ -19,6 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from pydantic import TypeAdapter
 
 from everfit.errors import EverfitError, StepFailed, StorageError
 from everfit.flow import artifact, cache
-from everfit.flow.code import CodeIdentity, identity
+from everfit.flow.code import CodeIdentity
 from everfit.flow.graph import FOLDER, Graph, Step
+from everfit.flow.identities import Identities
 from everfit.ports import ArtifactStore, Progress, StateStore
 from everfit.records.codec import decode, encode
 from everfit.records.run import RunRecord, Status, StepRecord
@@ -162,8 +164,12 @@ class _Walk:
         self._digests[one.name] = record.output
         self._report(record)
 
+    @cached_property
+    def _identities(self) -> Identities:
+        return Identities(self.runner.artifacts, self.runner.first_party)
+
     def _code(self, one: Step) -> CodeIdentity:
-        return identity(one.function, self.runner.first_party)
+        return self._identities.of(one.function)
 
     def _hit(self, one: Step, wanted: cache.Recipe) -> StepRecord | None:
         if not (self.use_cache and one.cached):

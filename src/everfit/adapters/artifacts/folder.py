@@ -16,8 +16,6 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from filelock import FileLock
-
 from everfit.adapters.artifacts.content import copy, digest, files
 from everfit.adapters.artifacts.incoming import sweep, temporary
 from everfit.errors import StorageError
@@ -89,6 +87,8 @@ class FolderArtifacts:
         return self._root / "keys" / quote(key, safe="").replace(".", "%2E")
 
     def _set_aside(self, place: Path) -> None:
+        from filelock import FileLock
+
         # Looked at again under the lock, or a copy stored anew by another process could be set aside instead.
         with FileLock(self._root / "damaged.lock"):
             if place.exists() and not _intact(place):

@@ -30,6 +30,7 @@ from everfit.flow import artifact, cache
 from everfit.flow.code import CodeIdentity
 from everfit.flow.graph import FOLDER, Graph, Step
 from everfit.flow.identities import Identities
+from everfit.flow.verified import Verified
 from everfit.ports import ArtifactStore, Progress, StateStore
 from everfit.records.codec import decode, encode
 from everfit.records.run import RunRecord, Status, StepRecord
@@ -122,6 +123,7 @@ class _Walk:
     ) -> None:
         self.runner, self.graph, self.given = runner, graph, given
         self.pipeline, self.use_cache = pipeline, use_cache
+        self.artifacts = Verified(runner.artifacts)
         self.records: list[StepRecord] = []
         self._digests: dict[str, str] = {name: value.identity for name, value in given.items()}
         self._values: dict[str, Any] = {name: value.value for name, value in given.items()}
@@ -174,7 +176,7 @@ class _Walk:
     def _hit(self, one: Step, wanted: cache.Recipe) -> StepRecord | None:
         if not (self.use_cache and one.cached):
             return None
-        entry = cache.find(self.runner.artifacts, wanted)
+        entry = cache.find(self.artifacts, wanted)
         if entry is None:
             return None
         return StepRecord(one.name, Status.CACHED, wanted.key, entry.output, entry.seconds, "nothing changed")
@@ -187,7 +189,7 @@ class _Walk:
                 arguments[FOLDER] = folder
             value = _call(one, arguments)
             artifact.save(value, one.output, folder)
-            output = self.runner.artifacts.put(folder)
+            output = self.artifacts.put(folder, move=True)
         seconds = time.perf_counter() - started
         if one.cached:
             cache.remember(self.runner.artifacts, self.pipeline, cache.Entry(output, seconds, wanted))
@@ -204,7 +206,7 @@ class _Walk:
     def _value(self, name: str) -> Any:
         with self._lock:
             if name not in self._values:
-                folder = self.runner.artifacts.get(self._digests[name])
+                folder = self.artifacts.get(self._digests[name])
                 if folder is None:
                     raise StorageError(
                         f"the output of step {name} vanished or was changed during the run", fix="run again"

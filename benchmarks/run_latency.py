@@ -71,9 +71,11 @@ class Line:
 
     @property
     def holds(self) -> bool:
+        """By the clock."""
         return self.goal is None or self.spent.wall <= self.goal
 
     def cells(self) -> list[Cell]:
+        """A row of the table."""
         held = "" if self.goal is None else f"{self.holds} / {self.spent.cpu <= self.goal}"
         figures = [f"{self.spent.wall:.3f} {self.unit}", f"{self.spent.cpu:.3f} {self.unit}"]
         goal = "" if self.goal is None else f"<= {self.goal:g} {self.unit}"

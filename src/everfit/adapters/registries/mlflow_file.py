@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 _SCHEME = "sqlite:///"
 
 
@@ -19,6 +17,8 @@ def held(mlflow: Any, uri: str) -> Iterator[None]:
     if not uri.startswith(_SCHEME):
         yield
         return
+    from filelock import FileLock
+
     path = Path(uri.removeprefix(_SCHEME))
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):

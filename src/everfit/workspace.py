@@ -9,6 +9,7 @@ project.predict(frame)
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from pathlib import Path
 import polars as pl
 
 from everfit import wiring
+from everfit.data.frames import Table, frame
+from everfit.errors import StorageError
 from everfit.features.functions import Functions
 from everfit.features.functions import load as load_functions
 from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
@@ -26,7 +29,7 @@ from everfit.flow.run import Run, Runner, Silent
 from everfit.ports import Progress
 from everfit.project.load import Loaded
 from everfit.project.load import load as load_project
-from everfit.records.model import Candidate, Evaluation, GateReport
+from everfit.records.model import Candidate, Evaluation, GateReport, ModelVersion
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.table import QualityReport
 from everfit.records.watch import Decision, MonitorReport, Retraining
@@ -91,7 +94,7 @@ class Workspace:
         self.project = loaded.project
         self.ports = wiring.Ports(loaded)
         self.progress: Progress = progress or Silent()
-        self.author = author or getpass.getuser()
+        self.author = author or _user()
         self.clock = clock
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
@@ -104,7 +107,7 @@ class Workspace:
         outside = training.Outside(
             source=ports.source,
             functions=_functions(self.loaded),
-            champion=ports.artifacts.get(champion.bundle_hash) if champion else None,
+            champion=self._rival(champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
             executor=ports.executor,
             registry=ports.registry,
@@ -150,27 +153,42 @@ class Workspace:
         """Loads what the ledger routes to, if that changed; true when it did."""
         return routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.project.training.trusted)
 
-    def predict(self, table: pl.DataFrame) -> pl.DataFrame:
-        """A prediction for each row, in order; all of them are in the prediction log afterwards."""
+    def predict(self, table: Table) -> pl.DataFrame:
+        """A prediction for each row of a polars or pandas DataFrame, an Arrow table or a list of dicts, in order; all
+        of them are in the prediction log afterwards."""
+        rows = frame(table)
         self.refresh()
-        return scoring.predict(self.predictor, table, self.project.serving.response.score)
+        return scoring.predict(self.predictor, rows, self.project.serving.response.score)
 
-    def label(self, table: pl.DataFrame, now: datetime | None = None) -> labels.Labelled:
-        """Stores truths about earlier predictions."""
-        data = self.project.data
+    def label(self, table: Table, now: datetime | None = None) -> labels.Labelled:
+        """Stores truths about earlier predictions, from a table of any form that `predict` takes."""
+        data, rows = self.project.data, frame(table)
         found = self.ports.log.read()
-        return labels.store(table, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
+        return labels.store(rows, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
         ports = self.ports
-        made = ledger.champion(ports.state)
-        trusted = self.project.training.trusted
-        manifest = routes.load(made, ports.artifacts, trusted).manifest if made else None
-        watched = monitoring.Watched(self.project, ledger.current(ports.state), ports.log, ports.labels, ports.state)
+        # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
+        answering = ledger.current(ports.state)
+        made = ledger.versions(ports.state)[answering.champion] if answering.champion else None
+        manifest = routes.load(made, ports.artifacts, self.project.training.trusted).manifest if made else None
+        watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
         report = monitoring.look(watched, manifest, now or self.clock(), forced)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
         return report
+
+    def _rival(self, champion: ModelVersion) -> Path | None:
+        folder = self.ports.artifacts.get(champion.bundle_hash)
+        if folder is None and self.project.gates.not_worse_than:
+            # Without it the comparison would pass as if there were no champion.
+            raise StorageError(
+                f"the bundle of version {champion.version} is missing or was changed on disk, so no model can be "
+                "compared with the one in production",
+                where=f"artifact {champion.bundle_hash[:12]}",
+                fix="go back with `everfit rollback`, or train without the comparison: --set gates.not_worse_than=null",
+            )
+        return folder
 
     def retrain(self, decision: Decision) -> Retraining:
         """Acts on a decision: trains on what the source holds now, and releases what passes its gates. A failure is
@@ -186,6 +204,13 @@ def load(
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return f"user {os.getuid()}"
 
 
 def _functions(loaded: Loaded) -> Functions:

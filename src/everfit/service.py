@@ -19,7 +19,6 @@ from datetime import timedelta
 from typing import NoReturn
 
 from everfit.errors import Conflict, EverfitError
-from everfit.flow import alerting, retraining
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
 from everfit.serving.app import create_app
@@ -154,6 +153,8 @@ def _load(workspace: Workspace) -> None:
 
 
 def _resume(workspace: Workspace, tell: Tell) -> None:
+    from everfit.flow import retraining
+
     stopped = retraining.unfinished(workspace.ports.state)
     if stopped is not None:
         workspace.progress.note(f"going on with the retraining of {stopped.at:%Y-%m-%d %H:%M} UTC, which was stopped")
@@ -224,6 +225,8 @@ def _report(workspace: Workspace, name: str, error: Exception, text: str) -> Non
     workspace.progress.note(f"{name} failed: {text}")
     if not isinstance(error, EverfitError):
         _logger.error("%s failed", name, exc_info=error)
+    from everfit.flow import alerting
+
     now, ports = workspace.clock(), workspace.ports
     # One alarm a day for the same failure.
     key = f"{AlarmKind.FAILURE}:{now:%Y-%m-%d}:{name} {type(error).__name__}"

@@ -68,7 +68,7 @@ class Ports:
                 uri=self.tracking_uri,
                 experiment=project.backends.experiment or project.name,
                 model=project.backends.model or project.name,
-                artifacts=self.folder / "mlartifacts" if local else None,
+                artifacts=(self.folder / "mlartifacts").absolute().as_uri() if local else None,
                 tags={"environment": self.loaded.environment, **project.backends.tags},
             )
         )

@@ -16,25 +16,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from everfit import wiring
-from everfit.data.frames import Table, frame
 from everfit.errors import StorageError
-from everfit.features.functions import Functions
-from everfit.features.functions import load as load_functions
-from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
-from everfit.flow.run import Run, Runner, Silent
-from everfit.ports import Progress
-from everfit.project.load import Loaded
+from everfit.flow import ledger
+from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
-from everfit.records.model import Candidate, Evaluation, GateReport, ModelVersion
-from everfit.records.release import ReleaseState, Verdict
-from everfit.records.table import QualityReport
-from everfit.records.watch import Decision, MonitorReport, Retraining
-from everfit.serving.masking import row_mask
-from everfit.serving.predictor import Predictor
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from everfit.data.frames import Table
+    from everfit.features.functions import Functions
+    from everfit.flow.labels import Labelled
+    from everfit.flow.run import Run
+    from everfit.ports import Progress
+    from everfit.project.load import Loaded
+    from everfit.records.model import Candidate, Evaluation, GateReport, ModelVersion
+    from everfit.records.release import ReleaseState, Verdict
+    from everfit.records.table import QualityReport
+    from everfit.records.watch import Decision, MonitorReport, Retraining
+    from everfit.serving.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,8 @@ class Trained:
 
     @property
     def gates(self) -> GateReport:
-        """What every gate observed and required."""
-        found: GateReport = self.run["gates"]
-        return found
+        """What every gate observed and required, the comparison with the champion last."""
+        return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
 
     @property
     def quality(self) -> QualityReport:
@@ -102,6 +104,9 @@ class Workspace:
 
     def run(self, use_cache: bool = True) -> Trained:
         """Trains, gates and registers. Raises what stopped it; finished steps are kept either way."""
+        from everfit.flow import online, training
+        from everfit.flow.run import Runner
+
         ports = self.ports
         champion = ledger.champion(ports.state)
         outside = training.Outside(
@@ -125,11 +130,15 @@ class Workspace:
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic by the project's strategy."""
+        from everfit.flow import release
+
         after = release.start(self.ports.state, self.project.release, self.author, version, force, self.clock())
         return release.mirror(self.ports.registry, after, self.progress)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the canary under way, if there is one, and acts on the verdict."""
+        from everfit.flow import release
+
         before = ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
         verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
@@ -139,35 +148,50 @@ class Workspace:
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
+        from everfit.flow import release
+
         after = release.roll_back(self.ports.state, self.author, reason, self.clock())
         return release.mirror(self.ports.registry, after, self.progress)
 
     @cached_property
     def predictor(self) -> Predictor:
         """What answers; `refresh` brings it to the ledger's route table."""
+        from everfit.serving.masking import row_mask
+        from everfit.serving.predictor import Predictor
+
         data = self.project.data
         key = data.key.get_secret_value() if data.key else None
         return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
 
     def refresh(self) -> bool:
         """Loads what the ledger routes to, if that changed; true when it did."""
+        from everfit.flow import routes
+
         return routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.project.training.trusted)
 
     def predict(self, table: Table) -> pl.DataFrame:
         """A prediction for each row of a polars or pandas DataFrame, an Arrow table or a list of dicts, in order; all
         of them are in the prediction log afterwards."""
+        from everfit.data.frames import frame
+        from everfit.flow import scoring
+
         rows = frame(table)
         self.refresh()
         return scoring.predict(self.predictor, rows, self.project.serving.response.score)
 
-    def label(self, table: Table, now: datetime | None = None) -> labels.Labelled:
+    def label(self, table: Table, now: datetime | None = None) -> Labelled:
         """Stores truths about earlier predictions, from a table of any form that `predict` takes."""
+        from everfit.data.frames import frame
+        from everfit.flow import labels
+
         data, rows = self.project.data, frame(table)
         found = self.ports.log.read()
         return labels.store(rows, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
+        from everfit.flow import alerting, monitoring, routes
+
         ports = self.ports
         # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
         answering = ledger.current(ports.state)
@@ -177,6 +201,16 @@ class Workspace:
         report = monitoring.look(watched, manifest, now or self.clock(), forced)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
         return report
+
+    def retrain(self, decision: Decision) -> Retraining:
+        """Acts on a decision: trains on what the source holds now, and releases what passes its gates. A failure is
+        recorded, sent as an alarm, and leaves the champion where it is."""
+        from everfit.flow import alerting, retraining
+
+        state = self.ports.state
+        done = retraining.act(state, decision, lambda: self.run().version, self.release)
+        alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
+        return done
 
     def _rival(self, champion: ModelVersion) -> Path | None:
         folder = self.ports.artifacts.get(champion.bundle_hash)
@@ -189,14 +223,6 @@ class Workspace:
                 fix="go back with `everfit rollback`, or train without the comparison: --set gates.not_worse_than=null",
             )
         return folder
-
-    def retrain(self, decision: Decision) -> Retraining:
-        """Acts on a decision: trains on what the source holds now, and releases what passes its gates. A failure is
-        recorded, sent as an alarm, and leaves the champion where it is."""
-        state = self.ports.state
-        done = retraining.act(state, decision, lambda: self.run().version, self.release)
-        alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
-        return done
 
 
 def load(
@@ -214,5 +240,7 @@ def _user() -> str:
 
 
 def _functions(loaded: Loaded) -> Functions:
+    from everfit.features.functions import load as load_functions
+
     path = loaded.root / loaded.project.features.file
     return load_functions(path.read_text(encoding="utf-8") if path.is_file() else "", path.name)

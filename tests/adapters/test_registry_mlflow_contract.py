@@ -15,7 +15,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
 class TestMlflowRegistry(RegistryContract):
     def make(self, folder: Path) -> MlflowRegistry:
         folder.mkdir(parents=True, exist_ok=True)
-        return MlflowRegistry(MlflowConfig(f"sqlite:///{folder}/mlflow.db", "churn", "churn", folder / "artifacts"))
+        return MlflowRegistry(
+            MlflowConfig(f"sqlite:///{folder}/mlflow.db", "churn", "churn", (folder / "artifacts").as_uri())
+        )
 
     def aliases(self, folder: Path) -> Mapping[str, int]:
         from mlflow import MlflowClient

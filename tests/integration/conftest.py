@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,10 +31,10 @@ def _trained(tmp_path_factory: pytest.TempPathFactory) -> SmallProject:
 
 
 @pytest.fixture
-def trained(_trained: SmallProject, tmp_path: Path) -> Iterator[SmallProject]:
+def trained(_trained: SmallProject, tmp_path: Path) -> SmallProject:
     """A copy of a project whose version 1 is registered and not yet released."""
     shutil.copytree(_trained.folder, tmp_path / "trained")
-    yield SmallProject(tmp_path / "trained")
+    return SmallProject(tmp_path / "trained")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +54,8 @@ class Zygote:
         pid, started = self._answer(), time.perf_counter()
         if kill_after is not None:
             time.sleep(kill_after)
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         code = self._answer()
         lines = [line.split() for line in errors.read_text().splitlines()]
         steps = frozenset(words[1] for words in lines if words[:1] in (["done"], ["cached"]))
@@ -81,6 +79,7 @@ def check_files(store: Path) -> None:
     for folder in ("incoming", "damaged"):
         assert list((artifacts / folder).iterdir()) == []
     assert list((store / "scratch").glob("*")) == []
+    assert list(store.glob("*.unfinished*")) == []
     for database in store.glob("*.db"):
         with closing(sqlite3.connect(database)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), database.name

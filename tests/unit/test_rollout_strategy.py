@@ -141,7 +141,7 @@ def obeyed(state: ReleaseState, name: str, what: Any, force: bool) -> tuple[Draf
         return ()
 
 
-@settings(max_examples=200)
+@settings(max_examples=400)
 @given(st.lists(commands, max_size=25))
 def test_whatever_is_commanded_the_release_stays_sound(sequence: list[tuple[str, Any, bool]]) -> None:
     events: list[LedgerEvent] = []
@@ -153,7 +153,7 @@ def test_whatever_is_commanded_the_release_stays_sound(sequence: list[tuple[str,
         assert sum(arm.weight for arm in arms) == pytest.approx(1.0 if arms else 0.0)
         assert [arm.version for arm in arms] == [v for v in (state.champion, state.challenger) if v is not None]
         assert not {arm.version for arm in arms} & set(state.rejected)
-        assert not {state.champion, state.challenger, *state.rejected} & set(state.earlier)
+        assert not {state.champion, *state.rejected} & set(state.earlier)
         assert state.previous_champion == (state.earlier[-1] if state.earlier else None)
         assert state.number == len(events)
         assert not arms or route(table(state), "anyone").version in {arm.version for arm in arms}

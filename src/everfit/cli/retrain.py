@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from everfit.cli.options import on_project
 from everfit.cli.output import Output
+from everfit.errors import NotReady
 
 if TYPE_CHECKING:
     from everfit.records.watch import Retraining
@@ -24,7 +25,7 @@ def command(workspace: Workspace, output: Output, reason: str | None) -> None:
 
     It looks at production first, so that what is known goes into the record; the cooldown does not hold it back, but
     counts from here. If the data breaks its checks, a gate fails or the data has not changed, the champion stays, an
-    alarm is sent, and the exit code is that of the failure.
+    alarm is sent, and the exit code is that of the failure; before the first release it is 11.
 
     \b
     Examples:
@@ -33,6 +34,8 @@ def command(workspace: Workspace, output: Output, reason: str | None) -> None:
     """
     workspace.progress = output.progress()
     decision = workspace.monitor(forced=True).decision
+    if not decision.retrain:
+        raise NotReady("; ".join(decision.reasons), where="retrain", fix="`everfit run`, then `everfit release`")
     if reason:
         decision = replace(decision, reasons=(reason, *decision.reasons))
     done = workspace.retrain(decision)

@@ -54,8 +54,8 @@ def quiet(story: Story, client: Client) -> None:
         f"{facts['labels']:,} labels, six days late, against the answers: {performance(last)}."
     )
     story.teller.line(
-        f"{alarms or 'No'} alarm{'s' if alarms > 1 else ''}. This project accepts one false alarm a year: each look may "
-        f"raise one with a chance of {100 * facts['false_alarms']:.2g}% for columns, score and performance each.",
+        f"{alarms or 'No'} alarm{'s' if alarms > 1 else ''}. This project accepts one false alarm a year: a look "
+        f"may raise one with a chance of {100 * facts['false_alarms']:.2g}% for columns, score and performance each.",
         "" if alarms else "green",
     )
     story.expect(alarms == 0, "an alarm before anything changed: " + _messages(looks))

@@ -65,6 +65,7 @@ def _inputs(story: Story, look: MonitorReport) -> dict[str, Any]:
         "alarm": found.message,
         "columns": columns,
         "effects": dict(found.evidence),
+        "kinds": [alarm.kind for alarm in look.alarms],
         "day": story.day(),
         "retrain": look.decision.retrain,
     }
@@ -92,8 +93,8 @@ def _export(story: Story) -> dict[str, Any]:
 def _compared(story: Story) -> dict[str, Any]:
     """The new model's candidates and gates, as the run stored them; the champion on the same rows beside it."""
     trained = story.workspace.run()
-    facts = learning.compete(story, trained)
-    facts |= learning.passed(story, learning.every_gate(trained))
+    facts = learning.compete(story, trained, "Candidates")
+    facts |= learning.passed(story, trained.gates, "Gates")
     metric = facts["metric"]
     old, new = trained.run["champion_metrics"][metric], trained.evaluation.test[metric]
     facts |= {"old_on_new_rows": old, "new_on_new_rows": new}

@@ -43,19 +43,19 @@ def candidates(story: Story, trained: Trained) -> None:
 def gates(story: Story, trained: Trained) -> None:
     """Chapter 3: the gates, and the version that passed them."""
     facts = story.chapter("gates", "The gates")
-    facts |= passed(story, every_gate(trained))
+    facts |= passed(story, trained.gates)
     facts["version"] = trained.version
     story.teller.line(f"Registered in MLflow as version {trained.version}.", "bold green")
     story.expect(trained.version == 1, f"the first version has the number {trained.version}")
 
 
-def compete(story: Story, trained: Trained) -> dict[str, Any]:
+def compete(story: Story, trained: Trained, title: str = "") -> dict[str, Any]:
     """Shows the candidates, best first; returns the facts about them."""
     found = trained.candidates
     metric = found[0].metric
     took = {c.family: trained.seconds[f"candidate_{c.family}"] for c in found}
     story.teller.table(
-        "",
+        title,
         ("family", f"{metric}, cross-validated", "+/-", "settings tried", "took"),
         [(c.family, c.score, c.spread, c.trials, f"{took[c.family]:.1f} s") for c in found],
     )
@@ -66,13 +66,8 @@ def compete(story: Story, trained: Trained) -> dict[str, Any]:
     }
 
 
-def every_gate(trained: Trained) -> GateReport:
-    """The gates of the project and the comparison with the champion."""
-    return GateReport((*trained.gates.results, *trained.run["comparison"].results))
-
-
-def passed(story: Story, report: GateReport) -> dict[str, Any]:
+def passed(story: Story, report: GateReport, title: str = "") -> dict[str, Any]:
     """Shows every gate with its figures; returns the facts about them."""
-    story.teller.table("", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in report.results])
+    story.teller.table(title, ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in report.results])
     return {"gates": {g.gate: {"passed": g.passed, "observed": g.observed, "required": g.required}
                       for g in report.results}}  # fmt: skip

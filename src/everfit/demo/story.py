@@ -20,6 +20,7 @@ from everfit.project.load import load
 from everfit.testing.churn import ENTITY
 from everfit.workspace import Workspace
 
+_HASH = 64
 _PARTS = ("training", "quiet weeks", "drift", "retraining", "canary")
 
 
@@ -99,23 +100,34 @@ def _onward(story: Story) -> None:
     made = ledger.versions(ports.state)
     bundle = ports.artifacts.get(made[max(made)].bundle_hash)
     commands = {
-        "who answers, and how it is doing": f"everfit status -p {project}",
-        "every event with its evidence": f"everfit history -p {project}",
-        "the server, its documentation at /docs": f"everfit serve -p {project}",
-        "version 2 back in front of traffic": f"everfit release 2 --force -p {project}",
-        "experiments, metrics, pictures": f"mlflow ui --backend-store-uri {_short(ports.tracking_uri)}",
+        "who answers, how well": f"everfit status -p {project}",
+        "every event, its evidence": f"everfit history -p {project}",
+        "the server; see its /docs": f"everfit serve -p {project}",
+        "version 2 once more": f"everfit release 2 --force -p {project}",
+        "experiments, pictures": f"mlflow ui --backend-store-uri {_short(ports.tracking_uri)}",
     }
     files = {
         "the project": str(project),
         "its features": str(story.folder / folder.FEATURES),
-        "the newest model, its card, its pictures": _short(str(bundle)),
+        "version 2, its card, pictures": _short(str(bundle)),
         "every prediction": _short(str(ports.folder / "predictions")),
     }
     facts |= {"commands": commands, "files": files}
     story.teller.table("", ("", "command"), commands.items())
-    story.teller.table("", ("", "file or folder"), files.items())
+    short = {what: _globbed(path) for what, path in files.items()}
+    story.teller.table("", ("", "file or folder"), short.items())
     parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in story.seconds.items() if name in _PARTS)
     story.teller.line(f"All of it took {story.seconds['all']:.0f} s ({parts}).", "bold")
+
+
+def _globbed(path: str) -> str:
+    """The path with a hash cut to what a shell completes.
+
+    >>> _globbed("a/b"), _globbed("a/" + 64 * "e")
+    ('a/b', 'a/eeeeeeee*')
+    """
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{name[:8]}*" if len(name) == _HASH else path
 
 
 def _short(path: str) -> str:

@@ -99,7 +99,8 @@ class Manifest:
 
     `classes` are the target's levels in the order of the score columns (empty for regression), the positive one last
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
-    file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all.
+    file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
+    `quality` is the training table's quality score, 0..1.
     """
 
     model: str
@@ -120,6 +121,7 @@ class Manifest:
     example: Row
     files: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[ValueRule, ...] = ()
+    quality: float = 1.0
 
     @property
     def title(self) -> str:
@@ -130,7 +132,8 @@ class Manifest:
     def metrics(self) -> Mapping[str, float]:
         """All metrics flat: `train_roc_auc`, `test_roc_auc`, `cv_mean_roc_auc` ..."""
         parts = {"train": self.evaluation.train, "test": self.evaluation.test, "cv": self.evaluation.cv}
-        return {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
+        flat = {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
+        return {**flat, "data_quality_score": self.quality}
 
     @property
     def parameters(self) -> Mapping[str, Param]:

@@ -51,6 +51,12 @@ class ServingMetrics:
             ("arm",),
             registry=self._registry,
         )
+        self._quality = Gauge(
+            "data_quality_score",
+            "Quality of the table that the arm's model learned from.",
+            ("arm",),
+            registry=self._registry,
+        )
         self._release = Gauge("release_number", "The last ledger event that is served.", registry=self._registry)
         self._behind = Gauge("release_behind", "1 while a newer release cannot be served.", registry=self._registry)
         # Finding a labelled child takes a lock and a tuple; there are only a few.
@@ -74,9 +80,11 @@ class ServingMetrics:
         """Counts labels received."""
         self._feedback.inc(labels)
 
-    def released(self, table: RouteTable, created: Mapping[int, datetime]) -> None:
-        """Shows the table's arms, with the time that each model was made at where it is known."""
-        for gauge in (self._version, self._weight, self._made):
+    def released(
+        self, table: RouteTable, created: Mapping[int, datetime], quality: Mapping[int, float] | None = None
+    ) -> None:
+        """Shows the table's arms, with the time that each model was made at and its data's quality where known."""
+        for gauge in (self._version, self._weight, self._made, self._quality):
             gauge.clear()
         self._release.set(table.number)
         for arm in table.arms:
@@ -84,6 +92,8 @@ class ServingMetrics:
             self._weight.labels(arm.name).set(arm.weight)
             if arm.version in created:
                 self._made.labels(arm.name).set(created[arm.version].timestamp())
+            if quality and arm.version in quality:
+                self._quality.labels(arm.name).set(quality[arm.version])
 
     def behind(self, is_behind: bool) -> None:
         """Shows whether there is a newer release that cannot be served."""

@@ -76,7 +76,8 @@ class Predictor:
             raise ValueError(f"no model for the versions {lacking} of the route table")
         used = {arm.version: models[arm.version] for arm in table.arms}
         self._snapshot = Snapshot(table, used, created or {})
-        self.metrics.released(table, created or {})
+        quality = {version: model.manifest.quality for version, model in used.items()}
+        self.metrics.released(table, created or {}, quality)
 
     def predict(self, rows: Sequence[RawRow]) -> list[Prediction]:
         """One prediction a row, in the rows' order; all of them are in the log when this returns.

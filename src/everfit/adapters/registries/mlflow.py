@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from everfit.adapters.registries.mlflow_file import held
 from everfit.records.model import Manifest, ModelVersion
 
 
 @dataclass(frozen=True)
 class MlflowConfig:
-    """Where MLflow is and what it should call things. `artifacts` is the folder of a SQLite store's artifacts."""
+    """Where MLflow is and what it should call things. `artifacts` is the URI of a SQLite store's artifacts."""
 
     uri: str
     experiment: str
     model: str
-    artifacts: Path | None = None
+    artifacts: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -44,10 +43,10 @@ class MlflowRegistry:
             if digest in known:
                 return known[digest]
             run_id, source = self._log(mlflow, client, bundle, digest, manifest)
-            if not client.search_registered_models(f"name = '{self.config.model}'"):
+            if not (known or client.search_registered_models(f"name = '{self.config.model}'")):
                 client.create_registered_model(self.config.model, {"project": manifest.model})
-            tags = {"bundle": digest, "dataset": manifest.lineage.dataset.fingerprint, "validation_status": "passed"}
-            tags |= {f"test_{name}": f"{value:.6g}" for name, value in manifest.evaluation.test.items()}
+            tags = {f"test_{name}": f"{value:.6g}" for name, value in manifest.evaluation.test.items()}
+            tags |= {"bundle": digest, "dataset": manifest.lineage.dataset.fingerprint, "validation_status": "passed"}
             return _version(client.create_model_version(self.config.model, source, run_id, tags, None, manifest.title))
 
     def versions(self) -> list[ModelVersion]:
@@ -67,24 +66,22 @@ class MlflowRegistry:
     @contextmanager
     def _client(self) -> Iterator[tuple[Any, Any]]:
         """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"} | os.environ.copy()
         import mlflow
 
-        with FileLock(f"{self.config.uri[10:]}.lock") if self.config.uri.startswith("sqlite:///") else nullcontext():
+        with held(mlflow, self.config.uri):
             mlflow.set_tracking_uri(self.config.uri)
             yield mlflow, mlflow.MlflowClient()
 
     def _search(self, client: Any) -> list[ModelVersion]:
-        found = map(_version, client.search_model_versions(f"name = '{self.config.model}'"))
-        return sorted(found, key=lambda v: v.version)
+        found = client.search_model_versions(f"name = '{self.config.model}'", order_by=["version_number ASC"])
+        return [_version(one) for one in found]
 
     def _log(self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest) -> tuple[str, str]:
         """The id of a new run that holds everything about the training, and the address of its model."""
         name, tags = self.config.experiment, {"project": manifest.model, **self.config.tags}
-        where = self.config.artifacts.absolute().as_uri() if self.config.artifacts else None
         found = client.get_experiment_by_name(name)
-        identity = found.experiment_id if found else client.create_experiment(name, where, tags)
+        identity = found.experiment_id if found else client.create_experiment(name, self.config.artifacts, tags)
         for left in client.search_runs([identity], f"tags.bundle = '{digest}' and attributes.status = 'RUNNING'"):
             client.set_terminated(left.info.run_id, "KILLED")  # as its process was: the bundle never became a version
         tags |= {"framework": manifest.family, "stage": "training", "bundle": digest}
@@ -106,13 +103,14 @@ class MlflowRegistry:
 def _shape(mlflow: Any, manifest: Manifest) -> dict[str, Any]:
     import pandas as pd
 
-    types, text = mlflow.types.schema, "string" if manifest.classes else "double"
+    types = mlflow.types.schema
     # Any number will do, and the model's own parser is stricter: MLflow would refuse whole numbers for a float column.
     kinds = {name: "string" if isinstance(v, str) else types.AnyType() for name, v in manifest.example.items()}
     inputs = [types.ColSpec(kind, name, required=False) for name, kind in kinds.items()]
-    outputs = [types.ColSpec(text, "prediction"), types.ColSpec("double", "score")]
-    signature = mlflow.models.ModelSignature(types.Schema(inputs), types.Schema(outputs))
-    return {"signature": signature, "input_example": pd.DataFrame([dict(manifest.example)])}
+    answers = {"prediction": "string" if manifest.classes else "double", "score": "double"}
+    outputs = types.Schema([types.ColSpec(kind, name) for name, kind in answers.items()])
+    shape = mlflow.models.ModelSignature(types.Schema(inputs), outputs)
+    return {"signature": shape, "input_example": pd.DataFrame([dict(manifest.example)])}
 
 
 def _version(found: Any) -> ModelVersion:

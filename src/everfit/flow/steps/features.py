@@ -12,7 +12,7 @@ from everfit.data import schema
 from everfit.data.folds import fold_numbers
 from everfit.features import encoder as encoding
 from everfit.features import functions as feature_functions
-from everfit.features import select
+from everfit.features import rowwise, select
 from everfit.features.functions import Functions
 from everfit.project.sections import Data, Split
 from everfit.records.features import Encoder
@@ -36,8 +36,10 @@ def names(columns: Schema, functions: Functions, data: Data, use: tuple[str, ...
 
 
 def features(valid: pl.DataFrame, columns: Schema, functions: Functions, names: tuple[str, ...]) -> pl.DataFrame:
-    """(rows, features): the user's functions run over the whole table, the same objects that serve one row."""
+    """(rows, features): the user's functions run over the whole table, the same objects that serve one row.
+    Raises ProjectError for a function that looks at other rows, for online there are none."""
     found = schema.arrays(valid, columns, feature_functions.inputs(functions, names))
+    rowwise.check(functions, found, names)
     return frame(feature_functions.compute(functions, found, names))
 
 

@@ -18,7 +18,7 @@ from everfit.project.sections import Check, ColumnCheck, Data
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
 from everfit.records.profile import Profile
-from everfit.records.table import DatasetVersion, Kind, Row, Schema, Severity, ValueRule
+from everfit.records.table import DatasetVersion, Kind, QualityReport, Row, Schema, Severity, ValueRule
 from everfit.training import bundle as bundles
 
 _THRESHOLD = 0.5
@@ -57,6 +57,7 @@ def manifest(
     lineage: Lineage,
     example: Row,
     rules: tuple[Check, ...],
+    quality: QualityReport,
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -77,6 +78,7 @@ def manifest(
         lineage=lineage,
         example=example,
         checks=value_rules(rules),
+        quality=quality.score,
     )
 
 

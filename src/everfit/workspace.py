@@ -23,6 +23,7 @@ from everfit.errors import StorageError
 from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
+from everfit.records.model import GateReport
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from everfit.flow.run import Run
     from everfit.ports import Progress
     from everfit.project.load import Loaded
-    from everfit.records.model import Candidate, Evaluation, GateReport, ModelVersion
+    from everfit.records.model import Candidate, Evaluation, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining

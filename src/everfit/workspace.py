@@ -9,6 +9,7 @@ project.predict(frame)
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,19 +19,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from everfit import wiring
+from everfit.errors import StorageError
 from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
+from everfit.records.model import GateReport
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from everfit.data.frames import Table
     from everfit.features.functions import Functions
     from everfit.flow.labels import Labelled
     from everfit.flow.run import Run
     from everfit.ports import Progress
     from everfit.project.load import Loaded
-    from everfit.records.model import Candidate, Evaluation, GateReport
+    from everfit.records.model import Candidate, Evaluation, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
@@ -95,7 +99,7 @@ class Workspace:
         self.project = loaded.project
         self.ports = wiring.Ports(loaded)
         self.progress: Progress = progress or Silent()
-        self.author = author or getpass.getuser()
+        self.author = author or _user()
         self.clock = clock
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
@@ -111,7 +115,7 @@ class Workspace:
         outside = training.Outside(
             source=ports.source,
             functions=_functions(self.loaded),
-            champion=ports.artifacts.get(champion.bundle_hash) if champion else None,
+            champion=self._rival(champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
             executor=ports.executor,
             registry=ports.registry,
@@ -168,30 +172,35 @@ class Workspace:
 
         return routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.project.training.trusted)
 
-    def predict(self, table: pl.DataFrame) -> pl.DataFrame:
-        """A prediction for each row, in order; all of them are in the prediction log afterwards."""
+    def predict(self, table: Table) -> pl.DataFrame:
+        """A prediction for each row of a polars or pandas DataFrame, an Arrow table or a list of dicts, in order; all
+        of them are in the prediction log afterwards."""
+        from everfit.data.frames import frame
         from everfit.flow import scoring
 
+        rows = frame(table)
         self.refresh()
-        return scoring.predict(self.predictor, table, self.project.serving.response.score)
+        return scoring.predict(self.predictor, rows, self.project.serving.response.score)
 
-    def label(self, table: pl.DataFrame, now: datetime | None = None) -> Labelled:
-        """Stores truths about earlier predictions."""
+    def label(self, table: Table, now: datetime | None = None) -> Labelled:
+        """Stores truths about earlier predictions, from a table of any form that `predict` takes."""
+        from everfit.data.frames import frame
         from everfit.flow import labels
 
-        data = self.project.data
+        data, rows = self.project.data, frame(table)
         found = self.ports.log.read()
-        return labels.store(table, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
+        return labels.store(rows, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
         from everfit.flow import alerting, monitoring, routes
 
         ports = self.ports
-        made = ledger.champion(ports.state)
-        trusted = self.project.training.trusted
-        manifest = routes.load(made, ports.artifacts, trusted).manifest if made else None
-        watched = monitoring.Watched(self.project, ledger.current(ports.state), ports.log, ports.labels, ports.state)
+        # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
+        answering = ledger.current(ports.state)
+        made = ledger.versions(ports.state)[answering.champion] if answering.champion else None
+        manifest = routes.load(made, ports.artifacts, self.project.training.trusted).manifest if made else None
+        watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
         report = monitoring.look(watched, manifest, now or self.clock(), forced)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
         return report
@@ -206,12 +215,31 @@ class Workspace:
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
 
+    def _rival(self, champion: ModelVersion) -> Path | None:
+        folder = self.ports.artifacts.get(champion.bundle_hash)
+        if folder is None and self.project.gates.not_worse_than:
+            # Without it the comparison would pass as if there were no champion.
+            raise StorageError(
+                f"the bundle of version {champion.version} is missing or was changed on disk, so no model can be "
+                "compared with the one in production",
+                where=f"artifact {champion.bundle_hash[:12]}",
+                fix="go back with `everfit rollback`, or train without the comparison: --set gates.not_worse_than=null",
+            )
+        return folder
+
 
 def load(
     path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return f"user {os.getuid()}"
 
 
 def _functions(loaded: Loaded) -> Functions:

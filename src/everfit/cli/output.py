@@ -41,6 +41,13 @@ class Output:
 
             click.echo(TypeAdapter(Any).dump_json(value, indent=2).decode())
 
+    def event(self, value: Any) -> None:
+        """Prints the value as one line of JSON if JSON was asked for: what goes on prints one after the other."""
+        if self.json:
+            from pydantic import TypeAdapter
+
+            click.echo(TypeAdapter(Any).dump_json(value).decode())
+
     def line(self, text: str = "") -> None:
         """One line for people; rich markup allowed."""
         self.console.print(text)

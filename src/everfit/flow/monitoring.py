@@ -77,6 +77,7 @@ def look(
         drift=found.drift,
         impact=found.impact,
         forced=forced,
+        canary=watched.release.challenger,
     )
     report = MonitorReport(now, len(records), found.drift, found.performance, found.impact, found.alarms, decision)
     watched.state.append(LOOKS, encode(report))

@@ -64,7 +64,8 @@ def evaluation(
     parts = [
         metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, _THRESHOLD) for rows in (~test, test)
     ]
-    cv = {f"mean_{best.metric}": best.score, f"std_{best.metric}": best.spread}
+    sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
+    cv = {f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
     return Evaluation(parts[0], parts[1], cv, importance)
 
 

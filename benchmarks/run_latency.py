@@ -71,10 +71,12 @@ class Line:
 
     @property
     def holds(self) -> bool:
+        """By the clock."""
         return self.goal is None or self.spent.wall <= self.goal
 
     def cells(self) -> list[Cell]:
-        held = {None: ""}.get(self.goal, f"{self.holds} / {self.spent.cpu <= (self.goal or 0)}")
+        """A row of the table."""
+        held = "" if self.goal is None else f"{self.holds} / {self.spent.cpu <= self.goal}"
         figures = [f"{self.spent.wall:.3f} {self.unit}", f"{self.spent.cpu:.3f} {self.unit}"]
         goal = "" if self.goal is None else f"<= {self.goal:g} {self.unit}"
         return [self.what, self.times, *figures, "" if self.modules is None else str(self.modules), goal, held]

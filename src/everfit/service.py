@@ -1,18 +1,45 @@
-"""A workspace that goes on by itself: the server, and the loop that looks, decides, retrains and releases."""
+"""A workspace that goes on by itself: the server, and the loop that looks, decides, retrains and releases.
+
+Nothing that fails in a loop ends it: it is told once, sent as an alarm, and tried again. What was begun and not ended
+when the process stopped is on disk, and the next loop goes on with it.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import sys
 import threading
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NoReturn
 
-from everfit.errors import EverfitError
-from everfit.flow import alerting
+from everfit.errors import Conflict, EverfitError
 from everfit.records.release import ReleaseState, Verdict
-from everfit.records.watch import Alarm, AlarmKind, MonitorReport
+from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
 from everfit.serving.app import create_app
 from everfit.serving.server import serve as listen
 from everfit.workspace import Workspace
+
+GRACE_SECONDS = 5.0
+_REMIND_SECONDS = 3600.0
+_logger = logging.getLogger("everfit.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A look at the canary under way, and the release after it."""
+
+    verdict: Verdict
+    state: ReleaseState
+
+
+Happening = MonitorReport | Retraining | Judged
+Tell = Callable[[Happening], None]
 
 
 def serve(
@@ -25,11 +52,12 @@ def serve(
     """Answers requests until SIGINT, SIGTERM or `stop`, always from the ledger's route table: a release, a rollback or
     a canary's next step reaches the server within `serving.refresh`. `started` is told the port.
 
-    Raises ProjectError when the address is not loopback or the port is taken. Without a release the server runs and
-    says 503 until there is one."""
+    A release that cannot be loaded is an alarm, and is shown by /ready and the metrics, while the one before goes on
+    answering. Without a release the server runs and says 503 until there is one. Raises ProjectError when the address
+    is not loopback or the port is taken, StorageError when the champion cannot be loaded at the start."""
     settings = workspace.project.serving
     ended = stop or threading.Event()
-    workspace.refresh()
+    _load(workspace)
     app = create_app(
         workspace.predictor,
         name=workspace.project.name,
@@ -37,62 +65,173 @@ def serve(
         limits=settings.limits,
         labels=workspace.ports.labels,
     )
-    follower = threading.Thread(
-        target=_repeat, args=(workspace, workspace.refresh, settings.refresh, ended), name="routes", daemon=True
-    )
+    follower = _thread(workspace, "routes", workspace.refresh, settings.refresh, ended)
     follower.start()
     try:
         listen(app, host or settings.host, settings.port if port is None else port, started=started, stop=ended)
     finally:
         ended.set()
-        follower.join()
+        follower.join(GRACE_SECONDS)
 
 
-def watch(
-    workspace: Workspace,
-    stop: threading.Event,
-    act: bool = True,
-    seen: Callable[[MonitorReport], None] = lambda report: None,
-    judged: Callable[[Verdict, ReleaseState], None] = lambda verdict, state: None,
-) -> None:
-    """Looks at production every `monitoring.every` and at a canary every `release.look`, until `stop`; with `act` it
-    also retrains and releases as decided. What everfit refuses is told, sent as an alarm, and tried again."""
+def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
+    """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
+    passes its gates, judges a canary every `release.look`, and first goes on with a retraining that was stopped."""
 
     def look() -> None:
         report = workspace.monitor()
-        seen(report)
-        if act:
-            workspace.retrain(report.decision)
+        tell(report)
+        if act and report.decision.retrain:
+            tell(workspace.retrain(report.decision))
 
     def judge() -> None:
         verdict, state = workspace.look()
         if verdict is not None:
-            judged(verdict, state)
+            tell(Judged(verdict, state))
 
-    canary = threading.Thread(
-        target=_repeat, args=(workspace, judge, workspace.project.release.look, stop), name="canary", daemon=True
-    )
-    canary.start()
-    _repeat(workspace, look, workspace.project.monitoring.every, stop)
-    canary.join()
+    canary = _thread(workspace, "canary", judge, workspace.project.release.look, stop)
+    if act:
+        canary.start()
+        _once(workspace, "retraining", lambda: _resume(workspace, tell), _Told())
+    _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
+    if act:
+        canary.join()
 
 
-def _repeat(workspace: Workspace, work: Callable[[], object], every: timedelta, stop: threading.Event) -> None:
-    while not stop.is_set():
+def up(
+    workspace: Workspace,
+    host: str | None = None,
+    port: int | None = None,
+    started: Callable[[int], None] = lambda port: None,
+    tell: Tell = lambda happening: None,
+) -> bool:
+    """Serves and watches until SIGINT or SIGTERM; the watch begins when requests are answered. False when a retraining
+    is still under way a few seconds after the end: see `leave`. Raises what `serve` raises."""
+    stop = threading.Event()
+    watcher = threading.Thread(target=watch, args=(workspace, stop, True, tell), name="watch", daemon=True)
+
+    def ready(bound: int) -> None:
+        started(bound)
+        watcher.start()
+
+    try:
+        serve(workspace, host, port, ready, stop)
+    finally:
+        ended = _ended(watcher, stop)
+    return ended
+
+
+def watch_until_signal(workspace: Workspace, act: bool, tell: Tell) -> bool:
+    """`watch` until SIGINT or SIGTERM; to be called from the main thread. False as from `up`."""
+    stop = threading.Event()
+    watcher = threading.Thread(target=watch, args=(workspace, stop, act, tell), name="watch", daemon=True)
+    with _terminable():
         try:
-            work()
-        except EverfitError as error:
-            workspace.progress.note(str(error))
-            alerting.send(
-                [_failed(error, datetime.now(UTC))],
-                workspace.ports.channels,
-                workspace.ports.state,
-                workspace.progress,
-            )
+            watcher.start()
+            stop.wait()
+        except KeyboardInterrupt:
+            return _ended(watcher, stop)
+    return True
+
+
+def leave(workspace: Workspace) -> NoReturn:
+    """Ends the process at once, in the middle of a step. Waiting for the step could take as long as a model takes to
+    fit; what is finished is stored, and the next `watch` goes on from there."""
+    workspace.progress.note("a retraining was under way: the next `everfit up` goes on with it")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _load(workspace: Workspace) -> None:
+    """What is released; the champion alone will do, the follower tells what is wrong with the rest."""
+    try:
+        workspace.refresh()
+    except EverfitError:
+        if not workspace.predictor.snapshot.table.arms:
+            raise
+
+
+def _resume(workspace: Workspace, tell: Tell) -> None:
+    from everfit.flow import retraining
+
+    stopped = retraining.unfinished(workspace.ports.state)
+    if stopped is not None:
+        workspace.progress.note(f"going on with the retraining of {stopped.at:%Y-%m-%d %H:%M} UTC, which was stopped")
+        tell(workspace.retrain(stopped))
+
+
+def _ended(watcher: threading.Thread, stop: threading.Event) -> bool:
+    stop.set()
+    if watcher.ident is not None:
+        watcher.join(GRACE_SECONDS)
+    return not watcher.is_alive()
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM as SIGINT: KeyboardInterrupt in the main thread."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What was last told of a piece of work, and when."""
+
+    text: str = ""
+    at: float = 0.0
+
+    def is_news(self, text: str) -> bool:
+        """Whether the text is another one, or old enough to be told again."""
+        now = time.monotonic()
+        if text == self.text and now - self.at < _REMIND_SECONDS:
+            return False
+        self.text, self.at = text, now
+        return bool(text)
+
+
+def _thread(
+    workspace: Workspace, name: str, work: Callable[[], object], every: timedelta, stop: threading.Event
+) -> threading.Thread:
+    return threading.Thread(target=_repeat, args=(workspace, name, work, every, stop), name=name, daemon=True)
+
+
+def _repeat(
+    workspace: Workspace, name: str, work: Callable[[], object], every: timedelta, stop: threading.Event
+) -> None:
+    told = _Told()
+    while not stop.is_set():
+        _once(workspace, name, work, told)
         stop.wait(every.total_seconds())
 
 
-def _failed(error: EverfitError, now: datetime) -> Alarm:
-    """One alarm a day for the same failure."""
-    key = f"{AlarmKind.FAILURE}:{now:%Y-%m-%d}:{type(error).__name__}"
-    return Alarm(key, AlarmKind.FAILURE, now, str(error))
+def _once(workspace: Workspace, name: str, work: Callable[[], object], told: _Told) -> None:
+    try:
+        work()
+        told.is_news("")
+    except Conflict as error:  # somebody else was first: what is to be done is decided anew at the next look
+        workspace.progress.note(f"{name}: {error}")
+    except Exception as error:  # noqa: BLE001  a loop outlives whatever went wrong in one round, and says so
+        text = str(error) if isinstance(error, EverfitError) else f"{type(error).__name__}: {error}"
+        if told.is_news(text):
+            _report(workspace, name, error, text)
+
+
+def _report(workspace: Workspace, name: str, error: Exception, text: str) -> None:
+    workspace.progress.note(f"{name} failed: {text}")
+    if not isinstance(error, EverfitError):
+        _logger.error("%s failed", name, exc_info=error)
+    from everfit.flow import alerting
+
+    now, ports = workspace.clock(), workspace.ports
+    # One alarm a day for the same failure.
+    key = f"{AlarmKind.FAILURE}:{now:%Y-%m-%d}:{name} {type(error).__name__}"
+    try:
+        alarm = Alarm(key, AlarmKind.FAILURE, now, f"{name} failed: {text}")
+        alerting.send([alarm], ports.channels, ports.state, workspace.progress)
+    except Exception as second:  # noqa: BLE001  the disk that broke the work may refuse the alarm too
+        workspace.progress.note(f"alarm not delivered: {second}")

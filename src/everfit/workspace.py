@@ -9,30 +9,36 @@ project.predict(frame)
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from everfit import wiring
-from everfit.errors import ProjectError
-from everfit.features.functions import Functions
-from everfit.features.functions import load as load_functions
-from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
-from everfit.flow.run import Run, Runner, Silent
-from everfit.ports import Progress
-from everfit.project.load import Loaded
+from everfit.errors import NotReady, ProjectError, StorageError
+from everfit.flow import ledger
+from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
-from everfit.records.model import Candidate, Evaluation, GateReport
-from everfit.records.release import ReleaseState, Verdict
-from everfit.records.table import QualityReport
-from everfit.records.watch import Decision, MonitorReport, Retraining
-from everfit.serving.masking import row_mask
-from everfit.serving.predictor import Predictor
+from everfit.records.model import GateReport
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from everfit.data.frames import Table
+    from everfit.features.functions import Functions
+    from everfit.flow.labels import Labelled
+    from everfit.flow.run import Run
+    from everfit.ports import Progress
+    from everfit.project.load import Loaded
+    from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
+    from everfit.records.release import ReleaseState, Verdict
+    from everfit.records.table import QualityReport
+    from everfit.records.watch import Decision, MonitorReport, Retraining
+    from everfit.serving.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Trained:
     @property
     def gates(self) -> GateReport:
         """What every gate observed and required, the comparison with the champion last."""
+        from everfit.records.model import GateReport
+
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
 
     @property
@@ -91,7 +99,7 @@ class Workspace:
         self.project = loaded.project
         self.ports = wiring.Ports(loaded)
         self.progress: Progress = progress or Silent()
-        self.author = author or getpass.getuser()
+        self.author = author or _user()
         self.clock = clock
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
@@ -99,12 +107,15 @@ class Workspace:
 
     def run(self, use_cache: bool = True) -> Trained:
         """Trains, gates and registers. Raises what stopped it; finished steps are kept either way."""
+        from everfit.flow import online, training
+        from everfit.flow.run import Runner
+
         ports = self.ports
         champion = ledger.champion(ports.state)
         outside = training.Outside(
             source=ports.source,
             functions=_functions(self.loaded),
-            champion=ports.artifacts.get(champion.bundle_hash) if champion else None,
+            champion=self._rival(champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
             executor=ports.executor,
             registry=ports.registry,
@@ -122,11 +133,15 @@ class Workspace:
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic by the project's strategy."""
+        from everfit.flow import release
+
         after = release.start(self.ports.state, self.project.release, self.author, version, force, self.clock())
         return release.mirror(self.ports.registry, after, self.progress)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the canary under way, if there is one, and acts on the verdict."""
+        from everfit.flow import release
+
         before = ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
         verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
@@ -136,38 +151,59 @@ class Workspace:
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
+        from everfit.flow import release
+
         after = release.roll_back(self.ports.state, self.author, reason, self.clock())
         return release.mirror(self.ports.registry, after, self.progress)
 
     @cached_property
     def predictor(self) -> Predictor:
         """What answers; `refresh` brings it to the ledger's route table."""
+        from everfit.serving.masking import row_mask
+        from everfit.serving.predictor import Predictor
+
         data = self.project.data
         key = data.key.get_secret_value() if data.key else None
         return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
 
     def refresh(self) -> bool:
         """Loads what the ledger routes to, if that changed; true when it did."""
+        from everfit.flow import routes
+
         return routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.project.training.trusted)
 
-    def predict(self, table: pl.DataFrame) -> pl.DataFrame:
-        """A prediction for each row, in order; all of them are in the prediction log afterwards."""
-        self.refresh()
-        return scoring.predict(self.predictor, table, self.project.serving.response.score)
+    def predict(self, table: Table) -> pl.DataFrame:
+        """A prediction for each row of a polars or pandas DataFrame, an Arrow table or a list of dicts, in order; all
+        of them are in the prediction log afterwards."""
+        from everfit.data.frames import frame
+        from everfit.flow import scoring
 
-    def label(self, table: pl.DataFrame, now: datetime | None = None) -> labels.Labelled:
-        """Stores truths about earlier predictions."""
-        data = self.project.data
+        rows = frame(table)
+        self.refresh()
+        return scoring.predict(self.predictor, rows, self.project.serving.response.score)
+
+    def label(self, table: Table, now: datetime | None = None) -> Labelled:
+        """Stores truths about earlier predictions, from a table of any form that `predict` takes."""
+        from everfit.data.frames import frame
+        from everfit.flow import labels
+
+        data, rows = self.project.data, frame(table)
+        manifest = self._manifest(ledger.current(self.ports.state))
+        if manifest is None:
+            raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
+        rows = labels.checked(rows, manifest)
         found = self.ports.log.read()
-        return labels.store(table, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
+        return labels.store(rows, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
+        from everfit.flow import alerting, monitoring
+
         ports = self.ports
-        made = ledger.champion(ports.state)
-        trusted = self.project.training.trusted
-        manifest = routes.load(made, ports.artifacts, trusted).manifest if made else None
-        watched = monitoring.Watched(self.project, ledger.current(ports.state), ports.log, ports.labels, ports.state)
+        # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
+        answering = ledger.current(ports.state)
+        manifest = self._manifest(answering)
+        watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
         report = monitoring.look(watched, manifest, now or self.clock(), forced)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
         return report
@@ -175,10 +211,32 @@ class Workspace:
     def retrain(self, decision: Decision) -> Retraining:
         """Acts on a decision: trains on what the source holds now, and releases what passes its gates. A failure is
         recorded, sent as an alarm, and leaves the champion where it is."""
+        from everfit.flow import alerting, retraining
+
         state = self.ports.state
         done = retraining.act(state, decision, lambda: self.run().version, self.release)
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
+
+    def _manifest(self, answering: ReleaseState) -> Manifest | None:
+        from everfit.flow import routes
+
+        if answering.champion is None:
+            return None
+        made = ledger.versions(self.ports.state)[answering.champion]
+        return routes.load(made, self.ports.artifacts, self.project.training.trusted).manifest
+
+    def _rival(self, champion: ModelVersion) -> Path | None:
+        folder = self.ports.artifacts.get(champion.bundle_hash)
+        if folder is None and self.project.gates.not_worse_than:
+            # Without it the comparison would pass as if there were no champion.
+            raise StorageError(
+                f"the bundle of version {champion.version} is missing or was changed on disk, so no model can be "
+                "compared with the one in production",
+                where=f"artifact {champion.bundle_hash[:12]}",
+                fix="go back with `everfit rollback`, or train without the comparison: --set gates.not_worse_than=null",
+            )
+        return folder
 
 
 def load(
@@ -188,8 +246,17 @@ def load(
     return Workspace(load_project(path, environment), progress)
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return f"user {os.getuid()}"
+
+
 def _functions(loaded: Loaded) -> Functions:
     """The user's functions; none where the file is absent and nobody named it."""
+    from everfit.features.functions import load as load_functions
+
     features = loaded.project.features
     path = loaded.root / features.file
     if not path.is_file() and "file" not in features.model_fields_set:

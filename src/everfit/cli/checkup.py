@@ -200,7 +200,7 @@ def port(host: str, number: int) -> Finding:
             return Finding("Machine", "port", "ok", f"{host}:{number or 'any'} is free")
     except OSError as error:
         fix = "fine if that is `everfit serve`; otherwise choose another with serving.port, or 0 for any free one"
-        return Finding("Machine", "port", "warn", f"{host}:{number}: {error.strerror or error}", fix)
+        return Finding("Machine", "port", "warn", f"{host}:{number}: {os.strerror(error.errno or 0)}", fix)
 
 
 def system() -> Finding:

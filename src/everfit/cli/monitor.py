@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.records.watch import MonitorReport, Retraining
+    from everfit.service import Tell
     from everfit.workspace import Workspace
 
 
@@ -24,7 +24,8 @@ def command(workspace: Workspace, output: Output, act: bool, decide: bool, watch
     """Hold what was predicted, and what became true, against training; raise alarms; decide whether to retrain.
 
     Each prediction is tested for drift once and each label for performance once, so that the false-alarm rate of a
-    look is what it says. Alarms go to the project's `alerts`, each once.
+    look is what it says. Alarms go to the project's `alerts`, each once. With --act, the exit code is that of a
+    retraining that released nothing. With --watch --json, each thing that happens is one line of JSON.
 
     \b
     Examples:
@@ -33,6 +34,9 @@ def command(workspace: Workspace, output: Output, act: bool, decide: bool, watch
       everfit monitor --decide        # for a workflow: true or false
       everfit monitor --watch --act
     """
+    if decide and (act or watch):
+        raise click.UsageError("--decide only says whether to retrain: it goes with neither --act nor --watch")
+    workspace.progress = output.progress()
     if watch:
         _watch(workspace, output, act)
         return
@@ -45,16 +49,40 @@ def command(workspace: Workspace, output: Output, act: bool, decide: bool, watch
     if done is not None:
         show_retraining(done, output)
     output.document({"report": report, "retraining": done})
+    if done is not None and done.error is not None:
+        raise click.exceptions.Exit(done.exit_code)
 
 
 def _watch(workspace: Workspace, output: Output, act: bool) -> None:
-    from everfit.service import watch
+    from everfit.cli.progress import Lines
+    from everfit.service import leave, watch_until_signal
 
-    def seen(report: MonitorReport) -> None:
-        show(report, output, workspace.project.monitoring.rows)
-        output.document(report)
+    workspace.progress = Lines()
+    if not watch_until_signal(workspace, act, teller(workspace, output)):
+        leave(workspace)
 
-    watch(workspace, threading.Event(), act, seen)
+
+def teller(workspace: Workspace, output: Output) -> Tell:
+    """What prints each thing that happens in a watch."""
+    from everfit.cli.release import show_state, show_verdict
+    from everfit.records.release import Action
+    from everfit.records.watch import MonitorReport
+    from everfit.service import Happening, Judged
+
+    def tell(happened: Happening) -> None:
+        if isinstance(happened, Judged):
+            if happened.verdict.action is not Action.WAIT:
+                show_verdict(happened.verdict, output)
+                show_state(happened.state, output)
+                output.event({"verdict": happened.verdict, "state": happened.state})
+        elif isinstance(happened, MonitorReport):
+            show(happened, output, workspace.project.monitoring.rows)
+            output.event({"report": happened})
+        else:
+            show_retraining(happened, output)
+            output.event({"retraining": happened})
+
+    return tell
 
 
 def show(report: MonitorReport, output: Output, needed: int) -> None:

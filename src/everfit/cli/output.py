@@ -31,7 +31,8 @@ class Output:
         from rich.console import Console
 
         piped = not sys.stdout.isatty()
-        return Console(quiet=self.json, highlight=False, soft_wrap=piped, width=_PIPED if piped else None)
+        # Without emoji a table's own `:texts:` stay as they are.
+        return Console(quiet=self.json, highlight=False, emoji=False, soft_wrap=piped, width=_PIPED if piped else None)
 
     def document(self, value: Any) -> None:
         """Prints the value as JSON if that was asked for."""
@@ -39,6 +40,13 @@ class Output:
             from pydantic import TypeAdapter
 
             click.echo(TypeAdapter(Any).dump_json(value, indent=2).decode())
+
+    def event(self, value: Any) -> None:
+        """Prints the value as one line of JSON if JSON was asked for: what goes on prints one after the other."""
+        if self.json:
+            from pydantic import TypeAdapter
+
+            click.echo(TypeAdapter(Any).dump_json(value).decode())
 
     def line(self, text: str = "") -> None:
         """One line for people; rich markup allowed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from everfit.workspace import Workspace
+
+_METHODS = {".csv": "write_csv", ".parquet": "write_parquet"}
 
 
 @click.command("predict")
@@ -34,6 +35,8 @@ def command(workspace: Workspace, output: Output, file: str, target: Path | None
     """
     from everfit import wiring
 
+    if target is not None:
+        check(target)
     found = workspace.predict(wiring.source(Path.cwd(), file).read())
     if target is not None:
         write(found, target)
@@ -46,17 +49,24 @@ def command(workspace: Workspace, output: Output, file: str, target: Path | None
     output.document({"rows": found.height, "output": target, "first": found.head(5).to_dicts()})
 
 
-def write(table: pl.DataFrame, target: Path) -> None:
-    """Writes the table beside its name and renames it, so that a half-written file is never seen under that name."""
+def check(target: Path) -> None:
+    """Refuses, before anything is scored, a file that could not be written afterwards."""
     from everfit.errors import ProjectError, StorageError
 
-    writers: dict[str, Callable[[Path], object]] = {".csv": table.write_csv, ".parquet": table.write_parquet}
-    if target.suffix not in writers:
+    if target.suffix not in _METHODS:
         raise ProjectError(f"{target.name} says no format", where=str(target), fix="end it in .csv or .parquet")
+    if not target.parent.is_dir():
+        raise StorageError("there is no such folder", where=str(target.parent), fix="make it, or choose another place")
+
+
+def write(table: pl.DataFrame, target: Path) -> None:
+    """Writes the table beside its name and renames it, so that a half-written file is never seen under that name."""
+    from everfit.errors import StorageError
+
     unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        writers[target.suffix](unfinished)
-        unfinished.rename(target)
+        getattr(table, _METHODS[target.suffix])(unfinished)
+        unfinished.replace(target)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise StorageError(

@@ -32,6 +32,9 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
       everfit release 3
       everfit release --look
     """
+    if look and (version is not None or force):
+        raise click.UsageError("--look judges the canary under way: it takes no VERSION and no --force")
+    workspace.progress = output.progress()
     if look:
         verdict, state = workspace.look()
         show_verdict(verdict, output)

@@ -29,16 +29,19 @@ def command(workspace: Workspace, output: Output, host: str | None, port: int | 
       everfit serve --port 8080
       curl -s localhost:8000/predict -H 'content-type: application/json' -d '{"customerID": "7590-VHVEG"}'
     """
+    from everfit.cli.progress import Lines
     from everfit.service import serve
 
+    workspace.progress = Lines()
     serve(workspace, host, port, started=lambda bound: announce(workspace, output, host, bound))
 
 
 def announce(workspace: Workspace, output: Output, host: str | None, port: int) -> None:
     """Says where the server is, once it answers."""
-    url = f"http://{host or workspace.project.serving.host}:{port}"
+    name = host or workspace.project.serving.host
+    url = f"http://{f'[{name}]' if ':' in name else name}:{port}"
     table = workspace.predictor.snapshot.table
     who = ", ".join(f"version {arm.version} ({arm.weight:.0%})" for arm in table.arms)
     output.line(f"[bold green]Serving[/] {workspace.project.name} at [bold]{url}[/]; try {url}/docs")
     output.line(who or "[yellow]nothing is released yet: requests get 503 until `everfit release`[/]")
-    output.document({"url": url, "routes": table})
+    output.event({"url": url, "routes": table})

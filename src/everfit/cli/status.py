@@ -78,8 +78,8 @@ def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str,
         output.table(
             "Last runs", ("run", "when", "", "took", "steps", "cached"), [_run(line, now) for line in found.runs]
         )
-        failed = found.runs[0].error
-        if failed:
+        failed = brief(found.runs[0].error)
+        if failed and failed != brief(found.retraining.error if found.retraining else None):
             output.line(f"  [red]{escape(failed)}[/]")
     output.line()
     # Plain lines, whose words are not broken: they are there to be copied.
@@ -99,7 +99,7 @@ def _release(found: Overview, output: Output, now: datetime) -> None:
         share, since = release.steps[release.step], release.step_since or now
         steps = ", ".join(f"{one:.0%}" for one in release.steps)
         _row(output, "", f"canary at {share:.0%}, step {release.step + 1} of {len(release.steps)} ({steps}), "
-                         f"this step since {ago(now - since)}")  # fmt: skip
+                         f"begun {ago(now - since)}")  # fmt: skip
     if found.release.latest is not None:
         rejected = f"; rolled back: {', '.join(map(str, found.release.rejected))}" if found.release.rejected else ""
         _row(output, "latest", f"version {found.release.latest} of {len(found.release.registered)}{rejected}")
@@ -148,7 +148,9 @@ def _look(found: Overview, output: Output, now: datetime) -> None:
     if last is None:
         _row(output, "alarms", "[dim]none[/]")
     else:
-        _row(output, "alarms", f"[bold]{found.alarms:,}[/], the last {ago(now - last.at)}: {escape(last.message)}")
+        _row(
+            output, "alarms", f"[bold]{found.alarms:,}[/], the last {ago(now - last.at)}: {escape(brief(last.message))}"
+        )
     _retraining(found, output, now)
 
 
@@ -171,9 +173,9 @@ def _retraining(found: Overview, output: Output, now: datetime) -> None:
         _row(output, "retraining", "[dim]never[/]")
         return
     came = f"version {done.version}, released" if done.deployed else "released nothing"
-    _row(output, "retraining", f"{ago(now - done.at)}: {came}; {escape(done.reason)}")
+    _row(output, "retraining", f"{ago(now - done.at)}: {came}; because: {escape(done.reason.partition('; ')[0])}")
     if done.error:
-        _row(output, "", f"[red]{escape(done.error)}[/]")
+        _row(output, "", f"[red]{escape(brief(done.error))}[/]")
 
 
 def _run(line: RunLine, now: datetime) -> tuple[object, ...]:
@@ -206,6 +208,15 @@ def ago(span: timedelta) -> str:
         if seconds >= least * length:
             return f"{seconds // length:.0f} {unit} ago"
     return f"{seconds:.0f} s ago"
+
+
+def brief(error: str | None) -> str:
+    """A message in one line, without its advice.
+
+    >>> brief("gates: 1 of 2 failed:\\n  f1: too low\\n  fix: look again")
+    'gates: 1 of 2 failed: f1: too low'
+    """
+    return " ".join(line.strip() for line in (error or "").partition("\n  fix:")[0].splitlines())
 
 
 def masked(uri: str) -> str:

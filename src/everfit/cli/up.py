@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -21,32 +20,21 @@ if TYPE_CHECKING:
 def command(workspace: Workspace, output: Output, host: str | None, port: int | None) -> None:
     """Serve, watch, judge canaries, retrain and release, in one process, until interrupted.
 
+    What fails in the watch is an alarm, and the server goes on. A retraining that is under way at the end is gone on
+    with at the next start. With --json, each thing that happens is one line of JSON.
+
     \b
     Examples:
       everfit up
       everfit up --set monitoring.every=5m
+      everfit up --json > everfit.log
     """
-    from everfit.cli.monitor import show
-    from everfit.cli.release import show_state, show_verdict
+    from everfit.cli.monitor import teller
+    from everfit.cli.progress import Lines
     from everfit.cli.serve import announce
-    from everfit.records.release import Action, ReleaseState, Verdict
-    from everfit.service import serve, watch
+    from everfit.service import leave, up
 
-    def judged(verdict: Verdict, state: ReleaseState) -> None:
-        if verdict.action is not Action.WAIT:
-            show_verdict(verdict, output)
-            show_state(state, output)
-
-    stop = threading.Event()
-    watcher = threading.Thread(
-        target=watch,
-        args=(workspace, stop, True, lambda report: show(report, output, workspace.project.monitoring.rows), judged),
-        name="watch",
-        daemon=True,
-    )
-    watcher.start()
-    try:
-        serve(workspace, host, port, lambda bound: announce(workspace, output, host, bound), stop)
-    finally:
-        stop.set()
-        watcher.join(timeout=5)
+    workspace.progress = Lines()
+    ended = up(workspace, host, port, lambda bound: announce(workspace, output, host, bound), teller(workspace, output))
+    if not ended:
+        leave(workspace)

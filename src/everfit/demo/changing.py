@@ -94,7 +94,7 @@ def _compared(story: Story) -> dict[str, Any]:
     """The new model's candidates and gates, as the run stored them; the champion on the same rows beside it."""
     trained = story.workspace.run()
     facts = learning.compete(story, trained, "Candidates")
-    facts |= learning.passed(story, learning.every_gate(trained), "Gates")
+    facts |= learning.passed(story, trained.gates, "Gates")
     metric = facts["metric"]
     old, new = trained.run["champion_metrics"][metric], trained.evaluation.test[metric]
     facts |= {"old_on_new_rows": old, "new_on_new_rows": new}

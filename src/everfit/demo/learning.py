@@ -43,7 +43,7 @@ def candidates(story: Story, trained: Trained) -> None:
 def gates(story: Story, trained: Trained) -> None:
     """Chapter 3: the gates, and the version that passed them."""
     facts = story.chapter("gates", "The gates")
-    facts |= passed(story, every_gate(trained))
+    facts |= passed(story, trained.gates)
     facts["version"] = trained.version
     story.teller.line(f"Registered in MLflow as version {trained.version}.", "bold green")
     story.expect(trained.version == 1, f"the first version has the number {trained.version}")
@@ -64,11 +64,6 @@ def compete(story: Story, trained: Trained, title: str = "") -> dict[str, Any]:
         "chosen": found[0].family,
         "scores": {c.family: c.score for c in found},
     }
-
-
-def every_gate(trained: Trained) -> GateReport:
-    """The gates of the project and the comparison with the champion."""
-    return GateReport((*trained.gates.results, *trained.run["comparison"].results))
 
 
 def passed(story: Story, report: GateReport, title: str = "") -> dict[str, Any]:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from everfit.errors import EverfitError
+from everfit.flow.run import runs
 from everfit.ports import StateStore
 from everfit.records.codec import decode, encode
+from everfit.records.run import Status
 from everfit.records.watch import Alarm, AlarmKind, Decision, Retraining
 
 RETRAININGS = "retrainings"
@@ -33,6 +35,18 @@ def act(
         done = replace(done, error=str(error), exit_code=error.exit_code)
     state.append(RETRAININGS, encode(done))
     return done
+
+
+def unfinished(state: StateStore) -> Decision | None:
+    """The decision whose retraining began and was stopped before its end, to be carried out again; None when the last
+    one ended, or is under way in a process that is alive."""
+    last = state.last(RETRAININGS)
+    if last is None or any(run.status is Status.RUNNING for run in runs(state)):
+        return None
+    begun = decode(Retraining, last[1], where=f"retraining {last[0]}")
+    if not begun.retrained or begun.deployed or begun.error is not None:
+        return None
+    return Decision(begun.at, True, None, (begun.reason,))
 
 
 def history(state: StateStore) -> list[Retraining]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from everfit.errors import StorageError
 from everfit.flow import ledger
 from everfit.ports import ArtifactStore, StateStore
 from everfit.records.model import ModelVersion
+from everfit.records.release import RouteTable
 from everfit.rollout import routing
 from everfit.serving.model import Model, open_model
 from everfit.serving.predictor import Predictor
@@ -15,17 +18,42 @@ from everfit.serving.predictor import Predictor
 
 def refresh(predictor: Predictor, state: StateStore, artifacts: ArtifactStore, trusted: Sequence[str] = ()) -> bool:
     """Brings the predictor up to the ledger; true when its route table changed. The models that answer now go on
-    until every new one is loaded and verified."""
+    until every new one is loaded and verified.
+
+    When one cannot be, that is raised after the predictor was told, and what answers goes on answering; where nothing
+    answers yet, the champion alone takes all traffic if it can."""
+    try:
+        changed = _refresh(predictor, state, artifacts, trusted)
+    except Exception as error:
+        predictor.behind = str(error) or type(error).__name__
+        raise
+    predictor.behind = ""
+    return changed
+
+
+def _refresh(predictor: Predictor, state: StateStore, artifacts: ArtifactStore, trusted: Sequence[str]) -> bool:
     before = predictor.snapshot
     newest = state.last(ledger.STREAM)
     if newest is None or newest[0] == before.table.number:
         return False
     table = routing.table(ledger.current(state))
     known = ledger.versions(state)
-    used = [known[arm.version] for arm in table.arms]
-    models = {made.version: before.models.get(made.version) or load(made, artifacts, trusted) for made in used}
-    predictor.swap(table, models, {made.version: made.created_at for made in used})
+    models: dict[int, Model] = {}
+    for arm in table.arms:
+        try:
+            models[arm.version] = before.models.get(arm.version) or load(known[arm.version], artifacts, trusted)
+        except Exception:
+            if models and not before.table.arms:
+                # Under the old number, so that the next refresh tries again.
+                alone = RouteTable(before.table.number, (replace(table.arms[0], weight=1.0),))
+                predictor.swap(alone, models, _made(known, models))
+            raise
+    predictor.swap(table, models, _made(known, models))
     return True
+
+
+def _made(known: Mapping[int, ModelVersion], models: Mapping[int, Model]) -> dict[int, datetime]:
+    return {version: known[version].created_at for version in models}
 
 
 def load(made: ModelVersion, artifacts: ArtifactStore, trusted: Sequence[str] = ()) -> Model:

@@ -19,6 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ from pydantic import TypeAdapter
 
 from everfit.errors import EverfitError, StepFailed, StorageError
 from everfit.flow import artifact, cache, processes
-from everfit.flow.code import CodeIdentity, identity
+from everfit.flow.code import CodeIdentity
 from everfit.flow.graph import FOLDER, Graph, Step
+from everfit.flow.identities import Identities
+from everfit.flow.verified import Verified
 from everfit.ports import ArtifactStore, Progress, StateStore
 from everfit.records.codec import decode, encode
 from everfit.records.run import RunRecord, Status, StepRecord
@@ -123,6 +126,7 @@ class _Walk:
     ) -> None:
         self.runner, self.graph, self.given = runner, graph, given
         self.pipeline, self.use_cache = pipeline, use_cache
+        self.artifacts = Verified(runner.artifacts)
         self.records: list[StepRecord] = []
         self._digests: dict[str, str] = {name: value.identity for name, value in given.items()}
         self._values: dict[str, Any] = {name: value.value for name, value in given.items()}
@@ -165,13 +169,17 @@ class _Walk:
         self._digests[one.name] = record.output
         self._report(record)
 
+    @cached_property
+    def _identities(self) -> Identities:
+        return Identities(self.runner.artifacts, self.runner.first_party)
+
     def _code(self, one: Step) -> CodeIdentity:
-        return identity(one.function, self.runner.first_party)
+        return self._identities.of(one.function)
 
     def _hit(self, one: Step, wanted: cache.Recipe) -> StepRecord | None:
         if not (self.use_cache and one.cached):
             return None
-        entry = cache.find(self.runner.artifacts, wanted)
+        entry = cache.find(self.artifacts, wanted)
         if entry is None:
             return None
         return StepRecord(one.name, Status.CACHED, wanted.key, entry.output, entry.seconds, "nothing changed")
@@ -183,7 +191,7 @@ class _Walk:
             if one.wants_folder:
                 arguments[FOLDER] = folder
             _call(one, arguments, folder)
-            output = self.runner.artifacts.put(folder)
+            output = self.artifacts.put(folder, move=True)
         seconds = time.perf_counter() - started
         if one.cached:
             cache.remember(self.runner.artifacts, self.pipeline, cache.Entry(output, seconds, wanted))
@@ -200,7 +208,7 @@ class _Walk:
     def _value(self, name: str) -> Any:
         with self._lock:
             if name not in self._values:
-                folder = self.runner.artifacts.get(self._digests[name])
+                folder = self.artifacts.get(self._digests[name])
                 if folder is None:
                     raise StorageError(
                         f"the output of step {name} vanished or was changed during the run", fix="run again"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
+from everfit.data.frames import cells
+from everfit.project.sections import Response
+from everfit.serving.answers import entity_field
 from everfit.serving.predictor import Predictor
 
 _CHUNK = 1_000
@@ -15,17 +16,19 @@ def predict(predictor: Predictor, table: pl.DataFrame, score_name: str = "score"
     """(rows,) predictions in the table's order, with the id under which each is in the prediction log.
 
     Columns that the model does not read are passed over. Raises what `Predictor.predict` raises, and then the rows
-    answered before that are in the log."""
+    answered before that are in the log; SourceError for a column of lists or the like."""
     manifest = predictor.snapshot.champion.manifest
-    known = table.select(name for name in table.columns if name in manifest.example)
+    known = cells(table.select(name for name in table.columns if name in manifest.example))
     chunks = (known[start : start + _CHUNK] for start in range(0, known.height, _CHUNK))
     answers = [answer for chunk in chunks for answer in predictor.predict(chunk.to_dicts())]
-    columns: dict[str, list[Any]] = {
-        "id": [a.id for a in answers],
-        manifest.entity or "entity": [a.entity for a in answers],
-        "prediction": [a.prediction for a in answers],
-        score_name: [a.score for a in answers],
-        "version": [a.version for a in answers],
-        "arm": [a.arm for a in answers],
-    }
-    return pl.DataFrame(columns)
+    entity = entity_field(manifest.entity or "entity", Response(score=score_name))
+    return pl.DataFrame(
+        [
+            pl.Series("id", [a.id for a in answers], pl.String),
+            pl.Series(entity, [a.entity for a in answers], pl.String),
+            pl.Series("prediction", [a.prediction for a in answers], pl.String if manifest.classes else pl.Float64),
+            pl.Series(score_name, [a.score for a in answers], pl.Float64),
+            pl.Series("version", [a.version for a in answers], pl.Int64),
+            pl.Series("arm", [a.arm for a in answers], pl.String),
+        ]
+    )

@@ -13,6 +13,7 @@ from typing import Any
 from everfit.features.functions import Functions
 from everfit.flow.code import identity
 from everfit.flow.graph import Graph, Step, graph, step
+from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
 from everfit.flow.steps import assessment, features, model, publish, table
 from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
@@ -54,7 +55,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
         step(publish.version, cached=False),
     ]
-    given = {**_settings(project), **_outside(project, outside), **_code(steps)}
+    given = {**_settings(project), **_outside(project, outside), **_code(steps, outside.artifacts)}
     return graph(steps, given.keys()), given
 
 
@@ -71,6 +72,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "rules": project.checks,
         "target": data.target,
         "time": data.time,
+        "entity": data.entity,
         "split": data.split,
         "data": data,
         "use": project.features.use,
@@ -104,7 +106,6 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         "masking_key": Given(key, hashlib.sha256(b"masking" + key.encode()).hexdigest() if key else ""),
         "functions": Given(outside.functions, outside.functions.digest),
         "champion": Given(outside.champion, outside.champion_digest if outside.champion else ""),
-        "challenges": setting(bool(outside.champion_digest)),
         "config": setting(config.hexdigest()),
         "executor": Given(outside.executor),
         "cores": Given(outside.cores),
@@ -116,9 +117,12 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
     }
 
 
-def _code(steps: list[Step]) -> dict[str, Given]:
+def _code(steps: list[Step], artifacts: ArtifactStore) -> dict[str, Given]:
     """The code and the libraries that a model is made with, for its lineage; publishing is not among them."""
-    found = [identity(one.function, ("everfit",)) for one in steps if one.cached]
+    identities = Identities(artifacts, ("everfit",))
+    every = [(one.cached, identities.of(one.function)) for one in steps]
+    identities.keep()
+    found = [own for cached, own in every if cached]
     digest = hashlib.sha256(json.dumps([one.digest for one in found]).encode()).hexdigest()
     packages = {name: version for one in found for name, version in sorted(one.packages.items())}
     return {"code": setting(digest), "packages": setting(dict(sorted(packages.items())))}

@@ -28,6 +28,7 @@ def decide(
     drift: DriftReport | None = None,
     impact: ImpactEstimate | None = None,
     forced: bool = False,
+    canary: int | None = None,
 ) -> Decision:
     """Retrain when something asks for it, the project allows that trigger and the cooldown is over.
 
@@ -35,6 +36,7 @@ def decide(
     columns or of the score alone is no reason: the inputs of a healthy model move all the time. It needs an estimated
     loss of at least `drift_settings.impact`, or a fallen performance. `forced` (by hand) asks regardless and ignores
     the cooldown. Without a champion (`champion_since` is None) nothing is in production to be replaced: never.
+    Nor, unless `forced`, while the version `canary` is on trial: it may be the answer, and two are not tried at once.
     `last_retraining` is when the last one began, whatever came of it, remembered by the caller over restarts.
     """
     if champion_since is None:
@@ -50,6 +52,9 @@ def decide(
         ignored = f"; the cooldown is ignored ({cooling})" if cooling else ""
         return Decision(now, True, Trigger.MANUAL, (f"asked for by hand{ignored}", *reasons))
     trigger = next((f.trigger for f in findings if f.holds and f.trigger in retraining.on), None)
+    if canary is not None:
+        waiting = f"version {canary} is on trial as a canary: its verdict comes first"
+        return Decision(now, False, trigger, (*reasons, waiting))
     if cooling:
         return Decision(now, False, trigger, (*reasons, cooling))
     return Decision(now, trigger is not None, trigger, reasons)

@@ -118,7 +118,7 @@ def _check_free(state: ReleaseState, version: int, force: bool) -> None:
 
 
 def _under_way(state: ReleaseState) -> ReleaseError:
-    fix = "wait for its verdict, or end it with `everfit promote` or `everfit rollback`"
+    fix = "wait for its verdict, or end it with `everfit rollback`"
     return _refused(state.challenger, "is under way as a canary", fix)
 
 

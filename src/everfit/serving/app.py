@@ -118,10 +118,11 @@ class _Routes:
         return {"status": "alive"}
 
     async def ready(self) -> Answer:
-        """503 until a model is released and loaded."""
+        """503 until a model is released and loaded; `behind` says why a newer release is not served."""
         snapshot = self._predictor.snapshot
         model = snapshot.champion.manifest.model
-        return {"status": "ready", "model": model, "version": snapshot.table.arms[0].version}
+        answer = {"status": "ready", "model": model, "version": snapshot.table.arms[0].version}
+        return {**answer, "behind": self._predictor.behind} if self._predictor.behind else answer
 
     async def version(self) -> Answer:
         """The server's version, the release that it follows, and the arms with their shares of traffic."""

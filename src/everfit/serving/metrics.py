@@ -58,6 +58,7 @@ class ServingMetrics:
             registry=self._registry,
         )
         self._release = Gauge("release_number", "The last ledger event that is served.", registry=self._registry)
+        self._behind = Gauge("release_behind", "1 while a newer release cannot be served.", registry=self._registry)
         # Finding a labelled child takes a lock and a tuple; there are only a few.
         self._counted = lru_cache(maxsize=64)(self._count.labels)
         self._timed = lru_cache(maxsize=8)(self._latency.labels)
@@ -93,6 +94,10 @@ class ServingMetrics:
                 self._made.labels(arm.name).set(created[arm.version].timestamp())
             if quality and arm.version in quality:
                 self._quality.labels(arm.name).set(quality[arm.version])
+
+    def behind(self, is_behind: bool) -> None:
+        """Shows whether there is a newer release that cannot be served."""
+        self._behind.set(is_behind)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

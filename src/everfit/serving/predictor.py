@@ -48,12 +48,23 @@ class Predictor:
         self._mask = mask
         self._now = now
         self._snapshot = Snapshot(RouteTable(0, ()), {})
+        self._behind = ""
         self.metrics = metrics or ServingMetrics()
 
     @property
     def snapshot(self) -> Snapshot:
         """What answers at this moment."""
         return self._snapshot
+
+    @property
+    def behind(self) -> str:
+        """Why a newer release is not served; empty while the newest one is."""
+        return self._behind
+
+    @behind.setter
+    def behind(self, why: str) -> None:
+        self._behind = why
+        self.metrics.behind(bool(why))
 
     def swap(
         self, table: RouteTable, models: Mapping[int, Model], created: Mapping[int, datetime] | None = None

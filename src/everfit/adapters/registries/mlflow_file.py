@@ -8,8 +8,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from everfit.errors import EverfitError, StorageError
 
 _SCHEME = "sqlite:///"
@@ -36,6 +34,8 @@ def held(mlflow: Any, uri: str) -> Iterator[None]:
 
 @contextmanager
 def _file(mlflow: Any, path: Path) -> Iterator[None]:
+    from filelock import FileLock
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():

@@ -19,19 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from everfit import wiring
-<<<<<<< HEAD
-from everfit.errors import StorageError
+from everfit.errors import ProjectError, StorageError
 from everfit.flow import ledger
 from everfit.flow.run import Silent
-=======
-from everfit.errors import ProjectError
-from everfit.features.functions import Functions
-from everfit.features.functions import load as load_functions
-from everfit.flow import alerting, labels, ledger, monitoring, online, release, retraining, routes, scoring, training
-from everfit.flow.run import Run, Runner, Silent
-from everfit.ports import Progress
-from everfit.project.load import Loaded
->>>>>>> resilience
 from everfit.project.load import load as load_project
 from everfit.records.model import GateReport
 
@@ -253,13 +243,9 @@ def _user() -> str:
 
 
 def _functions(loaded: Loaded) -> Functions:
-<<<<<<< HEAD
+    """The user's functions; none where the file is absent and nobody named it."""
     from everfit.features.functions import load as load_functions
 
-    path = loaded.root / loaded.project.features.file
-    return load_functions(path.read_text(encoding="utf-8") if path.is_file() else "", path.name)
-=======
-    """The user's functions; none where the file is absent and nobody named it."""
     features = loaded.project.features
     path = loaded.root / features.file
     if not path.is_file() and "file" not in features.model_fields_set:
@@ -270,4 +256,3 @@ def _functions(loaded: Loaded) -> Functions:
         what = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         fix = "correct the path, or leave `features.file` out" if isinstance(error, OSError) else "save it as UTF-8"
         raise ProjectError(f"cannot be read: {what}", where=str(path), fix=fix) from error
->>>>>>> resilience

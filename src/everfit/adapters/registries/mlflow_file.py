@@ -8,28 +8,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-=======
-from filelock import FileLock
-
 from everfit.errors import EverfitError, StorageError
 
->>>>>>> resilience
 _SCHEME = "sqlite:///"
 
 
 @contextmanager
 def held(mlflow: Any, uri: str) -> Iterator[None]:
-<<<<<<< HEAD
-    """The file behind the URI, there and held against other processes; nothing for a server, which does its own
-    locking."""
-    if not uri.startswith(_SCHEME):
-        yield
-        return
-    from filelock import FileLock
-
-    path = Path(uri.removeprefix(_SCHEME))
-=======
     """The store behind the URI: a file is there, and held against other processes; a server does its own locking.
 
     Raises StorageError for whatever MLflow raises meanwhile, in one line."""
@@ -49,7 +34,8 @@ def held(mlflow: Any, uri: str) -> Iterator[None]:
 
 @contextmanager
 def _file(mlflow: Any, path: Path) -> Iterator[None]:
->>>>>>> resilience
+    from filelock import FileLock
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():

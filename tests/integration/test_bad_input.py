@@ -135,8 +135,14 @@ CHECKED: dict[str, tuple[Change, str, tuple[str, ...]]] = {
 }
 FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "tabs": ("project: churn\ndata:\n\tsource: customers.csv\n", ("everfit.yaml:3:1", "tab")),
-    "an unknown key": (SETTINGS + "gate: {f1: 0.5}\n", ("everfit.yaml:12:1", "gate: unknown key", "did you mean 'gates'?")),
-    "a wrong type": (SETTINGS.replace("trials: 2", "trials: two"), ("everfit.yaml:9:12", "training.budget.trials", "'two'")),
+    "an unknown key": (
+        SETTINGS + "gate: {f1: 0.5}\n",
+        ("everfit.yaml:12:1", "gate: unknown key", "did you mean 'gates'?"),
+    ),
+    "a wrong type": (
+        SETTINGS.replace("trials: 2", "trials: two"),
+        ("everfit.yaml:9:12", "training.budget.trials", "'two'"),
+    ),
     "a variable not set": (SETTINGS + "alerts: [{webhook: '${EVERFIT_HOOK_NOT_SET}'}]\n", ("EVERFIT_HOOK_NOT_SET",)),
     "a secret written out": (SETTINGS + "alerts: [{webhook: 'https://x/secret'}]\n", ("never written into the file",)),
     "nothing": ("", ("everfit.yaml:1:1", "the file is empty")),
@@ -335,7 +341,11 @@ REQUESTS: dict[str, tuple[Callable[[dict[str, object]], bytes], int, str]] = {
     "text for a number": (lambda row: json.dumps({**row, "tenure": "a year"}).encode(), 422, "tenure"),
     "a list for a number": (lambda row: json.dumps({**row, "tenure": [3]}).encode(), 422, "tenure"),
     "an unknown column": (lambda row: json.dumps({**row, "tenur": 3}).encode(), 422, "tenur"),
-    "a missing column": (lambda row: json.dumps({k: v for k, v in row.items() if k != "tenure"}).encode(), 422, "tenure"),
+    "a missing column": (
+        lambda row: json.dumps({k: v for k, v in row.items() if k != "tenure"}).encode(),
+        422,
+        "tenure",
+    ),
     "an unknown customer": (lambda row: b'{"customer_id": "nobody"}', 404, "nobody"),
 }
 

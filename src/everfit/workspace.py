@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from everfit import wiring
-from everfit.errors import ProjectError, StorageError
+from everfit.errors import NotReady, ProjectError, StorageError
 from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from everfit.flow.run import Run
     from everfit.ports import Progress
     from everfit.project.load import Loaded
-    from everfit.records.model import Candidate, Evaluation, ModelVersion
+    from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
@@ -188,18 +188,21 @@ class Workspace:
         from everfit.flow import labels
 
         data, rows = self.project.data, frame(table)
+        manifest = self._manifest(ledger.current(self.ports.state))
+        if manifest is None:
+            raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
+        rows = labels.checked(rows, manifest)
         found = self.ports.log.read()
         return labels.store(rows, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
-        from everfit.flow import alerting, monitoring, routes
+        from everfit.flow import alerting, monitoring
 
         ports = self.ports
         # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
         answering = ledger.current(ports.state)
-        made = ledger.versions(ports.state)[answering.champion] if answering.champion else None
-        manifest = routes.load(made, ports.artifacts, self.project.training.trusted).manifest if made else None
+        manifest = self._manifest(answering)
         watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
         report = monitoring.look(watched, manifest, now or self.clock(), forced)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
@@ -215,6 +218,14 @@ class Workspace:
         done = retraining.act(state, decision, lambda: self.run().version, self.release, stopped)
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
+
+    def _manifest(self, answering: ReleaseState) -> Manifest | None:
+        from everfit.flow import routes
+
+        if answering.champion is None:
+            return None
+        made = ledger.versions(self.ports.state)[answering.champion]
+        return routes.load(made, self.ports.artifacts, self.project.training.trusted).manifest
 
     def _rival(self, champion: ModelVersion) -> Path | None:
         folder = self.ports.artifacts.get(champion.bundle_hash)

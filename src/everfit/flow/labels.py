@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from everfit.data import target as targets
 from everfit.errors import SourceError
 from everfit.ports import LabelStore
+from everfit.records.model import Manifest
 from everfit.records.prediction import Label, PredictionRecord
 
 _IDS = ("prediction_id", "id")
@@ -25,6 +27,17 @@ class Labelled:
     new: int
 
 
+def checked(table: pl.DataFrame, manifest: Manifest) -> pl.DataFrame:
+    """The table, whose truths are all of the target's classes, or numbers. SourceError at the first that is not: one
+    label stored that nobody can read would end every look at the performance from then on."""
+    column = next((name for name in (manifest.target, "value") if name in table.columns), None)
+    if column is not None and table[column].null_count() < table.height:
+        # A missing truth is passed over later; the one before or after it stands in, so that row numbers stay right.
+        truths = table.select(pl.col(column).fill_null(strategy="forward").fill_null(strategy="backward"))
+        targets.encode(truths, column, manifest.classes, manifest.task)
+    return table
+
+
 def store(
     table: pl.DataFrame,
     predictions: Iterable[PredictionRecord],
@@ -36,7 +49,8 @@ def store(
     """Stores a table of labels. Its rows name a prediction by `prediction_id`, or an entity, and then stand for that
     entity's newest prediction; the truth is in the target's column, or in `value`; `known_at` is optional.
 
-    Raises SourceError when the table has neither form. Rows without a truth are passed over."""
+    Raises SourceError when the table has neither form or a time cannot be read. Rows without a truth are passed
+    over."""
     value = next((name for name in (target, "value") if name in table.columns), None)
     identity = next((name for name in _IDS if name in table.columns), None)
     if value is None or (identity is None and (entity is None or entity not in table.columns)):
@@ -68,5 +82,9 @@ def _value(value: object) -> str | float:
 def _moment(value: object, now: datetime) -> datetime:
     if value is None:
         return now
-    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError as error:
+        fix = "write times as in 2026-11-01T12:00:00Z"
+        raise SourceError(f"{str(value)!r} is no time", where=f"labels, column {_KNOWN_AT!r}", fix=fix) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -108,7 +108,6 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         "masking_key": Given(key, hashlib.sha256(b"masking" + key.encode()).hexdigest() if key else ""),
         "functions": Given(outside.functions, outside.functions.digest),
         "champion": Given(outside.champion, outside.champion_digest if outside.champion else ""),
-        "challenges": setting(bool(outside.champion_digest)),
         "config": setting(config.hexdigest()),
         "executor": Given(outside.executor),
         "cores": Given(outside.cores),

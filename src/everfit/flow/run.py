@@ -155,7 +155,8 @@ class _Walk:
         return error
 
     def loaders(self) -> Mapping[str, Callable[[], Any]]:
-        """A way to each output."""
+        """A way to each output, verified anew, for it may be asked for long after the run."""
+        self.artifacts = Verified(self.runner.artifacts)
         return {one.name: lambda one=one: self._value(one.name) for one in self.graph.steps}  # type: ignore[misc]  # a default binds the loop's value
 
     def _step(self, one: Step) -> None:

@@ -82,7 +82,7 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
         report = workspace.monitor()
         tell(report)
         if act and report.decision.retrain:
-            tell(workspace.retrain(report.decision))
+            tell(workspace.retrain(report.decision, stop.is_set))
 
     def judge() -> None:
         verdict, state = workspace.look()
@@ -92,7 +92,7 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
     canary = _thread(workspace, "canary", judge, workspace.project.release.look, stop)
     if act:
         canary.start()
-        _once(workspace, "retraining", lambda: _resume(workspace, tell), _Told())
+        _once(workspace, "retraining", lambda: _resume(workspace, stop, tell), _Told())
     _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
     if act:
         canary.join()
@@ -152,13 +152,13 @@ def _load(workspace: Workspace) -> None:
             raise
 
 
-def _resume(workspace: Workspace, tell: Tell) -> None:
+def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:
     from everfit.flow import retraining
 
     stopped = retraining.unfinished(workspace.ports.state)
     if stopped is not None:
         workspace.progress.note(f"going on with the retraining of {stopped.at:%Y-%m-%d %H:%M} UTC, which was stopped")
-        tell(workspace.retrain(stopped))
+        tell(workspace.retrain(stopped, stop.is_set))
 
 
 def _ended(watcher: threading.Thread, stop: threading.Event) -> bool:

@@ -208,13 +208,14 @@ class Workspace:
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
         return report
 
-    def retrain(self, decision: Decision) -> Retraining:
+    def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:
         """Acts on a decision: trains on what the source holds now, and releases what passes its gates. A failure is
-        recorded, sent as an alarm, and leaves the champion where it is."""
+        recorded, sent as an alarm, and leaves the champion where it is; but not one while the process is being
+        `stopped`, for that retraining is to be gone on with."""
         from everfit.flow import alerting, retraining
 
         state = self.ports.state
-        done = retraining.act(state, decision, lambda: self.run().version, self.release)
+        done = retraining.act(state, decision, lambda: self.run().version, self.release, stopped)
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
 

@@ -45,6 +45,11 @@ training:
   executor: serial
 gates: {roc_auc: 0.6, not_worse_than: production}
 """
+CHECKS = """\
+checks:
+  - {column: tenure, min: 0, max: 120}
+  - {column: monthly_charges, min: 0, max: 1000}
+"""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from tests.integration.running import Caller, Running, running, until
 
 QUICK = (
     "--port=0",
-    "--set=serving.refresh=100ms",
-    "--set=release.look=500ms",
+    "--set=serving.refresh=0.1s",
+    "--set=release.look=0.5s",
     "--set=release.steps=[30%, 60%]",
     "--set=release.verdict.requests=40",
     "--set=monitoring.every=1s",
@@ -32,9 +32,9 @@ QUICK = (
 BY_SCHEDULE = ("--set=retraining.on=[schedule]", "--set=retraining.schedule=1s", "--set=retraining.cooldown=1h")
 SLOW = """\
 import pathlib, time
-from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 HERE = pathlib.Path(__file__).parent
-class Slow(LogisticRegression):
+class Slow(GaussianNB):
     def fit(self, x, y):
         (HERE / "began").touch()
         while (HERE / "hold").exists():
@@ -143,7 +143,7 @@ def test_a_retraining_stopped_by_a_signal_is_gone_on_with_at_the_next_start(slow
 
 
 def test_a_watch_prints_a_line_of_json_for_each_look_until_it_is_told_to_end(released: SmallProject) -> None:
-    with running(released, "monitor", "--watch", "--set=monitoring.every=100ms") as watch:
+    with running(released, "monitor", "--watch", "--set=monitoring.every=0.1s") as watch:
         until(lambda: len(watch.happened("report")) >= 2, "two looks", watch)
         assert watch.end() == 0
     first, second, *_ = watch.happened("report")

@@ -17,6 +17,11 @@ import polars as pl
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+# Cells up to which one thread that writes Arrow's stream is faster than several that write its file. The names end as
+# Arrow says.
+_SMALL = 1_000_000
+_STREAM, _FILE = "table.arrows", "table.arrow"
+
 
 @dataclass(frozen=True)
 class Codec:
@@ -61,11 +66,16 @@ def _is_json(kind: Any) -> bool:
 
 def _save_table(value: Any, _kind: Any, folder: Path) -> None:
     # Gathered anew: chunks, and what lies under missing values, are no part of what a table is.
-    value.rechunk().select(pl.all().gather(pl.int_range(pl.len()))).write_ipc(folder / "table.arrow")
+    plain = value.rechunk().select(pl.all().gather(pl.int_range(pl.len())))
+    if value.height * value.width <= _SMALL:
+        plain.write_ipc_stream(folder / _STREAM)
+    else:
+        plain.write_ipc(folder / _FILE)
 
 
 def _load_table(_kind: Any, folder: Path) -> Any:
-    return pl.read_ipc(folder / "table.arrow")
+    small = (folder / _STREAM).is_file()
+    return pl.read_ipc_stream(folder / _STREAM) if small else pl.read_ipc(folder / _FILE)
 
 
 def _save_array(value: Any, _kind: Any, folder: Path) -> None:

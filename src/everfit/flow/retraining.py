@@ -16,12 +16,17 @@ RETRAININGS = "retrainings"
 
 
 def act(
-    state: StateStore, decision: Decision, train: Callable[[], int], release: Callable[[int], object]
+    state: StateStore,
+    decision: Decision,
+    train: Callable[[], int],
+    release: Callable[[int], object],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Retraining:
     """Trains and releases if the decision says so. What everfit refuses (data that broke its checks, gates that failed,
     a version that is champion already) ends in a record that says so, and leaves the champion where it is.
 
-    The beginning is written down first, so that a killed retraining counts for the cooldown too."""
+    The beginning is written down first, so that a killed retraining counts for the cooldown too. One that fails while
+    the process is being `stopped` is left as if killed: the signal may have reached the workers as well."""
     reason = "; ".join(decision.reasons)
     done = Retraining(decision.at, decision.retrain, reason)
     if not decision.retrain:
@@ -32,6 +37,8 @@ def act(
         release(done.version or 0)
         done = replace(done, deployed=True)
     except EverfitError as error:
+        if stopped():
+            return done
         done = replace(done, error=str(error), exit_code=error.exit_code)
     state.append(RETRAININGS, encode(done))
     return done

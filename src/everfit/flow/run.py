@@ -10,16 +10,19 @@ import errno
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ from everfit.records.codec import decode, encode
 from everfit.records.run import RunRecord, Status, StepRecord
 
 RUNS = "runs"
+_importing = threading.Lock()
 # What a full, read-only or forbidden disk says; polars gives no number.
 _DISK = {None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -151,7 +155,8 @@ class _Walk:
         return error
 
     def loaders(self) -> Mapping[str, Callable[[], Any]]:
-        """A way to each output."""
+        """A way to each output, verified anew, for it may be asked for long after the run."""
+        self.artifacts = Verified(self.runner.artifacts)
         return {one.name: lambda one=one: self._value(one.name) for one in self.graph.steps}  # type: ignore[misc]  # a default binds the loop's value
 
     def _step(self, one: Step) -> None:
@@ -186,6 +191,8 @@ class _Walk:
 
     def _miss(self, one: Step, wanted: cache.Recipe, started: float) -> StepRecord:
         why = self._why(one, wanted)
+        if one.cached:
+            _import(self.graph.libraries)
         arguments = {name: self._argument(need) for name, need in one.needs.items()}
         with _scratch(self.runner.scratch) as folder:
             if one.wants_folder:
@@ -220,6 +227,13 @@ class _Walk:
         with self._lock:
             self.records.append(record)
         self.runner.progress.step(record.name, record.status, record.seconds, record.why)
+
+
+def _import(modules: Iterable[str]) -> None:
+    with _importing:
+        for name in modules:
+            if name not in sys.modules and find_spec(name.partition(".")[0]):
+                import_module(name)
 
 
 @contextmanager

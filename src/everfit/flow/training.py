@@ -20,6 +20,8 @@ from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
 from everfit.project.sections import ModelChoice, Project
 from everfit.training import families
 
+_LIBRARIES = ("scipy.stats", "sklearn.linear_model", "sklearn.ensemble", "skops.io", "xgboost", "matplotlib.figure")
+
 
 @dataclass(frozen=True)
 class Outside:
@@ -56,7 +58,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         step(publish.version, cached=False),
     ]
     given = {**_settings(project), **_outside(project, outside), **_code(steps, outside.artifacts)}
-    return graph(steps, given.keys()), given
+    return graph(steps, given.keys(), _LIBRARIES), given
 
 
 def _plain(*functions: Callable[..., Any]) -> list[Step]:

@@ -27,7 +27,7 @@ ANOTHER = ("--set=data.split.test=0.4", "--set=gates.tolerance=1")
 def bundle(workspace: Workspace, version: int) -> Path:
     """The folder of a version."""
     digest = ledger.versions(workspace.ports.state)[version].bundle_hash
-    return workspace.ports.artifacts._place(digest)  # type: ignore[attr-defined]  # the folder store, by its own way
+    return workspace.ports.folder / "artifacts" / digest[:2] / digest
 
 
 def registered(project: SmallProject) -> list[int]:

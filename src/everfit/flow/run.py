@@ -20,7 +20,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -134,13 +133,14 @@ class _Walk:
         self.records: list[StepRecord] = []
         self._digests: dict[str, str] = {name: value.identity for name, value in given.items()}
         self._values: dict[str, Any] = {name: value.value for name, value in given.items()}
+        self._codes: Mapping[str, CodeIdentity] = {}
         self._lock = threading.Lock()
 
     def go(self) -> EverfitError | None:
         """Runs every step as soon as what it needs is there; returns the first error."""
         waiting = {one.name: one for one in self.graph.steps}
         running: dict[Future[None], str] = {}
-        error: EverfitError | None = None
+        error = self._read_code()
         with ThreadPoolExecutor(self.runner.threads, thread_name_prefix="step") as pool:
             while waiting or running:
                 ready = [] if error else [n for n, s in waiting.items() if set(s.sources) <= self._digests.keys()]
@@ -164,7 +164,7 @@ class _Walk:
         self.runner.progress.step(one.name, Status.RUNNING, 0.0, "")
         wanted: cache.Recipe | None = None
         try:
-            wanted = cache.recipe(one, self._digests, self._code(one))
+            wanted = cache.recipe(one, self._digests, self._codes[one.name])
             record = self._hit(one, wanted) or self._miss(one, wanted, started)
         except Exception as error:
             key = wanted.key if wanted else ""
@@ -174,12 +174,14 @@ class _Walk:
         self._digests[one.name] = record.output
         self._report(record)
 
-    @cached_property
-    def _identities(self) -> Identities:
-        return Identities(self.runner.artifacts, self.runner.first_party)
-
-    def _code(self, one: Step) -> CodeIdentity:
-        return self._identities.of(one.function)
+    def _read_code(self) -> EverfitError | None:
+        """Before the threads begin: up to 3.11.7, Python fails when it parses in two of them (its issue 106905)."""
+        identities = Identities(self.runner.artifacts, self.runner.first_party)
+        try:
+            self._codes = {one.name: identities.of(one.function) for one in self.graph.steps}
+        except EverfitError as error:
+            return error
+        return None
 
     def _hit(self, one: Step, wanted: cache.Recipe) -> StepRecord | None:
         if not (self.use_cache and one.cached):

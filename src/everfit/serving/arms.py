@@ -37,13 +37,14 @@ class Snapshot:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One row of a request: its place there, the id of its prediction, whom it is about (as the caller says it, and as
-    it may be kept), and the row itself, masked."""
+    it may be kept), and the row itself, masked. One that was `stored` may hold columns that came after a model."""
 
     place: int
     id: str
     entity: str | None
     key: str | None
     row: RawRow
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ def _attempt(snapshot: Snapshot, arm: Arm, asks: Sequence[Ask]) -> Attempt:
     answers: Sequence[Answer] = ()
     failure: Exception | None = None
     try:
-        answers = snapshot.models[arm.version].answer([ask.row for ask in asks])
+        model = snapshot.models[arm.version]
+        answers = model.answer([model.known(ask.row) if ask.stored else ask.row for ask in asks])
     except Exception as error:
         failure = error
         if not isinstance(error, RequestError):

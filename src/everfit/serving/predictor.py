@@ -111,8 +111,9 @@ class Predictor:
         for place, row in enumerate(rows):
             masked = self._mask(row)
             key = champion.entity(masked)
-            full = self._stored(column or "", key) if key is not None and len(row) == 1 else masked
-            asks.append(Ask(place, new_id(now), champion.entity(row), key, full))
+            stored = key is not None and len(row) == 1
+            full = self._stored(column or "", key) if key is not None and stored else masked
+            asks.append(Ask(place, new_id(now), champion.entity(row), key, full, stored))
         return asks
 
     def _stored(self, column: str, key: str) -> RawRow:

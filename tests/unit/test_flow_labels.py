@@ -1,0 +1,111 @@
+"""Truths from a table to the label store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.unit.serving_models import model
+
+from everfit.adapters.labels.sqlite import SqliteLabels
+from everfit.errors import SourceError
+from everfit.flow import labels
+from everfit.records.prediction import Label, PredictionRecord
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+EARLIER = datetime(2026, 1, 20, 12, tzinfo=UTC)
+
+
+def record(identity: str, entity: str | None, error: str | None = None) -> PredictionRecord:
+    return PredictionRecord(identity, EARLIER, entity, {}, {}, "champion", 1, 0.5, "Yes", 0.001, error)
+
+
+RECORDS = [record("p1", "ann"), record("p2", "bob"), record("p3", "ann"), record("p4", "ann", "failed")]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteLabels:
+    return SqliteLabels(tmp_path / "labels.db")
+
+
+def put(store: SqliteLabels, table: pl.DataFrame) -> labels.Labelled:
+    return labels.store(table, RECORDS, store, "Churn", "customerID", NOW)
+
+
+def test_labels_by_prediction(store: SqliteLabels) -> None:
+    found = put(store, pl.DataFrame({"prediction_id": ["p1", "p2", "other"], "Churn": ["Yes", "No", "No"]}))
+    assert found == labels.Labelled(3, 2, 2)
+    assert store.latest() == {"p1": Label("p1", "Yes", NOW), "p2": Label("p2", "No", NOW)}
+
+
+def test_labels_by_entity_belong_to_its_newest_answer(store: SqliteLabels) -> None:
+    assert put(store, pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})) == labels.Labelled(1, 1, 1)
+    assert list(store.latest()) == ["p3"]
+
+
+def test_the_same_table_twice_changes_nothing(store: SqliteLabels) -> None:
+    table = pl.DataFrame({"id": ["p1"], "value": ["Yes"], "known_at": ["2026-01-25T00:00:00"]})
+    assert [put(store, table).new for _ in range(2)] == [1, 0]
+    assert store.latest()["p1"].known_at == datetime(2026, 1, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        pl.Series(["2026-01-25T10:00:00+02:00"]),
+        pl.Series(["2026-01-25T08:00:00"]),
+        pl.Series([datetime(2026, 1, 25, 8, tzinfo=UTC)]),
+        pl.Series([datetime(2026, 1, 25, 8)]),  # noqa: DTZ001  a table's time without a zone is UTC
+    ],
+)
+def test_when_it_was_known(store: SqliteLabels, known: pl.Series) -> None:
+    put(store, pl.DataFrame({"id": ["p1"], "value": ["Yes"], "known_at": known}))
+    assert store.latest()["p1"].known_at == datetime(2026, 1, 25, 8, tzinfo=UTC)
+
+
+def test_rows_without_a_truth_are_passed_over(store: SqliteLabels) -> None:
+    found = put(store, pl.DataFrame({"id": ["p1", "p2"], "Churn": [None, "No"]}))
+    assert found == labels.Labelled(2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "columns", [{"prediction_id": ["p1"]}, {"Churn": ["Yes"]}, {"name": ["ann"], "Churn": ["Yes"]}]
+)
+def test_a_table_of_another_form_is_refused(store: SqliteLabels, columns: dict[str, list[str]]) -> None:
+    with pytest.raises(SourceError, match="needs `prediction_id` or `customerID`, and `Churn` or `value`"):
+        put(store, pl.DataFrame(columns))
+
+
+def test_a_time_that_is_none_is_refused_and_no_label_stored(store: SqliteLabels) -> None:
+    table = pl.DataFrame({"id": ["p1", "p2"], "Churn": ["Yes", "No"], "known_at": ["2026-01-25", "soon"]})
+    with pytest.raises(SourceError, match="'soon' is no time"):
+        put(store, table)
+    assert store.latest() == {}
+
+
+def test_truths_that_the_model_knows_pass_in_any_spelling() -> None:
+    table = pl.DataFrame({"id": ["a", "b", "c", "d"], "Churn": ["Yes", "no", None, "1"]})
+    assert labels.checked(table, model().manifest).equals(table)
+
+
+@pytest.mark.parametrize(
+    ("truths", "row"), [(["Yes", "Maybe", "No"], 2), ([None, "No", "Maybe"], 3), (["No", None, "Maybe"], 3)]
+)
+def test_a_truth_of_no_class_is_refused_with_its_row(truths: list[str | None], row: int) -> None:
+    with pytest.raises(SourceError, match="'Maybe' is not one of the classes") as caught:
+        labels.checked(pl.DataFrame({"Churn": truths}), model().manifest)
+    assert caught.value.where.endswith(f"row {row}")
+
+
+def test_a_number_is_demanded_where_numbers_are_predicted() -> None:
+    manifest = model("risk").manifest
+    labels.checked(pl.DataFrame({"value": [1.5, None, 2.0]}), manifest)
+    with pytest.raises(SourceError, match="'much' is not a finite number"):
+        labels.checked(pl.DataFrame({"value": ["1.5", "much"]}), manifest)
+
+
+def test_a_table_without_any_truth_is_nothing_to_refuse() -> None:
+    labels.checked(pl.DataFrame({"Churn": [None, None]}), model().manifest)
+    labels.checked(pl.DataFrame({"other": [1]}), model().manifest)

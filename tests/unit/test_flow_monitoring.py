@@ -1,0 +1,194 @@
+"""A look at production: each prediction and each label once, of the champion alone, and when they are ripe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unit.serving_models import MemoryLog, model
+
+from everfit.adapters.labels.sqlite import SqliteLabels
+from everfit.adapters.state.sqlite import SqliteState
+from everfit.flow import monitoring
+from everfit.monitoring.profile import profile
+from everfit.project.sections import Project
+from everfit.records.model import Evaluation, Manifest
+from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.release import ReleaseState
+from everfit.records.table import Kind
+from everfit.records.watch import AlarmKind, MonitorReport, Trigger
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+NAMES = ("tenure", "plan")
+
+
+def drawn(rows: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Any]:
+    rng = np.random.default_rng(seed)
+    tenure = rng.normal(30 + shift, 10, rows)
+    plan = rng.choice(np.array(["basic", "full"], dtype=object), rows)
+    return tenure, plan, 1 / (1 + np.exp((tenure - 30) / 5))
+
+
+def manifest() -> Manifest:
+    tenure, plan, score = drawn(2_000, 1)
+    kinds = {"tenure": Kind.NUMERIC, "plan": Kind.CATEGORICAL}
+    found = profile({"tenure": tenure, "plan": plan}, kinds, score[:400], "roc_auc", 0.88, 400)
+    return replace(model().manifest, profile=found, evaluation=Evaluation({}, {"roc_auc": 0.88}, {}, ()))
+
+
+class Production:
+    """A champion since START, its log, labels and looks."""
+
+    def __init__(self, folder: Path, delay: str = "0s") -> None:
+        self.log, self.labels = MemoryLog(), SqliteLabels(folder / "labels.db")
+        self.state = SqliteState(folder / "state.db")
+        self.project = Project.model_validate(
+            {
+                "project": "churn",
+                "data": {"source": "t.csv", "target": {"column": "Churn", "delay": delay}},
+                "monitoring": {"rows": 200},
+                "retraining": {"cooldown": "0s"},
+            }
+        )
+        self.manifest = manifest()
+        self.release = ReleaseState(number=2, champion=1, champion_since=START, latest=1, registered=(1,))
+
+    def predict(
+        self, rows: int, at: datetime, seed: int = 2, shift: float = 0.0, version: int = 1
+    ) -> Sequence[PredictionRecord]:
+        tenure, plan, score = drawn(rows, seed, shift)
+        made = [
+            PredictionRecord(
+                f"{seed}-{i}", at, None, {}, {"tenure": t, "plan": p}, "champion", version, s, "Yes", 0.001
+            )
+            for i, (t, p, s) in enumerate(zip(tenure.tolist(), plan.tolist(), score.tolist(), strict=True))
+        ]
+        self.log.append(made)
+        return made
+
+    def label(self, records: Sequence[PredictionRecord], known_at: datetime, turned: bool = False) -> None:
+        random = np.random.default_rng(3)
+        for record in records:
+            churned = random.random() < (record.score or 0.0)
+            self.labels.put([Label(record.id, self.manifest.classes[int(churned != turned)], known_at)])
+
+    def look(self, at: datetime, forced: bool = False) -> MonitorReport:
+        log = MemoryLog([r for r in self.log.records if r.time < at])
+        watched = monitoring.Watched(self.project, self.release, log, self.labels, self.state)
+        return monitoring.look(watched, self.manifest, at, forced)
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Production:
+    return Production(tmp_path)
+
+
+def test_the_same_kind_of_customers_is_no_drift(production: Production) -> None:
+    production.predict(400, START + DAY)
+    report = production.look(START + 2 * DAY)
+    assert report.predictions == 400
+    assert report.drift is not None
+    assert (report.drift.rows, report.drift.is_drift, report.alarms, report.decision.retrain) == (400, False, (), False)
+
+
+def test_moved_columns_are_an_alarm_and_with_their_price_a_retraining(production: Production) -> None:
+    production.predict(400, START + DAY, shift=-25)
+    report = production.look(START + 2 * DAY)
+    assert report.drift is not None
+    assert {c.column for c in report.drift.columns if c.drifted} == {"tenure"}
+    assert {alarm.kind for alarm in report.alarms} >= {AlarmKind.DRIFT}
+
+
+def test_too_few_are_not_tested_and_count_in_the_next_look(production: Production) -> None:
+    production.predict(150, START + DAY)
+    assert production.look(START + 2 * DAY).drift is None
+    production.predict(150, START + 3 * DAY, seed=4)
+    second = production.look(START + 4 * DAY).drift
+    assert second is not None
+    assert second.rows == 300
+
+
+def test_each_prediction_is_tested_once(production: Production) -> None:
+    production.predict(400, START + DAY, shift=-25)
+    first, second = production.look(START + 2 * DAY), production.look(START + 3 * DAY)
+    assert (first.drift is None, second.drift is None) == (False, True)
+    assert second.alarms == ()
+
+
+def test_only_the_champions_answers_since_it_is_champion_count(production: Production) -> None:
+    production.predict(300, START + DAY, seed=5, shift=-25, version=2)
+    production.predict(250, START + DAY, seed=6)
+    failed = production.predict(300, START + DAY, seed=7, shift=-25)
+    production.log.records = [
+        replace(r, error="failed", score=None) if r in failed else r for r in production.log.records
+    ]
+    report = production.look(START + 2 * DAY)
+    assert report.predictions == 250
+    assert report.drift is not None
+    assert not report.drift.is_drift
+
+
+def test_labels_are_held_against_the_test_metric(production: Production) -> None:
+    production.label(production.predict(400, START + DAY), START + 2 * DAY)
+    report = production.look(START + 3 * DAY)
+    assert report.performance is not None
+    assert (report.performance.labels, report.performance.coverage, report.performance.degraded) == (400, 1.0, False)
+
+
+def test_a_model_that_is_wrong_by_now_is_found_and_retrained(production: Production) -> None:
+    production.label(production.predict(400, START + DAY), START + 2 * DAY, turned=True)
+    report = production.look(START + 3 * DAY)
+    assert report.performance is not None
+    assert report.performance.degraded
+    assert (report.decision.retrain, report.decision.trigger) == (True, Trigger.PERFORMANCE)
+    assert AlarmKind.PERFORMANCE in {alarm.kind for alarm in report.alarms}
+
+
+def test_each_label_is_counted_once(production: Production) -> None:
+    production.label(production.predict(400, START + DAY), START + 2 * DAY)
+    first, second = production.look(START + 3 * DAY), production.look(START + 4 * DAY)
+    assert (first.performance is None, second.performance is None) == (False, True)
+
+
+def test_a_label_counts_when_its_prediction_has_matured_however_early_it_was_known(tmp_path: Path) -> None:
+    production = Production(tmp_path, delay="10d")
+    old = production.predict(300, START + DAY, seed=8)
+    young = production.predict(300, START + 5 * DAY, seed=9)
+    for records in (old, young):
+        production.label(records, START + 6 * DAY)
+    assert production.look(START + 7 * DAY).performance is None
+    counted = [production.look(START + days * DAY).performance for days in (12, 16)]
+    assert [(found.labels, found.coverage) for found in counted if found] == [(300, 1.0), (300, 1.0)]
+
+
+def test_what_was_never_labelled_shows_in_the_coverage(production: Production) -> None:
+    production.label(production.predict(400, START + DAY)[:300], START + 2 * DAY)
+    report = production.look(START + 3 * DAY)
+    assert report.performance is not None
+    assert (report.performance.labels, report.performance.coverage) == (300, 0.75)
+
+
+def test_looks_are_remembered_as_they_were(production: Production) -> None:
+    production.predict(400, START + DAY)
+    made = [production.look(START + 2 * DAY), production.look(START + 3 * DAY)]
+    assert monitoring.looks(production.state) == made
+
+
+def test_without_a_champion_nothing_is_tested_and_nothing_retrained(tmp_path: Path) -> None:
+    production = Production(tmp_path)
+    watched = monitoring.Watched(
+        production.project, ReleaseState(), production.log, production.labels, production.state
+    )
+    report = monitoring.look(watched, None, START, forced=True)
+    assert (report.drift, report.performance, report.decision.retrain) == (None, None, False)
+
+
+def test_a_forced_look_retrains(production: Production) -> None:
+    report = production.look(START + DAY, forced=True)
+    assert (report.decision.retrain, report.decision.trigger) == (True, Trigger.MANUAL)

@@ -1,0 +1,58 @@
+"""The online store follows the table, once for each content, and serves any version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.unit.flow_places import Place
+
+from everfit.adapters.features.sqlite import SqliteOnline
+from everfit.flow import online
+from everfit.flow.graph import step
+from everfit.flow.run import Given, Run
+from everfit.records.model import Problem
+from everfit.records.table import Task
+
+
+def table(raw: pl.DataFrame) -> pl.DataFrame:
+    return raw
+
+
+def problem(target: str) -> Problem:
+    return Problem(Task.BINARY, target, ("No", "Yes"), "roc_auc")
+
+
+RAW = pl.DataFrame({"id": ["a", "b", "a", None], "age": [1, 2, 3, 4], "spare": ["x"] * 4, "churn": ["Yes"] * 4})
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def ran(place: Place, raw: pl.DataFrame) -> Run:
+    given = Given(raw, raw.write_json())
+    return place.run(step(table), step(problem), raw=given, target="churn")
+
+
+def test_the_last_row_of_each_entity_is_there_without_its_target(place: Place, tmp_path: Path) -> None:
+    store = SqliteOnline(tmp_path / "online.db")
+    assert online.materialize(store, place.state, ran(place, RAW), "id") == 2
+    assert store.get("a") == {"id": "a", "age": 3, "spare": "x"}
+
+
+def test_the_same_table_is_stored_once_and_a_changed_one_again(place: Place, tmp_path: Path) -> None:
+    store = SqliteOnline(tmp_path / "online.db")
+    stored = [
+        online.materialize(store, place.state, ran(place, raw), "id")
+        for raw in (RAW, RAW, RAW.with_columns(pl.col("age") + 1), RAW)
+    ]
+    assert stored == [2, 0, 2, 2]
+
+
+def test_rows_without_an_entity_are_not_stored(place: Place, tmp_path: Path) -> None:
+    store = SqliteOnline(tmp_path / "online.db")
+    assert online.materialize(store, place.state, ran(place, RAW), None) == 0
+    assert store.get("a") is None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from everfit import wiring
-from everfit.errors import StorageError
+from everfit.errors import NotReady, StorageError
 from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from everfit.flow.run import Run
     from everfit.ports import Progress
     from everfit.project.load import Loaded
-    from everfit.records.model import Candidate, Evaluation, ModelVersion
+    from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
@@ -113,7 +113,7 @@ class Workspace:
         outside = training.Outside(
             source=ports.source,
             functions=_functions(self.loaded),
-            champion=self._rival(champion) if champion else None,
+            champion=_rival(self, champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
             executor=ports.executor,
             registry=ports.registry,
@@ -185,19 +185,20 @@ class Workspace:
         from everfit.data.frames import frame
         from everfit.flow import labels
 
-        data, rows = self.project.data, frame(table)
-        found = self.ports.log.read()
-        return labels.store(rows, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
+        ports, rows = self.ports, frame(table)
+        manifest = _manifest(self, ledger.current(ports.state))
+        if manifest is None:
+            raise NotReady("nothing is released yet, so no prediction was made", fix="run `everfit release`")
+        return labels.store(rows, ports.log.read(), ports.labels, manifest, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
-        from everfit.flow import alerting, monitoring, routes
+        from everfit.flow import alerting, monitoring
 
         ports = self.ports
         # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
         answering = ledger.current(ports.state)
-        made = ledger.versions(ports.state)[answering.champion] if answering.champion else None
-        manifest = routes.load(made, ports.artifacts, self.project.training.trusted).manifest if made else None
+        manifest = _manifest(self, answering)
         watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
         report = monitoring.look(watched, manifest, now or self.clock(), forced)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
@@ -214,24 +215,36 @@ class Workspace:
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
 
-    def _rival(self, champion: ModelVersion) -> Path | None:
-        folder = self.ports.artifacts.get(champion.bundle_hash)
-        if folder is None and self.project.gates.not_worse_than:
-            # Without it the comparison would pass as if there were no champion.
-            raise StorageError(
-                f"the bundle of version {champion.version} is missing or was changed on disk, so no model can be "
-                "compared with the one in production",
-                where=f"artifact {champion.bundle_hash[:12]}",
-                fix="go back with `everfit rollback`, or train without the comparison: --set gates.not_worse_than=null",
-            )
-        return folder
-
 
 def load(
     path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
+    """The champion's, None while there is none."""
+    from everfit.flow import routes
+
+    if answering.champion is None:
+        return None
+    made = ledger.versions(workspace.ports.state)[answering.champion]
+    return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
+
+
+def _rival(workspace: Workspace, champion: ModelVersion) -> Path | None:
+    """The champion's bundle, to be compared with."""
+    folder = workspace.ports.artifacts.get(champion.bundle_hash)
+    if folder is None and workspace.project.gates.not_worse_than:
+        # Without it the comparison would pass as if there were no champion.
+        raise StorageError(
+            f"the bundle of version {champion.version} is missing or was changed on disk, so no model can be compared "
+            "with the one in production",
+            where=f"artifact {champion.bundle_hash[:12]}",
+            fix="go back with `everfit rollback`, or train without the comparison: --set gates.not_worse_than=null",
+        )
+    return folder
 
 
 def _user() -> str:

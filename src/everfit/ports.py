@@ -55,12 +55,14 @@ class StateStore(Protocol):
 class ArtifactStore(Protocol):
     """Folders of files by content hash, and the cache's index from step key to content hash."""
 
-    def put(self, folder: Path) -> str:
-        """Stores a copy of the folder and returns its content hash; storing the same content twice is free."""
+    def put(self, folder: Path, *, move: bool = False) -> str:
+        """Stores a copy of the folder and returns its content hash; storing the same content twice is free. With
+        `move` nobody needs the folder any more, so that the store may take it instead of a copy, and it may be gone."""
         ...
 
-    def get(self, digest: str) -> Path | None:
-        """A local folder with that content, its bytes verified against the hash; None when absent or damaged."""
+    def get(self, digest: str, *, verify: bool = True) -> Path | None:
+        """A local folder with that content, its bytes verified against the hash; None when absent or damaged. Who has
+        put or verified it a moment ago may do without another look at its bytes."""
         ...
 
     def link(self, key: str, document: bytes) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from everfit import wiring
-from everfit.errors import NotReady, StorageError
+from everfit.errors import NotReady, ProjectError, StorageError
 from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
@@ -68,6 +68,8 @@ class Trained:
     @property
     def gates(self) -> GateReport:
         """What every gate observed and required, the comparison with the champion last."""
+        from everfit.records.model import GateReport
+
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
 
     @property
@@ -188,7 +190,7 @@ class Workspace:
         ports, rows = self.ports, frame(table)
         manifest = _manifest(self, ledger.current(ports.state))
         if manifest is None:
-            raise NotReady("nothing is released yet, so no prediction was made", fix="run `everfit release`")
+            raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
         return labels.store(rows, ports.log.read(), ports.labels, manifest, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
@@ -255,7 +257,16 @@ def _user() -> str:
 
 
 def _functions(loaded: Loaded) -> Functions:
+    """The user's functions; none where the file is absent and nobody named it."""
     from everfit.features.functions import load as load_functions
 
-    path = loaded.root / loaded.project.features.file
-    return load_functions(path.read_text(encoding="utf-8") if path.is_file() else "", path.name)
+    features = loaded.project.features
+    path = loaded.root / features.file
+    if not path.is_file() and "file" not in features.model_fields_set:
+        return load_functions("", path.name)
+    try:
+        return load_functions(path.read_text(encoding="utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        fix = "correct the path, or leave `features.file` out" if isinstance(error, OSError) else "save it as UTF-8"
+        raise ProjectError(f"cannot be read: {what}", where=str(path), fix=fix) from error

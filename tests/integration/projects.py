@@ -7,7 +7,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,11 @@ from everfit.cli import main
 from everfit.flow import ledger
 from everfit.flow.run import runs
 from everfit.project.load import load
+from everfit.records.model import Manifest
 from everfit.records.release import LedgerEvent
 from everfit.records.run import RunRecord
 from everfit.testing import churn
+from everfit.training.bundle import open_bundle
 from everfit.workspace import Workspace
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -87,12 +89,13 @@ class SmallProject:
             code = main.call([arguments[0], "--project", str(self.file), *arguments[1:]])
         return Outcome(code, out.getvalue(), err.getvalue())
 
-    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """`everfit ARGUMENTS` as a process that leads a group of its own."""
+    def start(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        """`everfit ARGUMENTS` as a process that leads a group of its own; it does `before` first."""
         return subprocess.Popen(
             [sys.executable, "-c", "from everfit.cli.main import main; main()", *arguments],
             cwd=self.folder,
-            env={**ENVIRONMENT, **(environment or {})},
+            env=ENVIRONMENT,
+            preexec_fn=before,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -102,6 +105,13 @@ class SmallProject:
     def open(self, *overrides: str) -> Workspace:
         """The project from Python, with the settings changed."""
         return Workspace(load(self.file, None, overrides))
+
+    def open_manifest(self, version: int = 1) -> Manifest:
+        """What a registered version says of itself."""
+        ports = self.open().ports
+        folder = ports.artifacts.get(ledger.versions(ports.state)[version].bundle_hash)
+        assert folder is not None
+        return open_bundle(folder)
 
     def runs(self) -> list[RunRecord]:
         """All run records."""

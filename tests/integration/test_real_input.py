@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPConnection
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -81,28 +82,29 @@ def document(arguments: list[str]) -> Any:
     return json.loads(out.getvalue())
 
 
-def begin(folder: Path, name: str, make: Callable[[], pl.DataFrame], target: str) -> Journey:
+def begin(folder: Path, name: str, make: Callable[[], pl.DataFrame], target: str, *settings: str) -> Journey:
     table, file = make(), folder / f"{name}.csv"
     table.write_csv(file)
     document(["init", name, "--from", str(file), "--target", target, "--into", str(folder / name), "--json"])
     journey = Journey(table, file, folder / name, target)
-    journey.say("run", *SHORT)
+    journey.say("run", *settings)
     journey.say("release")
     return journey
 
 
 @pytest.fixture(scope="module")
 def telco(tmp_path_factory: pytest.TempPathFactory) -> Journey:
-    return begin(tmp_path_factory.mktemp("telco"), "telco", customers, churn.TARGET)
+    return begin(tmp_path_factory.mktemp("telco"), "telco", customers, churn.TARGET, *SHORT)
 
 
 @pytest.fixture(scope="module")
 def wines(tmp_path_factory: pytest.TempPathFactory) -> Journey:
-    return begin(tmp_path_factory.mktemp("wines"), "wines", wine, "cultivar")
+    return begin(tmp_path_factory.mktemp("wines"), "wines", wine, "cultivar", *SHORT)
 
 
 @pytest.fixture(scope="module")
 def patients(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    """Trained as a newcomer does it: every family, the whole search, in processes."""
     return begin(tmp_path_factory.mktemp("patients"), "patients", diabetes, "progression")
 
 
@@ -155,6 +157,11 @@ def score(journey: Journey) -> pl.DataFrame:
     return pl.read_csv(scores)
 
 
+def right(scores: pl.DataFrame, truth: pl.Series) -> int:
+    """How many predictions are the truth."""
+    return sum(map(eq, scores["prediction"].to_list(), truth.to_list()))
+
+
 def tell(journey: Journey, labels: pl.DataFrame) -> Any:
     file = journey.folder / "labels.csv"
     labels.write_csv(file)
@@ -165,7 +172,7 @@ def test_customers_are_trained_scored_labelled_and_watched(telco: Journey) -> No
     scores = score(telco)
     truth = telco.table[telco.target]
     assert scores["prediction"].unique().sort().to_list() == ["No", "Yes"]
-    assert (scores["prediction"] == truth).mean() > truth.eq("No").mean()
+    assert right(scores, truth) > truth.to_list().count("No")
     told = tell(telco, telco.table.select(churn.ENTITY, telco.target))
     assert (told["rows"], told["matched"], told["new"]) == (ROWS, ROWS, ROWS)
     report = telco.say("monitor")["report"]
@@ -206,7 +213,7 @@ def test_impossible_customer_is_refused_by_the_proposed_checks(telco: Journey, s
 def test_wines_of_several_classes_without_an_entity(wines: Journey) -> None:
     scores = score(wines)
     truth = wines.table[wines.target]
-    assert (scores["prediction"] == truth).to_numpy().mean() > 0.9
+    assert right(scores, truth) > 0.9 * truth.len()
     told = tell(wines, pl.DataFrame({"prediction_id": scores["id"], wines.target: truth}))
     assert told["new"] == wines.table.height
     report = wines.say("monitor", "--set", "monitoring.rows=100")["report"]
@@ -217,9 +224,8 @@ def test_wines_of_several_classes_without_an_entity(wines: Journey) -> None:
 def test_patients_with_a_number_to_predict(patients: Journey) -> None:
     scores = score(patients)
     truth = patients.table[patients.target]
-    residual = (scores["prediction"] - truth).pow(2).mean()
-    assert isinstance(residual, float)
-    assert residual < 0.8 * truth.to_numpy().var()
+    residual = scores["prediction"].to_numpy() - truth.to_numpy()
+    assert residual.var() < 0.8 * truth.to_numpy().var()
     told = tell(patients, pl.DataFrame({"prediction_id": scores["id"], "value": truth}))
     assert told["new"] == patients.table.height
     report = patients.say("monitor", "--set", "monitoring.rows=100")["report"]

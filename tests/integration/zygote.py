@@ -70,6 +70,7 @@ def _become(arguments: list[str], errors: str) -> None:
 
 def _serve() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"
     _warm()
     for line in sys.stdin:
         arguments, errors = json.loads(line)

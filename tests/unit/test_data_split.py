@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from everfit.data.folds import fold_numbers
+from everfit.data.lots import lots
 from everfit.data.split import test_rows as split_rows
 from everfit.errors import ChecksFailed, ProjectError
 from everfit.project.sections import Split
@@ -25,7 +27,9 @@ def labels(counts: list[int]) -> NDArray[Any]:
 
 
 def split(y: NDArray[Any], rule: Split, seed: int = 0, stratify: bool = True, **columns: Any) -> NDArray[np.bool_]:
-    return split_rows(pl.DataFrame({"y": y, **columns}), rule, y, stratify, "time" if "time" in columns else None, seed)
+    frame = pl.DataFrame({"id": np.arange(len(y)), "y": y, **columns})
+    seeded = rule.model_copy(update={"seed": seed})
+    return split_rows(frame, seeded, y, stratify, "time" if "time" in columns else None, "id")
 
 
 @UNTIMED
@@ -49,6 +53,50 @@ def test_the_same_seed_gives_the_same_rows_and_another_gives_others() -> None:
     y = labels([50, 50])
     assert np.array_equal(split(y, Split(), 3), split(y, Split(), 3))
     assert not np.array_equal(split(y, Split(), 3), split(y, Split(), 4))
+
+
+@pytest.mark.parametrize("entity", ["id", None])
+def test_rows_stay_where_they_were_when_the_table_grows_and_is_reordered(entity: str | None) -> None:
+    random = np.random.default_rng(5)
+    frame = pl.DataFrame({"id": [f"customer {i}" for i in range(6_000)], "x": random.normal(size=6_000)})
+    y = random.integers(0, 2, 6_000)
+    small = split_rows(frame[:4_000], Split(), y[:4_000], True, None, entity)
+    order = random.permutation(6_000)
+    large = np.empty(6_000, dtype=bool)
+    large[order] = split_rows(frame[order], Split(), y[order], True, None, entity)
+    assert (small == large[:4_000]).mean() > 0.985
+    assert (small == split_rows(frame[:4_000], Split(), y[:4_000], True, None, entity)).all()
+
+
+def test_lots_are_even_and_belong_to_the_row() -> None:
+    frame = pl.DataFrame({"name": ["Zoë", "a long name of a customer", None, "Zoë"], "x": [1.0, 0.0, None, 1.0]})
+    drawn = lots(frame, None, 1)
+    assert drawn[0] == drawn[3]
+    assert len(set(drawn.tolist())) == 3
+    assert lots(frame[:1], None, 1)[0] == drawn[0]
+    many = lots(pl.DataFrame({"i": range(20_000)}), "i", 3)
+    assert np.histogram(many, 20, (0, 1))[0] == pytest.approx(np.full(20, 1_000), abs=150)
+
+
+@given(st.integers(2, 6), st.booleans())
+def test_folds_take_turns_class_by_class(folds: int, stratify: bool) -> None:
+    y = labels([37, 18, 25])
+    numbers = fold_numbers(y, folds, stratify=stratify, seed=3)
+    assert set(numbers) == set(range(folds))
+    assert np.ptp(np.bincount(numbers)) <= 1
+    if stratify:
+        assert all(np.ptp(np.bincount(numbers[y == one], minlength=folds)) <= 1 for one in range(3))
+    assert np.array_equal(numbers, fold_numbers(y, folds, stratify=stratify, seed=3))
+
+
+def test_folds_keep_groups_whole_and_times_together() -> None:
+    group = np.repeat(np.arange(20), 5)
+    numbers = fold_numbers(np.zeros(100), 4, group=group)
+    assert all(len(set(numbers[group == one])) == 1 for one in range(20))
+    time = np.random.default_rng(0).permutation(100)
+    by_time = fold_numbers(np.zeros(100), 4, time=time)
+    assert (np.diff(by_time[np.argsort(time)]) >= 0).all()
+    assert np.bincount(by_time).tolist() == [25] * 4
 
 
 def test_regression_is_split_at_random() -> None:

@@ -109,9 +109,7 @@ def test_a_project_without_a_release_predicts_nothing(trained: SmallProject) -> 
         everfit.load(trained.file).predict(ASKED)
 
 
-@pytest.mark.parametrize(
-    "convert", [lambda t: t, lambda t: t.to_pandas(), lambda t: t.to_arrow(), lambda t: t.to_dicts()]
-)
+@pytest.mark.parametrize("name", ["clone", "to_pandas", "to_arrow", "to_dicts"])
 def test_labels_are_taken_in_any_form_and_once(workspace: Workspace, name: str) -> None:
     answers = workspace.predict(ASKED)
     truths = getattr(pl.DataFrame({"prediction_id": answers["id"], TARGET: ["Yes", "No"] * 10}), name)()
@@ -139,7 +137,7 @@ def test_labels_by_entity_are_about_its_newest_prediction(workspace: Workspace) 
     ("label", "words"),
     [
         ({TARGET: "Perhaps"}, "'Perhaps' is not one of the classes No, Yes"),
-        ({TARGET: "Yes", "known_at": "yesterday"}, "'yesterday' is not a time"),
+        ({TARGET: "Yes", "known_at": "yesterday"}, "'yesterday' is no time"),
         ({"other": "Yes"}, "a table of labels needs `prediction_id` or `customer_id`, and `churn` or `value`"),
     ],
 )
@@ -154,7 +152,7 @@ def test_labels_that_are_none_are_refused_and_nothing_is_stored(
 
 
 def test_labels_before_a_release_are_refused(trained: SmallProject) -> None:
-    with pytest.raises(NotReady, match="no prediction was made"):
+    with pytest.raises(NotReady, match="nothing was predicted yet"):
         trained.open().label([{ENTITY: "C1", TARGET: "Yes"}])
 
 

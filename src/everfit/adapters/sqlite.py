@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from everfit.errors import StorageError
 
 _PATIENCE = 60.0  # seconds to wait for another writer
@@ -91,12 +89,18 @@ class Database:
         return connection
 
     def _create(self) -> None:
-        # SQLite does not wait for the lock that switching to the write-ahead log takes, so creation is serialised.
         with told(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self._path}.lock", timeout=_PATIENCE):
-                self._connection().execute("PRAGMA journal_mode=WAL")
-                self._connection().executescript(self._tables)
+            if self._connection().execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                self._switch()
+            self._connection().executescript(self._tables)
+
+    def _switch(self) -> None:
+        from filelock import FileLock
+
+        # SQLite does not wait for the lock that switching to the write-ahead log takes, so creation is serialised.
+        with FileLock(f"{self._path}.lock", timeout=_PATIENCE):
+            self._connection().execute("PRAGMA journal_mode=WAL")
 
 
 @contextmanager
@@ -108,6 +112,6 @@ def told(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         fix = _FIXES.get(code, "restore the file from a backup, or move it away to begin anew")
         raise StorageError(str(error), where=str(path), fix=fix) from error
-    except (OSError, Timeout) as error:
+    except OSError as error:  # among them the lock that was not to be had in time
         fix = "make the folder writable for this user, or choose another"
         raise StorageError(str(error), where=str(path), fix=fix) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 from everfit.cli.options import as_json
 from everfit.cli.output import Output
 from everfit.errors import ProjectError, SourceError, StorageError
-from everfit.records.table import Kind
+from everfit.records.table import Kind, Severity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,8 +68,7 @@ def command(
 
     output, folder = Output(as_json), into or Path(name)
     _demand_name(name)
-    if not force:
-        _demand_free(folder, FILES)
+    _demand_free(folder, FILES, force)
     table = _read(source)
     found = survey(table, _chosen(target, table), entity, time)
     write(folder, scaffold(name, address(source, folder), found))
@@ -81,11 +81,15 @@ def _demand_name(name: str) -> None:
         raise ProjectError(f"{name!r} cannot name a project", where="NAME", fix=fix)
 
 
-def _demand_free(folder: Path, names: tuple[str, ...]) -> None:
+def _demand_free(folder: Path, names: tuple[str, ...], force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise ProjectError("is a file, not a folder", where=str(folder), fix="choose another folder with --into")
+    folders = [name for name in names if (folder / name).is_dir()]
+    if folders:
+        fix = "rename it, or choose another folder with --into"
+        raise ProjectError(f"{folders[0]} in it is a folder, and is to be a file", where=str(folder), fix=fix)
     taken = [name for name in names if os.path.lexists(folder / name)]
-    if taken:
+    if taken and not force:
         fix = "choose another folder with --into, or replace them with --force"
         raise ProjectError(f"already holds {', '.join(taken)}", where=str(folder), fix=fix)
 
@@ -151,10 +155,10 @@ def _move(staged: Path, folder: Path, names: list[str]) -> None:
             if os.path.lexists(folder / name):
                 (folder / name).rename(before / name)
             (staged / name).rename(folder / name)
-    except OSError:
+    except BaseException:
         for name in names:
             if not (staged / name).exists():
-                (folder / name).unlink()
+                (folder / name).unlink(missing_ok=True)
             if os.path.lexists(before / name):
                 (before / name).rename(folder / name)
         raise
@@ -171,12 +175,25 @@ def show(found: Survey, output: Output, folder: Path, files: tuple[str, ...]) ->
     for surprise in found.surprises:
         output.line(f"[yellow]Look[/]  {escape(surprise)}")
     for issue in found.issues:
+        mark = "[red]Mend[/]" if issue.severity is Severity.ERROR else "[yellow]Look[/]"
         line = f"{issue.column or 'table'}: {issue.check}: {issue.observed}; expected {issue.expected}"
-        output.line(f"[red]Mend[/]  {escape(line)}")
+        output.line(f"{mark}  {escape(line)}")
     output.line(f"\nWritten to [bold]{escape(str(folder))}[/]: {', '.join(reversed(files))}")
-    go = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
-    output.line(f"Read the checks in everfit.yaml once. Next: [bold]{escape(go)}everfit run[/]")
+    output.line(_next(found, folder))
     output.document({"folder": folder, "files": files, "found": found})
+
+
+def _next(found: Survey, folder: Path) -> str:
+    from rich.markup import escape
+
+    go = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    broken = any(issue.severity is Severity.ERROR for issue in found.issues)
+    first = (
+        "A run would stop at what is marked to mend."
+        if broken
+        else "The checks in everfit.yaml are proposals: read them."
+    )
+    return f"{first} Next: [bold]{escape(go)}everfit run[/]"
 
 
 def _row(column: Column, found: Survey) -> tuple[str, ...]:

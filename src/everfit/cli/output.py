@@ -31,7 +31,8 @@ class Output:
         from rich.console import Console
 
         piped = not sys.stdout.isatty()
-        return Console(quiet=self.json, highlight=False, soft_wrap=piped, width=_PIPED if piped else None)
+        # Without emoji a table's own `:texts:` stay as they are.
+        return Console(quiet=self.json, highlight=False, emoji=False, soft_wrap=piped, width=_PIPED if piped else None)
 
     def document(self, value: Any) -> None:
         """Prints the value as JSON if that was asked for."""

@@ -35,6 +35,8 @@ def command(workspace: Workspace, output: Output, why: bool, no_cache: bool) -> 
 
 def show(trained: Trained, output: Output, why: bool = False) -> None:
     """What a run came to: checks, candidates, metrics, gates, version."""
+    from everfit.evaluation.metrics import higher_is_better
+
     record = trained.run.record
     if why:
         steps = [(s.name, s.status.value, f"{s.seconds:.2f} s", s.why) for s in record.steps]
@@ -46,11 +48,12 @@ def show(trained: Trained, output: Output, why: bool = False) -> None:
     for issue in quality.issues:
         output.line(f"  [yellow]{issue.column or 'table'}: {issue.check}: {issue.observed}[/]")
     output.line()
+    metric = trained.candidates[0].metric
+    sign = 1 if higher_is_better(metric) else -1  # losses are negated so that greater is better; people read them plain
     rows = [
-        (c.family, number(c.score), f"{c.spread:.4f}", c.trials, f"{trained.seconds[f'candidate_{c.family}']:.1f} s")
+        (c.family, sign * c.score, f"{c.spread:.4f}", c.trials, f"{trained.seconds[f'candidate_{c.family}']:.1f} s")
         for c in trained.candidates
     ]
-    metric = trained.candidates[0].metric
     output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took"), rows)
     output.line()
     test, train = trained.evaluation.test, trained.evaluation.train

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from everfit.data.lots import lots
 from everfit.errors import ChecksFailed, ProjectError
 from everfit.project.sections import Split
 
@@ -16,16 +17,19 @@ Mask = NDArray[np.bool_]
 _ORDERS = 25
 
 
-def test_rows(frame: pl.DataFrame, split: Split, y: NDArray[Any], stratify: bool, time: str | None, seed: int) -> Mask:
+def test_rows(
+    frame: pl.DataFrame, split: Split, y: NDArray[Any], stratify: bool, time: str | None, entity: str | None
+) -> Mask:
     """True for the rows of the test, shape (rows,).
 
-    random: each class gives its share, to the row (`stratify`, for classes); time: the newest rows, with rows of the
-    same time never divided; group: whole groups. `y` are class indices when `stratify` is set.
+    random: each class gives its share, to the row (`stratify`, for classes), by lots that belong to the entity, or to
+    the row's content, so that nearly all stay where they were as the table grows or is reordered; time: the newest
+    rows, with rows of the same time never divided; group: whole groups. `y` are class indices when `stratify` is set.
 
     Raises ProjectError for a setting that cannot work and ChecksFailed for data that cannot be split so.
 
     >>> y = np.array([0] * 15 + [1] * 5)
-    >>> mask = test_rows(pl.DataFrame({"x": y}), Split(test=0.2), y, stratify=True, time=None, seed=0)
+    >>> mask = test_rows(pl.DataFrame({"x": y}), Split(test=0.2), y, stratify=True, time=None, entity=None)
     >>> int(mask.sum()), int(mask[y == 1].sum())
     (4, 1)
     """
@@ -40,9 +44,10 @@ def test_rows(frame: pl.DataFrame, split: Split, y: NDArray[Any], stratify: bool
     if split.by == "time":
         mask = _newest(_times(frame, time), split.test)
     elif split.by == "group":
-        mask = _groups(_group_codes(frame, split.group), split.test, y if stratify else None, seed)
+        mask = _groups(_group_codes(frame, split.group), split.test, y if stratify else None, split.seed)
     else:
-        mask = _random(y if stratify else np.zeros(frame.height, dtype=np.int64), split.test, seed)
+        drawn = lots(frame, entity, split.seed)
+        mask = _lowest(drawn, y if stratify else np.zeros(frame.height, dtype=np.int64), split.test)
     if stratify:
         _demand_classes(y, mask, split.by)
     return mask
@@ -51,7 +56,7 @@ def test_rows(frame: pl.DataFrame, split: Split, y: NDArray[Any], stratify: bool
 test_rows.__test__ = False  # type: ignore[attr-defined]  # pytest would take the name for a test
 
 
-def _random(y: NDArray[Any], share: float, seed: int) -> Mask:
+def _lowest(drawn: NDArray[np.float64], y: NDArray[Any], share: float) -> Mask:
     classes, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
     if counts.min() < 2:
         raise ChecksFailed(
@@ -59,8 +64,8 @@ def _random(y: NDArray[Any], share: float, seed: int) -> Mask:
             where="data.split",
             fix="leave that class out, or collect more rows of it",
         )
-    # The rank of each row within its class, in a random order: the first of them are the test.
-    order = np.lexsort((np.random.default_rng(seed).random(len(y)), inverse))
+    # The rank of each row within its class by its lot: the first of them are the test.
+    order = np.lexsort((drawn, inverse))
     rank = np.empty(len(y), dtype=np.int64)
     rank[order] = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
     mask: Mask = rank < _quotas(counts, share)[inverse]

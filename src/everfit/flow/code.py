@@ -47,16 +47,40 @@ class CodeIdentity:
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a function reaches: the hash of each definition, the packages outside, the words in it that are packages
+    too if they are installed, and the hash of each module's text that was asked ("" where there is no such module).
+
+    As long as these texts are what they were, so is everything else here."""
+
+    parts: Mapping[str, str]
+    outside: Collection[str]
+    words: Collection[str]
+    modules: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The hash of all parts."""
+        return hashlib.sha256("".join(f"{part}={own}\n" for part, own in self.parts.items()).encode()).hexdigest()
+
+
 def identity(function: Callable[..., Any], first_party: Sequence[str]) -> CodeIdentity:
     """The identity of a function, method, class, callable object or partial (without its bound arguments).
 
     `first_party` are the top-level packages whose code is followed; from every other only the version counts.
     Raises ProjectError when the source of first-party code cannot be read.
 
-    >>> from everfit.records.codec import encode
-    >>> sorted(identity(encode, ["everfit"]).parts)
-    ['everfit.records.codec:_adapter', 'everfit.records.codec:encode']
+    >>> from everfit.records.features import NumericEncoding
+    >>> sorted(identity(NumericEncoding, ["everfit"]).parts)
+    ['everfit.records.features:NumericEncoding', 'everfit.records.table:Kind']
     """
+    found = reach(function, first_party)
+    return CodeIdentity(found.digest, versions(found.outside, found.words), found.parts)
+
+
+def reach(function: Callable[..., Any], first_party: Sequence[str]) -> Reach:
+    """What the identity of a function is made of. Raises as `identity` does."""
     closure = _Closure(frozenset(first_party))
     entries = list(_entries(function, set()))
     for module, (name,) in entries:
@@ -64,8 +88,8 @@ def identity(function: Callable[..., Any], first_party: Sequence[str]) -> CodeId
     with _uncollected():
         closure.follow(entries)
     parts = {f"{module}:{name}": found.digest for (module, name), found in sorted(closure.definitions.items())}
-    digest = hashlib.sha256("".join(f"{part}={own}\n" for part, own in parts.items()).encode()).hexdigest()
-    return CodeIdentity(digest, _versions(closure.outside), parts)
+    asked = {module: source.digest if source else "" for module, source in sorted(closure.sources.items())}
+    return Reach(parts, closure.outside, closure.words, asked)
 
 
 @contextmanager
@@ -88,6 +112,7 @@ class _Closure:
     first_party: Collection[str]
     definitions: dict[tuple[str, str], Definition] = field(default_factory=dict)
     outside: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
     seen: set[Target] = field(default_factory=set)
     sources: dict[str, Source | None] = field(default_factory=dict)
 
@@ -121,11 +146,11 @@ class _Closure:
             return found + [(module, (*names, *rest)) for module, names in source.imports[name]]
         if name in source.statements:
             return found
-        if self._find(f"{source.name}.{name}"):
+        if source.is_package and self._find(f"{source.name}.{name}"):
             return [(f"{source.name}.{name}", rest)]
         if "__getattr__" in source.statements:
             found += self._take(source, "__getattr__")
-        return found + [(star, (name, *rest)) for star in source.stars]
+        return found + [(star, (name, *rest)) for star in source.top.stars]
 
     def _find(self, module: str) -> Source | None:
         if module not in self.sources:
@@ -147,7 +172,7 @@ class _Closure:
         for word in words:
             top, *names = re.split("[.:]", word)
             if top not in self.first_party:
-                self.outside |= {top} if exists(top) else set()
+                self.words.add(top)
             elif names:
                 named.add((top, tuple(names)))
         return named
@@ -207,8 +232,10 @@ def _closed_over(function: types.FunctionType) -> Iterator[Any]:
             continue
 
 
-def _versions(packages: set[str]) -> dict[str, str]:
-    found = (_version(package) for package in packages - sys.stdlib_module_names if package)
+def versions(packages: Collection[str], words: Collection[str] = ()) -> dict[str, str]:
+    """The versions of the distributions of these packages, and of the words that are installed packages."""
+    named = {word for word in words if exists(word)}
+    found = (_version(package) for package in {*packages, *named} - sys.stdlib_module_names if package)
     return dict(sorted(pair for pairs in found for pair in pairs))
 
 

@@ -12,6 +12,7 @@ import importlib.util
 import sys
 import tokenize
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -38,18 +39,49 @@ Stamp = tuple[str, int, int]
 
 
 @dataclass(slots=True)
+class Top:
+    """A module's top level: what binds each name, what it imports, and the modules of which it takes every name."""
+
+    statements: dict[str, list[ast.stmt]] = field(default_factory=lambda: defaultdict(list))
+    imports: dict[str, set[Target]] = field(default_factory=lambda: defaultdict(set))
+    stars: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Source:
-    """A module's top level: what binds each name, what it imports, and the definitions read so far."""
+    """A module's text with its hash, parsed when somebody asks what is in it, and the definitions read so far."""
 
     name: str
     package: str
     spec: ModuleSpec | None
     stamp: Stamp | None
+    text: str = ""
+    digest: str = ""
     opaque: str = ""
-    statements: dict[str, list[ast.stmt]] = field(default_factory=lambda: defaultdict(list))
-    imports: dict[str, set[Target]] = field(default_factory=lambda: defaultdict(set))
-    stars: set[str] = field(default_factory=set)
     known: dict[str, Definition] = field(default_factory=dict)
+    _top: Top | None = None
+
+    @property
+    def top(self) -> Top:
+        """The text, parsed."""
+        if self._top is None:
+            self._top = _parsed(self.text, self.package)
+        return self._top
+
+    @property
+    def statements(self) -> Mapping[str, list[ast.stmt]]:
+        """The statements that bind or change each name."""
+        return self.top.statements
+
+    @property
+    def imports(self) -> Mapping[str, set[Target]]:
+        """Where each imported name comes from."""
+        return self.top.imports
+
+    @property
+    def is_package(self) -> bool:
+        """Whether there can be modules below it."""
+        return self.spec is not None and self.spec.submodule_search_locations is not None
 
     def definition(self, name: str) -> Definition:
         """What the name is bound to, by all the statements that bind or change it."""
@@ -68,7 +100,7 @@ class Source:
     def imported(self) -> set[str]:
         """The top-level packages that the module imports when it is loaded."""
         targets = {module for found in self.imports.values() for module, _ in found}
-        return {module.split(".")[0] for module in targets | self.stars}
+        return {module.split(".")[0] for module in targets | self.top.stars}
 
     def _read(self, name: str) -> Definition:
         if self.opaque:
@@ -124,7 +156,7 @@ def find(name: str) -> Source | None:
     stamp = _stamp(spec) if loaded is None else None
     known = _sources.get(name)
     if known is None or known.stamp != stamp or (loaded and known.spec is not spec):
-        _sources[name] = known = _parse(name, spec, getattr(loaded, "__file__", None), stamp)
+        _sources[name] = known = _read(name, spec, getattr(loaded, "__file__", None), stamp)
     return known
 
 
@@ -147,14 +179,15 @@ def _stamp(spec: ModuleSpec | None) -> Stamp | None:
     return spec.origin, status.st_mtime_ns, status.st_size
 
 
-def _parse(name: str, spec: ModuleSpec | None, file: str | None, stamp: Stamp | None) -> Source:
+def _read(name: str, spec: ModuleSpec | None, file: str | None, stamp: Stamp | None) -> Source:
     package = (spec.parent if spec else "") or ""
     source = Source(name, package, spec, stamp)
     path = Path(file or (spec.origin if spec and spec.has_location else None) or "")
     if path.suffix == ".py":
-        _bind(source, _text(name, path))
+        source.text = _text(name, path)
+        source.digest = hashlib.sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()
     elif path.is_file():
-        source.opaque = hashlib.sha256(path.read_bytes()).hexdigest()
+        source.digest = source.opaque = hashlib.sha256(path.read_bytes()).hexdigest()
     elif spec is None or spec.submodule_search_locations is None:
         raise _unreadable(name)
     return source
@@ -173,19 +206,21 @@ def _unreadable(name: str) -> ProjectError:
     return ProjectError("its source cannot be read, so its code has no identity", where=f"module {name}", fix=fix)
 
 
-def _bind(source: Source, text: str) -> None:
+def _parsed(text: str, package: str) -> Top:
+    top = Top()
     for statement in ast.parse(text).body:
-        reader = Reader(source.package)
+        reader = Reader(package)
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names = {statement.name}
         else:
             reader.visit(statement)
             names = reader.scope.bound | _changed(statement)
         for name in names:
-            source.statements[name].append(statement)
-        source.stars |= reader.scope.stars
+            top.statements[name].append(statement)
+        top.stars |= reader.scope.stars
         for name, targets in reader.scope.imports.items():
-            source.imports[name] |= targets
+            top.imports[name] |= targets
+    return top
 
 
 def _changed(statement: ast.stmt) -> set[str]:

@@ -65,15 +65,17 @@ def step(function: Callable[..., Any], *, name: str | None = None, cached: bool 
 
 @dataclass(frozen=True)
 class Graph:
-    """Steps in an order in which they can run."""
+    """Steps in an order in which they can run. `libraries` are modules that several of them import when they run: two
+    threads that begin to import one package at once can meet half-made modules, so the runner does it for them."""
 
     steps: tuple[Step, ...]
+    libraries: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Step:
         return next(s for s in self.steps if s.name == name)
 
 
-def graph(steps: Iterable[Step], given: Collection[str] = ()) -> Graph:
+def graph(steps: Iterable[Step], given: Collection[str] = (), libraries: tuple[str, ...] = ()) -> Graph:
     """Wires the steps; `given` names the values that come from outside.
 
     ProjectError when two outputs share a name, when a step needs what nothing makes, or when steps wait for each
@@ -97,7 +99,7 @@ def graph(steps: Iterable[Step], given: Collection[str] = ()) -> Graph:
         for source in one.sources:
             if source not in known:
                 raise _missing(one, source, known)
-    return Graph(tuple(by_name[name] for name in _ordered(by_name) if name in by_name))
+    return Graph(tuple(by_name[name] for name in _ordered(by_name) if name in by_name), libraries)
 
 
 def _ordered(steps: Mapping[str, Step]) -> list[str]:

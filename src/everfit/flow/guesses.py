@@ -96,20 +96,21 @@ def time(schema: Schema, barred: Collection[str]) -> str | None:
 
 
 def reveals(column: Column, values: pl.Series, target: pl.Series, task: Task) -> bool:
-    """Whether the column tells the target exactly, as one does that is only written down afterwards. `values` and
-    `target` are conformed.
+    """Whether the column tells the target exactly, by its values or by their absence, as one does that is only
+    written down afterwards. `values` and `target` are conformed.
 
     >>> column = Column("left_on_monday", Kind.CATEGORICAL, distinct=2)
     >>> target = pl.Series(["Yes", "No"] * 10)
     >>> reveals(column, target.replace({"Yes": "y", "No": "n"}), target, Task.BINARY)
     True
     """
-    if column.kind in (Kind.IDENTIFIER, Kind.TEXT, Kind.DATE) or column.distinct < 2:
+    levels = column.distinct + bool(column.null_share)
+    if column.kind in (Kind.IDENTIFIER, Kind.TEXT, Kind.DATE) or levels < 2:
         return False
-    pair = pl.DataFrame({"column": values, "target": target}).drop_nulls()
+    pair = pl.DataFrame({"column": values, "target": target}).filter(pl.col("target").is_not_null())
     if task is Task.REGRESSION:
-        return column.kind is Kind.NUMERIC and _are_copies(pair)
-    if pair.height < _ROWS_A_LEVEL * column.distinct:
+        return column.kind is Kind.NUMERIC and _are_copies(pair.drop_nulls())
+    if pair.height < _ROWS_A_LEVEL * levels:
         return False
     return bool(pair.group_by("column").agg(pl.col("target").n_unique())["target"].max() == 1)
 

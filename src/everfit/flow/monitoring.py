@@ -149,11 +149,15 @@ def _performance(
     alpha: float,
     now: datetime,
 ) -> PerformanceReport | None:
-    """The metric on the labels that became known since the last time, once there are enough of them."""
+    """The metric on the labels that counted first since the last time, once there are enough of them."""
     project = watched.project
     known: Mapping[str, Label] = watched.labels.latest()
     matured = [r for r in records if r.time <= now - project.data.target.delay]
-    pairs = [(r, known[r.id]) for r in matured if r.id in known and since < known[r.id].known_at <= now]
+    delay = project.data.target.delay
+    # A label counts from when it is known and its prediction has matured, whichever comes last.
+    pairs = [
+        (r, known[r.id]) for r in matured if r.id in known and since < max(known[r.id].known_at, r.time + delay) <= now
+    ]
     if len(pairs) < project.monitoring.rows:
         return None
     truths = pl.DataFrame({manifest.target: [label.value for _, label in pairs]}, strict=False)

@@ -10,31 +10,38 @@ import errno
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from everfit.errors import EverfitError, StepFailed, StorageError
-from everfit.flow import artifact, cache
-from everfit.flow.code import CodeIdentity, identity
+from everfit.flow import artifact, cache, processes
+from everfit.flow.code import CodeIdentity
 from everfit.flow.graph import FOLDER, Graph, Step
+from everfit.flow.identities import Identities
+from everfit.flow.verified import Verified
 from everfit.ports import ArtifactStore, Progress, StateStore
 from everfit.records.codec import decode, encode
 from everfit.records.run import RunRecord, Status, StepRecord
 
 RUNS = "runs"
-# What a full, read-only or forbidden disk says.
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_importing = threading.Lock()
+# What a full, read-only or forbidden disk says; polars gives no number.
+_DISK = {None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True)
@@ -98,18 +105,21 @@ class Runner:
         record = RunRecord(_run_id(), pipeline, Status.RUNNING, datetime.now(UTC), pid=os.getpid())
         self.state.append(RUNS, encode(record))
         walk = _Walk(self, graph, given, pipeline, use_cache)
-        error = walk.go()
-        record = replace(
-            record,
-            status=Status.FAILED if error else Status.DONE,
-            ended_at=datetime.now(UTC),
-            steps=tuple(walk.records),
-            error=str(error) if error else None,
-        )
-        self.state.append(RUNS, encode(record))
+        try:
+            error = walk.go()
+        except BaseException:  # Ctrl-C: the process may live on, so that nobody else would notice
+            self._end(record, walk, "interrupted")
+            raise
+        record = self._end(record, walk, str(error) if error else None)
         if error:
             raise error
         return Run(record, walk.loaders())
+
+    def _end(self, record: RunRecord, walk: _Walk, error: str | None) -> RunRecord:
+        status = Status.FAILED if error else Status.DONE
+        ended = replace(record, status=status, ended_at=datetime.now(UTC), steps=tuple(walk.records), error=error)
+        self.state.append(RUNS, encode(ended))
+        return ended
 
 
 class _Walk:
@@ -120,6 +130,7 @@ class _Walk:
     ) -> None:
         self.runner, self.graph, self.given = runner, graph, given
         self.pipeline, self.use_cache = pipeline, use_cache
+        self.artifacts = Verified(runner.artifacts)
         self.records: list[StepRecord] = []
         self._digests: dict[str, str] = {name: value.identity for name, value in given.items()}
         self._values: dict[str, Any] = {name: value.value for name, value in given.items()}
@@ -144,7 +155,8 @@ class _Walk:
         return error
 
     def loaders(self) -> Mapping[str, Callable[[], Any]]:
-        """A way to each output."""
+        """A way to each output, verified anew, for it may be asked for long after the run."""
+        self.artifacts = Verified(self.runner.artifacts)
         return {one.name: lambda one=one: self._value(one.name) for one in self.graph.steps}  # type: ignore[misc]  # a default binds the loop's value
 
     def _step(self, one: Step) -> None:
@@ -152,7 +164,7 @@ class _Walk:
         self.runner.progress.step(one.name, Status.RUNNING, 0.0, "")
         wanted: cache.Recipe | None = None
         try:
-            wanted = cache.recipe(one.name, {n: self._digests[n] for n in one.sources}, self._code(one))
+            wanted = cache.recipe(one, self._digests, self._code(one))
             record = self._hit(one, wanted) or self._miss(one, wanted, started)
         except Exception as error:
             key = wanted.key if wanted else ""
@@ -162,26 +174,31 @@ class _Walk:
         self._digests[one.name] = record.output
         self._report(record)
 
+    @cached_property
+    def _identities(self) -> Identities:
+        return Identities(self.runner.artifacts, self.runner.first_party)
+
     def _code(self, one: Step) -> CodeIdentity:
-        return identity(one.function, self.runner.first_party)
+        return self._identities.of(one.function)
 
     def _hit(self, one: Step, wanted: cache.Recipe) -> StepRecord | None:
         if not (self.use_cache and one.cached):
             return None
-        entry = cache.find(self.runner.artifacts, wanted)
+        entry = cache.find(self.artifacts, wanted)
         if entry is None:
             return None
         return StepRecord(one.name, Status.CACHED, wanted.key, entry.output, entry.seconds, "nothing changed")
 
     def _miss(self, one: Step, wanted: cache.Recipe, started: float) -> StepRecord:
         why = self._why(one, wanted)
+        if one.cached:
+            _import(self.graph.libraries)
         arguments = {name: self._argument(need) for name, need in one.needs.items()}
         with _scratch(self.runner.scratch) as folder:
             if one.wants_folder:
                 arguments[FOLDER] = folder
-            value = _call(one, arguments)
-            artifact.save(value, one.output, folder)
-            output = self.runner.artifacts.put(folder)
+            _call(one, arguments, folder)
+            output = self.artifacts.put(folder, move=True)
         seconds = time.perf_counter() - started
         if one.cached:
             cache.remember(self.runner.artifacts, self.pipeline, cache.Entry(output, seconds, wanted))
@@ -198,7 +215,7 @@ class _Walk:
     def _value(self, name: str) -> Any:
         with self._lock:
             if name not in self._values:
-                folder = self.runner.artifacts.get(self._digests[name])
+                folder = self.artifacts.get(self._digests[name])
                 if folder is None:
                     raise StorageError(
                         f"the output of step {name} vanished or was changed during the run", fix="run again"
@@ -210,6 +227,13 @@ class _Walk:
         with self._lock:
             self.records.append(record)
         self.runner.progress.step(record.name, record.status, record.seconds, record.why)
+
+
+def _import(modules: Iterable[str]) -> None:
+    with _importing:
+        for name in modules:
+            if name not in sys.modules and find_spec(name.partition(".")[0]):
+                import_module(name)
 
 
 @contextmanager
@@ -231,16 +255,16 @@ def _sweep(root: Path) -> None:
     """Removes what killed runs left half-written."""
     for folder in root.glob("*-*"):
         pid = folder.name.partition("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not processes.alive(int(pid), folder.stat().st_mtime):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _call(one: Step, arguments: Mapping[str, Any]) -> Any:
+def _call(one: Step, arguments: Mapping[str, Any], folder: Path) -> None:
     try:
-        return one.function(**arguments)
+        artifact.save(one.function(**arguments), one.output, folder)
     except EverfitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, OSError) and error.errno in _DISK:
             raise
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -275,16 +299,6 @@ def runs(state: StateStore) -> list[RunRecord]:
 
 
 def _reconciled(record: RunRecord) -> RunRecord:
-    if record.status is not Status.RUNNING or _alive(record.pid):
+    if record.status is not Status.RUNNING or processes.alive(record.pid, record.started_at.timestamp()):
         return record
     return replace(record, status=Status.FAILED, error="interrupted: its process is gone")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

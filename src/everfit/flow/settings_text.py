@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from everfit.project.catalogue import written
 
 WIDTH = 118
+# Texts that nothing could take for a number, a date or syntax; all others are quoted.
+_PLAIN = re.compile(r"\d+(\.\d+)?%|(\.{0,2}/)?[^\W\d]([\w ()/%.+*-]*[\w()/%.+*-])?")
+# To YAML 1.1, which editors know, or to YAML 1.2, which everfit reads.
+_MEANING_MORE = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
 def one_line(value: Any) -> str:
@@ -17,17 +22,25 @@ def one_line(value: Any) -> str:
     ('{column: Churn, positive: "Yes"}', '"7"', '0.5', '"$${A}"')
     """
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{one_line(key)}: {one_line(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_text(key)}: {one_line(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(one_line, value)) + "]"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if not isinstance(value, str):
-        return written(value)
-    # Inside a list the words of a text never stand at the start of a line, where some mean something else.
-    text = written([value.replace("${", "$${")])[1:-1]
-    plain_quotes = text.startswith("'") and not set("'\"\\") & set(value)
-    return f'"{text[1:-1]}"' if plain_quotes else text
+    return _text(value.replace("${", "$${")) if isinstance(value, str) else written(value)
+
+
+def _text(value: str) -> str:
+    if _PLAIN.fullmatch(value) and value.lower() not in _MEANING_MORE:
+        return value
+    return '"' + "".join(map(_escaped, value)) + '"'
+
+
+def _escaped(sign: str) -> str:
+    """YAML 1.2, 5.7: what cannot be printed by its code."""
+    if sign in '"\\':
+        return f"\\{sign}"
+    return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
 
 
 def item(value: dict[str, Any], indent: int = 2) -> str:
@@ -49,14 +62,7 @@ def item(value: dict[str, Any], indent: int = 2) -> str:
 def _parts(value: dict[str, Any]) -> Iterator[str]:
     """The pieces between which a line may be broken."""
     for number, (key, inner) in enumerate(value.items(), start=1):
-        end = "}" if number == len(value) else ", "
-        if isinstance(inner, list) and inner:
-            words = [one_line(word) for word in inner]
-            words[0], words[-1] = f"{one_line(key)}: [{words[0]}", f"{words[-1]}]{end}"
-            yield from (
-                (word if word is words[-1] else f"{word}, " for word in words)
-                if len(words) > 1
-                else [f"{one_line(key)}: [{one_line(inner[0])}]{end}"]
-            )
-        else:
-            yield f"{one_line(key)}: {one_line(inner)}{end}"
+        text = one_line(inner)
+        if isinstance(inner, list):
+            text = "[" + ", \n".join(map(one_line, inner)) + "]"
+        yield from f"{_text(key)}: {text}{'}' if number == len(value) else ', '}".split("\n")

@@ -13,16 +13,20 @@ from typing import Any
 from everfit.features.functions import Functions
 from everfit.flow.code import identity
 from everfit.flow.graph import Graph, Step, graph, step
+from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
 from everfit.flow.steps import assessment, features, model, publish, table
 from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
 from everfit.project.sections import ModelChoice, Project
 from everfit.training import families
 
+_LIBRARIES = ("scipy.stats", "sklearn.linear_model", "sklearn.ensemble", "skops.io", "xgboost", "matplotlib.figure")
+
 
 @dataclass(frozen=True)
 class Outside:
-    """All that the pipeline takes from outside the project file. `cores` are those of the final fit."""
+    """All that the pipeline takes from outside the project file. `champion` is None also where the bundle of that
+    digest is gone or damaged. `cores` are those of the final fit."""
 
     source: Source
     functions: Functions
@@ -53,8 +57,8 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
         step(publish.version, cached=False),
     ]
-    given = {**_settings(project), **_outside(project, outside), **_code(steps)}
-    return graph(steps, given.keys()), given
+    given = {**_settings(project), **_outside(project, outside), **_code(steps, outside.artifacts)}
+    return graph(steps, given.keys(), _LIBRARIES), given
 
 
 def _plain(*functions: Callable[..., Any]) -> list[Step]:
@@ -70,6 +74,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "rules": project.checks,
         "target": data.target,
         "time": data.time,
+        "entity": data.entity,
         "split": data.split,
         "data": data,
         "use": project.features.use,
@@ -102,7 +107,7 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         "source": Given(outside.source, outside.source.identity()),
         "masking_key": Given(key, hashlib.sha256(b"masking" + key.encode()).hexdigest() if key else ""),
         "functions": Given(outside.functions, outside.functions.digest),
-        "champion": Given(outside.champion, outside.champion_digest),
+        "champion": Given(outside.champion, outside.champion_digest if outside.champion else ""),
         "config": setting(config.hexdigest()),
         "executor": Given(outside.executor),
         "cores": Given(outside.cores),
@@ -114,9 +119,12 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
     }
 
 
-def _code(steps: list[Step]) -> dict[str, Given]:
+def _code(steps: list[Step], artifacts: ArtifactStore) -> dict[str, Given]:
     """The code and the libraries that a model is made with, for its lineage; publishing is not among them."""
-    found = [identity(one.function, ("everfit",)) for one in steps if one.cached]
+    identities = Identities(artifacts, ("everfit",))
+    every = [(one.cached, identities.of(one.function)) for one in steps]
+    identities.keep()
+    found = [own for cached, own in every if cached]
     digest = hashlib.sha256(json.dumps([one.digest for one in found]).encode()).hexdigest()
     packages = {name: version for one in found for name, version in sorted(one.packages.items())}
     return {"code": setting(digest), "packages": setting(dict(sorted(packages.items())))}

@@ -68,6 +68,7 @@ class Split(Section):
         description="random: stratified by class; time: the newest rows are the test; group: no group in both parts.",
     )
     group: str | None = Field(None, description="The column that names the group, for `by: group`.")
+    seed: int = Field(42, ge=0, description="The seed of the split; apart from training.seed, so that test rows stay.")
 
     @model_validator(mode="after")
     def _group_is_named(self) -> Split:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from everfit.errors import StorageError
 
@@ -18,13 +19,13 @@ _adapter: Callable[[Any], TypeAdapter[Any]] = lru_cache(maxsize=128)(TypeAdapter
 
 
 def encode(record: object) -> bytes:
-    """The record as one line of JSON.
+    """The record as one line of JSON, in which NaN and Infinity stand where a number is not finite.
 
     >>> from everfit.records.table import DatasetVersion
     >>> encode(DatasetVersion("ab", 3, 2, "t.csv"))
     b'{"fingerprint":"ab","rows":3,"columns":2,"source":"t.csv"}'
     """
-    return _adapter(type(record)).dump_json(record)
+    return to_json(record, inf_nan_mode="constants")
 
 
 def decode(kind: type[T], text: bytes | str, where: str = "record") -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -34,6 +35,17 @@ def copy(folder: Path, names: Sequence[str], to: Path) -> None:
     for name in names:
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, to / name)
+
+
+def moved(folder: Path, to: Path) -> bool:
+    """Renames the folder to `to`; false when it lies on another file system, where that cannot be."""
+    try:
+        folder.rename(to)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    return True
 
 
 def _file(path: Path) -> str:

@@ -16,9 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from filelock import FileLock
-
-from everfit.adapters.artifacts.content import copy, digest, files
+from everfit.adapters.artifacts.content import copy, digest, files, moved
 from everfit.adapters.artifacts.incoming import sweep, temporary
 from everfit.errors import StorageError
 
@@ -38,7 +36,7 @@ class FolderArtifacts:
                 folder.mkdir(parents=True, exist_ok=True)
             sweep(self._incoming)
 
-    def put(self, folder: Path) -> str:
+    def put(self, folder: Path, *, move: bool = False) -> str:
         """Stores a copy and returns its hash: SHA-256 over the sorted pairs of each file's path and own SHA-256."""
         with _told(folder):
             names = files(folder)
@@ -47,9 +45,10 @@ class FolderArtifacts:
         with _told(self._root), temporary(self._incoming) as new:
             if place.is_dir():
                 return content
-            copy(folder, names, new)
-            if digest(new, names) != content:
-                raise StorageError("a file changed while it was stored", where=str(folder), fix="store it again")
+            if not (move and moved(folder, new)):
+                copy(folder, names, new)
+                if digest(new, names) != content:
+                    raise StorageError("a file changed while it was stored", where=str(folder), fix="store it again")
             place.parent.mkdir(exist_ok=True)
             try:
                 new.rename(place)
@@ -59,13 +58,13 @@ class FolderArtifacts:
                     raise
         return content
 
-    def get(self, digest: str) -> Path | None:
+    def get(self, digest: str, *, verify: bool = True) -> Path | None:
         """The stored folder if every byte of it is as it was; a damaged one is set aside, to be stored again."""
         place = self._place(digest)
         if not re.fullmatch(r"[0-9a-f]{64}", digest):
             return None
         with _told(place):
-            if _intact(place):
+            if _intact(place) if verify else place.is_dir():
                 return place
             if place.exists():
                 self._set_aside(place)
@@ -89,6 +88,8 @@ class FolderArtifacts:
         return self._root / "keys" / quote(key, safe="").replace(".", "%2E")
 
     def _set_aside(self, place: Path) -> None:
+        from filelock import FileLock
+
         # Looked at again under the lock, or a copy stored anew by another process could be set aside instead.
         with FileLock(self._root / "damaged.lock"):
             if place.exists() and not _intact(place):

@@ -1,6 +1,5 @@
-"""MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI.
+"""MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI. Config: `backends`.
 
-Config: `backends.tracking`, `experiment`, `model`, `tags`. Writers on one SQLite file take turns by a lock.
 The bundle is a `python_function` model with a loader module: nothing is pickled, any client beside everfit loads it.
 """
 

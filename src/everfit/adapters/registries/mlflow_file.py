@@ -1,25 +1,41 @@
-"""MLflow's SQLite file: made whole or not at all, written by one process at a time."""
+"""MLflow's store: what goes wrong in it in plain words; a SQLite file is made whole or not at all, and written by one
+process at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from everfit.errors import EverfitError, StorageError
 
 _SCHEME = "sqlite:///"
 
 
 @contextmanager
 def held(mlflow: Any, uri: str) -> Iterator[None]:
-    """The file behind the URI, there and held against other processes; nothing for a server, which does its own
-    locking."""
-    if not uri.startswith(_SCHEME):
-        yield
-        return
-    path = Path(uri.removeprefix(_SCHEME))
+    """The store behind the URI: a file is there, and held against other processes; a server does its own locking.
+
+    Raises StorageError for whatever MLflow raises meanwhile, in one line."""
+    path = Path(uri.removeprefix(_SCHEME)) if uri.startswith(_SCHEME) else None
+    try:
+        with _file(mlflow, path) if path else nullcontext():
+            yield
+    except EverfitError:
+        raise
+    except Exception as error:
+        raise StorageError(
+            f"MLflow failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}",
+            where=str(path or "backends.tracking"),
+            fix="see that it can be reached and written and that the disk has room, then run again",
+        ) from error
+
+
+@contextmanager
+def _file(mlflow: Any, path: Path) -> Iterator[None]:
+    from filelock import FileLock
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():

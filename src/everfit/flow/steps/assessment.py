@@ -64,7 +64,8 @@ def evaluation(
     parts = [
         metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, _THRESHOLD) for rows in (~test, test)
     ]
-    cv = {f"mean_{best.metric}": best.score, f"std_{best.metric}": best.spread}
+    sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
+    cv = {f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
     return Evaluation(parts[0], parts[1], cv, importance)
 
 
@@ -87,12 +88,13 @@ def champion_metrics(
     test: np.ndarray[Any, Any],
     problem: Problem,
 ) -> dict[str, float] | None:
-    """The champion on the same test rows; None while there is none, or when it predicts other classes."""
+    """The champion on the same test rows; None while there is none. No metrics when it predicts other classes, so that
+    the gate that asks for them fails."""
     if champion is None:
         return None
     model = open_model(champion, trusted)
     if model.manifest.classes != problem.classes:
-        return None
+        return {}
     found = model.scores(schema.arrays(valid.filter(test), model.manifest.schema, model.parser.required))
     return metrics.metrics(problem.task, truth[test], found, problem.classes, model.manifest.threshold)
 

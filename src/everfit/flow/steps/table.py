@@ -67,8 +67,13 @@ def truth(valid: pl.DataFrame, problem: Problem) -> np.ndarray[Any, Any]:
 
 
 def test(
-    valid: pl.DataFrame, truth: np.ndarray[Any, Any], problem: Problem, split: Split, time: str | None, seed: int
+    valid: pl.DataFrame,
+    truth: np.ndarray[Any, Any],
+    problem: Problem,
+    split: Split,
+    time: str | None,
+    entity: str | None,
 ) -> np.ndarray[Any, Any]:
     """(rows,) true where the row is held out for the test."""
     stratify = problem.task is not Task.REGRESSION
-    return splitting.test_rows(valid, split, truth, stratify, time, seed)
+    return splitting.test_rows(valid, split, truth, stratify, time, entity)

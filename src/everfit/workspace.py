@@ -111,9 +111,10 @@ class Workspace:
         from everfit.flow.run import Runner
 
         ports = self.ports
+        source = ports.source  # first, so that a project that names none leaves no file behind
         champion = ledger.champion(ports.state)
         outside = training.Outside(
-            source=ports.source,
+            source=source,
             functions=_functions(self.loaded),
             champion=_rival(self, champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",

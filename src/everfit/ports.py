@@ -115,7 +115,8 @@ class PredictionLog(Protocol):
 
 
 class LabelStore(Protocol):
-    """The truths that arrive later. Storing the same label twice changes nothing; a correction keeps both."""
+    """The truths that arrive later. Storing the same truth twice changes nothing, not even when it was learned; a
+    correction keeps both."""
 
     def put(self, labels: Iterable[Label]) -> int:
         """Stores them and returns how many were new."""

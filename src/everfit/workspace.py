@@ -115,7 +115,7 @@ class Workspace:
         outside = training.Outside(
             source=ports.source,
             functions=_functions(self.loaded),
-            champion=self._rival(champion) if champion else None,
+            champion=_rival(self, champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
             executor=ports.executor,
             registry=ports.registry,
@@ -187,13 +187,11 @@ class Workspace:
         from everfit.data.frames import frame
         from everfit.flow import labels
 
-        data, rows = self.project.data, frame(table)
-        manifest = self._manifest(ledger.current(self.ports.state))
+        ports, rows = self.ports, frame(table)
+        manifest = _manifest(self, ledger.current(ports.state))
         if manifest is None:
-            raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
-        rows = labels.checked(rows, manifest)
-        found = self.ports.log.read()
-        return labels.store(rows, found, self.ports.labels, data.target.column, data.entity, now or self.clock())
+            raise NotReady("nothing is released yet, so no prediction was made", fix="run `everfit release`")
+        return labels.store(rows, ports.log.read(), ports.labels, manifest, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
@@ -202,7 +200,7 @@ class Workspace:
         ports = self.ports
         # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
         answering = ledger.current(ports.state)
-        manifest = self._manifest(answering)
+        manifest = _manifest(self, answering)
         watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
         report = monitoring.look(watched, manifest, now or self.clock(), forced)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress)
@@ -219,32 +217,36 @@ class Workspace:
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
 
-    def _manifest(self, answering: ReleaseState) -> Manifest | None:
-        from everfit.flow import routes
-
-        if answering.champion is None:
-            return None
-        made = ledger.versions(self.ports.state)[answering.champion]
-        return routes.load(made, self.ports.artifacts, self.project.training.trusted).manifest
-
-    def _rival(self, champion: ModelVersion) -> Path | None:
-        folder = self.ports.artifacts.get(champion.bundle_hash)
-        if folder is None and self.project.gates.not_worse_than:
-            # Without it the comparison would pass as if there were no champion.
-            raise StorageError(
-                f"the bundle of version {champion.version} is missing or was changed on disk, so no model can be "
-                "compared with the one in production",
-                where=f"artifact {champion.bundle_hash[:12]}",
-                fix="go back with `everfit rollback`, or train without the comparison: --set gates.not_worse_than=null",
-            )
-        return folder
-
 
 def load(
     path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
+    """The champion's, None while there is none."""
+    from everfit.flow import routes
+
+    if answering.champion is None:
+        return None
+    made = ledger.versions(workspace.ports.state)[answering.champion]
+    return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
+
+
+def _rival(workspace: Workspace, champion: ModelVersion) -> Path | None:
+    """The champion's bundle, to be compared with."""
+    folder = workspace.ports.artifacts.get(champion.bundle_hash)
+    if folder is None and workspace.project.gates.not_worse_than:
+        # Without it the comparison would pass as if there were no champion.
+        raise StorageError(
+            f"the bundle of version {champion.version} is missing or was changed on disk, so no model can be compared "
+            "with the one in production",
+            where=f"artifact {champion.bundle_hash[:12]}",
+            fix="go back with `everfit rollback`, or train without the comparison: --set gates.not_worse_than=null",
+        )
+    return folder
 
 
 def _user() -> str:

@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Callable[..., SmallProject]:
 
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory: pytest.TempPathFactory) -> SmallProject:
-    made = projects.write(tmp_path_factory.mktemp("trained") / "project")
+    made = projects.write(tmp_path_factory.mktemp("trained") / "project", settings=projects.SETTINGS + projects.CHECKS)
     outcome = made.call("run")
     assert outcome.code == 0, outcome.err
     return made

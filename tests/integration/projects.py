@@ -7,7 +7,6 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +44,11 @@ training:
   budget: {trials: 2, folds: 2}
   executor: serial
 gates: {roc_auc: 0.6, not_worse_than: production}
+"""
+CHECKS = """\
+checks:
+  - {column: tenure, min: 0, max: 120}
+  - {column: monthly_charges, min: 0, max: 1000}
 """
 
 
@@ -89,13 +93,12 @@ class SmallProject:
             code = main.call([arguments[0], "--project", str(self.file), *arguments[1:]])
         return Outcome(code, out.getvalue(), err.getvalue())
 
-    def start(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
-        """`everfit ARGUMENTS` as a process that leads a group of its own; it does `before` first."""
+    def start(self, *arguments: str, before: str = "") -> subprocess.Popen[str]:
+        """`everfit ARGUMENTS` as a process that leads a group of its own; it runs the code `before` first."""
         return subprocess.Popen(
-            [sys.executable, "-c", "from everfit.cli.main import main; main()", *arguments],
+            [sys.executable, "-c", f"{before}\nfrom everfit.cli.main import main; main()", *arguments],
             cwd=self.folder,
             env=ENVIRONMENT,
-            preexec_fn=before,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

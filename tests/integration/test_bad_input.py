@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx
@@ -18,6 +16,7 @@ import polars as pl
 import pytest
 
 from everfit.records.run import Status
+from everfit.records.table import Row
 from tests.integration import projects
 from tests.integration.killing import check_files, check_versions
 from tests.integration.projects import SETTINGS, Outcome, SmallProject, finish
@@ -85,10 +84,15 @@ def whole(column: str, words: str | None) -> Change:
     )
 
 
+def a_folder(project: SmallProject) -> None:
+    project.table.unlink()
+    project.table.mkdir()
+
+
 TABLES: dict[str, tuple[Change, int, tuple[str, ...]]] = {
     "missing": (lambda p: p.table.unlink(), 3, ("customers.csv", "there is no such file")),
     "misspelt": (lambda p: p.table.rename(p.folder / "customer.csv"), 3, ("did you mean customer.csv?",)),
-    "a folder": (lambda p: (p.table.unlink(), p.table.mkdir()), 3, ("customers.csv", "is a folder")),
+    "a folder": (a_folder, 3, ("customers.csv", "is a folder")),
     "empty": (lambda p: p.table.write_bytes(b""), 3, ("customers.csv", "the file is empty")),
     "header only": (text(lambda t: t.split("\n")[0] + "\n"), 3, ("customers.csv", "has a header and no rows")),
     "duplicate columns": (line(1, lambda t: t.replace("age", "tenure")), 3, ("line 1", "two columns are", "'tenure'")),
@@ -186,7 +190,6 @@ def test_a_bad_project_file(small: SmallProject, name: str) -> None:
     settings, words = FILES[name]
     small.file.write_text(settings)
     check_refused(small, small.call("run"), 2, *words)
-    assert not small.store.exists()
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -244,31 +247,61 @@ def may_mount(folder: Path) -> bool:
         return False
 
 
-def limited(size: int) -> Callable[[], None]:
-    """What a process does before it begins, so that no file of it grows beyond the size."""
+class Disk:
+    """The file system of a project's store, of a size that changes; where none may be mounted, the size is what no
+    file may outgrow, which ends a run in the same way."""
 
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    def __init__(self, store: Path, real: bool) -> None:
+        self.store, self.real, self.size = store, real, 100_000_000
 
-    return limit
+    def resize(self, size: int) -> None:
+        self.size = size
+        if self.real:
+            subprocess.run(["mount", "-o", f"remount,size={size}", self.store], check=True)
+
+    def run(self, project: SmallProject, *arguments: str) -> Outcome:
+        limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({self.size}, {self.size}))"
+        return finish(project.start("run", *arguments, before="" if self.real else limit))
 
 
-@pytest.mark.parametrize("size", ["16k", "1m", "2500k"])
+@contextmanager
+def disk(project: SmallProject, probe: Path) -> Iterator[Disk]:
+    real = may_mount(probe)
+    with mounted(project.store, "100m") if real else nullcontext():
+        yield Disk(project.store, real)
+
+
+@pytest.mark.parametrize("size", [16_000, 400_000])
 def test_a_full_disk_is_told_and_the_next_run_goes_on_when_there_is_room(
-    small: SmallProject, tmp_path: Path, size: str
+    small: SmallProject, tmp_path: Path, size: int
 ) -> None:
-    """The sizes end a run at its first record, between two steps, and while it registers."""
-    if not may_mount(tmp_path):
-        check_full(small, finish(small.start("run", before=limited(int(size[:-1]) * 1000))))
-        assert small.call("run").code == 0
-        return
-    with mounted(small.store, size):
-        check_full(small, finish(small.start("run")))
-        subprocess.run(["mount", "-o", "remount,size=100m", small.store], check=True)
+    """The sizes end a run at its first record, and between two steps."""
+    with disk(small, tmp_path) as room:
+        room.resize(size)
+        check_full(small, room.run(small))
+        room.resize(100_000_000)
         assert small.call("run").code == 0
         check_files(small.store)
         check_versions(small)
+
+
+def test_a_disk_that_fills_while_a_model_is_registered_is_told_and_the_next_run_registers_it(
+    small: SmallProject, tmp_path: Path
+) -> None:
+    with disk(small, tmp_path) as room:
+        assert small.call("run", "--set=gates.roc_auc=1").code == 5
+        room.resize((used(small.store) if room.real else 0) + 300_000)
+        check_full(small, room.run(small))
+        room.resize(100_000_000)
+        assert small.call("run").code == 0
+        check_files(small.store)
+        check_versions(small)
+
+
+def used(folder: Path) -> int:
+    """Bytes of the file system at the folder that are taken."""
+    found = os.statvfs(folder)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 def check_full(project: SmallProject, outcome: Outcome) -> None:
@@ -285,12 +318,11 @@ def check_files_but_databases(store: Path) -> None:
 
 
 def test_a_file_that_may_not_grow_is_told_as_a_full_disk(small: SmallProject) -> None:
-    outcome = finish(small.start("run", before=limited(100_000)))
+    limited = Disk(small.store, real=False)
+    limited.resize(100_000)
+    outcome = limited.run(small)
     check_full(small, outcome)
     assert "File too large" in outcome.err or "disk" in outcome.err
-    assert small.call("run").code == 0
-    check_files(small.store)
-    check_versions(small)
 
 
 def test_a_read_only_folder_is_told(small: SmallProject, tmp_path: Path) -> None:
@@ -327,7 +359,7 @@ def nested(depth: int) -> bytes:
     return b'{"age": ' + b"[" * depth + b"]" * depth + b"}"
 
 
-REQUESTS: dict[str, tuple[Callable[[dict[str, object]], bytes], int, str]] = {
+REQUESTS: dict[str, tuple[Callable[[Row], bytes], int, str]] = {
     "no JSON": (lambda row: b"{'age': 3}", 422, "not JSON"),
     "no object": (lambda row: b"[1, 2]", 422, "one JSON object"),
     "nothing": (lambda row: b"", 422, "not JSON"),
@@ -341,11 +373,7 @@ REQUESTS: dict[str, tuple[Callable[[dict[str, object]], bytes], int, str]] = {
     "text for a number": (lambda row: json.dumps({**row, "tenure": "a year"}).encode(), 422, "tenure"),
     "a list for a number": (lambda row: json.dumps({**row, "tenure": [3]}).encode(), 422, "tenure"),
     "an unknown column": (lambda row: json.dumps({**row, "tenur": 3}).encode(), 422, "tenur"),
-    "a missing column": (
-        lambda row: json.dumps({k: v for k, v in row.items() if k != "tenure"}).encode(),
-        422,
-        "tenure",
-    ),
+    "a missing column": (lambda row: json.dumps({n: row[n] for n in row if n != "tenure"}).encode(), 422, "tenure"),
     "an unknown customer": (lambda row: b'{"customer_id": "nobody"}', 404, "nobody"),
 }
 

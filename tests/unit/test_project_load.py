@@ -201,7 +201,7 @@ def test_every_value_knows_where_it_comes_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("seed: 3", "3:1: seed: unknown key; did you mean 'training.seed'?"),
+        ("seed: 3", "3:1: seed: unknown key; did you mean 'data.split.seed'?"),
         ("training: {modles: []}", "3:12: training.modles: unknown key; did you mean 'models'?"),
         ("training: {seed: 1.5}", "3:12: training.seed: expected a whole number, found 1.5"),
         ("training: {seed: -1}", "3:12: training.seed: must be at least 0, found -1"),

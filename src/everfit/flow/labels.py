@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from everfit.data import target as targets
+from everfit.data.reading import flat, text
+from everfit.data.target import encode
 from everfit.errors import SourceError
 from everfit.ports import LabelStore
 from everfit.records.model import Manifest
@@ -27,30 +28,20 @@ class Labelled:
     new: int
 
 
-def checked(table: pl.DataFrame, manifest: Manifest) -> pl.DataFrame:
-    """The table, whose truths are all of the target's classes, or numbers. SourceError at the first that is not: one
-    label stored that nobody can read would end every look at the performance from then on."""
-    column = next((name for name in (manifest.target, "value") if name in table.columns), None)
-    if column is not None and table[column].null_count() < table.height:
-        # A missing truth is passed over later; the one before or after it stands in, so that row numbers stay right.
-        truths = table.select(pl.col(column).fill_null(strategy="forward").fill_null(strategy="backward"))
-        targets.encode(truths, column, manifest.classes, manifest.task)
-    return table
-
-
 def store(
     table: pl.DataFrame,
     predictions: Iterable[PredictionRecord],
     labels: LabelStore,
-    target: str,
-    entity: str | None,
+    manifest: Manifest,
     now: datetime | None = None,
 ) -> Labelled:
-    """Stores a table of labels. Its rows name a prediction by `prediction_id`, or an entity, and then stand for that
-    entity's newest prediction; the truth is in the target's column, or in `value`; `known_at` is optional.
+    """Stores a table of labels about predictions of the model's problem. Its rows name a prediction by `prediction_id`,
+    or an entity, and then stand for that entity's newest prediction; the truth is in the target's column, or in
+    `value`; `known_at` is optional.
 
-    Raises SourceError when the table has neither form or a time cannot be read. Rows without a truth are passed
-    over."""
+    Raises SourceError, and stores nothing, when the table has neither form or a truth or time in it is none. Rows
+    without a truth are passed over."""
+    entity, target = manifest.entity, manifest.target
     value = next((name for name in (target, "value") if name in table.columns), None)
     identity = next((name for name in _IDS if name in table.columns), None)
     if value is None or (identity is None and (entity is None or entity not in table.columns)):
@@ -60,13 +51,14 @@ def store(
             where="labels",
             fix="rename its columns",
         )
-    known = table.filter(pl.col(value).is_not_null())
+    known = table.filter(text(flat(table[value])).is_not_null())
     found = {record.id: record.id for record in predictions} if identity else newest(predictions)
-    keys = known[identity or entity or ""].cast(pl.String).to_list()
+    keys = text(flat(known[identity or entity or ""])).to_list()
     times = known[_KNOWN_AT].to_list() if _KNOWN_AT in table.columns else [None] * known.height
-    rows = zip(keys, known[value].to_list(), times, strict=True)
     now = now or datetime.now(UTC)
-    matched = [Label(found[k], _value(v), _moment(t, now)) for k, v, t in rows if k in found]
+    rows = zip(keys, _truths(known, value, manifest), times, strict=True)
+    about = [Label(found.get(key, ""), truth, _moment(time, now)) for key, truth, time in rows]
+    matched = [label for label in about if label.prediction_id]
     return Labelled(table.height, len(matched), labels.put(matched))
 
 
@@ -75,8 +67,12 @@ def newest(predictions: Iterable[PredictionRecord]) -> Mapping[str, str]:
     return {record.entity: record.id for record in predictions if record.entity is not None and record.error is None}
 
 
-def _value(value: object) -> str | float:
-    return float(value) if isinstance(value, float) else str(value)
+def _truths(known: pl.DataFrame, value: str, manifest: Manifest) -> list[str | float]:
+    """Every truth under the name of its class, however it is spelled."""
+    if not known.height:
+        return []
+    y = encode(known, value, manifest.classes, manifest.task).tolist()
+    return [manifest.classes[code] for code in y] if manifest.classes else y
 
 
 def _moment(value: object, now: datetime) -> datetime:
@@ -85,6 +81,7 @@ def _moment(value: object, now: datetime) -> datetime:
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError as error:
-        fix = "write times as in 2026-11-01T12:00:00Z"
-        raise SourceError(f"{str(value)!r} is no time", where=f"labels, column {_KNOWN_AT!r}", fix=fix) from error
+        raise SourceError(
+            f"{value!r} is not a time", where=f"labels, column {_KNOWN_AT!r}", fix="write it as 2024-01-31T12:00:00"
+        ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

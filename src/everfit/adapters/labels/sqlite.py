@@ -1,8 +1,8 @@
 """Labels in one SQLite file: the default, needs no extra and no server.
 
-A label is known by its prediction, its time and its value, so that sending it again changes nothing and a correction
-stands beside what it corrects. Limits: one machine, a local disk; a power loss may lose the last seconds' labels,
-which are then to be sent again.
+A label is news when it differs from what was known of its prediction at its time, so that sending it again, also at a
+later time, changes nothing, and a correction stands beside what it corrects. Limits: one machine, a local disk; a power
+loss may lose the last seconds' labels, which are then to be sent again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ CREATE TABLE IF NOT EXISTS labels (
     UNIQUE (prediction_id, known_at, value)
 )
 """
+_INSERT = """
+INSERT INTO labels (prediction_id, known_at, value) SELECT :id, :at, :value WHERE :value IS NOT (
+    SELECT value FROM labels WHERE prediction_id = :id AND known_at <= :at ORDER BY known_at DESC, place DESC LIMIT 1
+) ON CONFLICT DO NOTHING
+"""
 _LATEST = """
 SELECT prediction_id, known_at, value FROM (
     SELECT *, row_number() OVER (PARTITION BY prediction_id ORDER BY known_at DESC, place DESC) AS age FROM labels
@@ -46,10 +51,9 @@ class SqliteLabels:
 
         Raises RequestError for a time without a zone and for a value that is not a number."""
         rows = [_row(label) for label in labels]
-        insert = "INSERT OR IGNORE INTO labels (prediction_id, known_at, value) VALUES (?, ?, ?)"
         with self._database.write() as connection:
             before = connection.total_changes
-            connection.executemany(insert, rows)
+            connection.executemany(_INSERT, rows)
             return connection.total_changes - before
 
     def latest(self) -> Mapping[str, Label]:
@@ -58,11 +62,11 @@ class SqliteLabels:
         return {name: Label(name, value, _EPOCH + known * _TICK) for name, known, value in found}
 
 
-def _row(label: Label) -> tuple[str, int, str | float]:
+def _row(label: Label) -> dict[str, str | int | float]:
     value = label.value if isinstance(label.value, str) else float(label.value)
     if label.known_at.tzinfo is None or (isinstance(value, float) and math.isnan(value)):
         problem = "time has no time zone" if label.known_at.tzinfo is None else "value is not a number"
         raise RequestError(
             f"the label's {problem}", where=f"prediction {label.prediction_id}", fix="correct it and send it again"
         )
-    return label.prediction_id, (label.known_at - _EPOCH) // _TICK, value
+    return {"id": label.prediction_id, "at": (label.known_at - _EPOCH) // _TICK, "value": value}

@@ -40,6 +40,16 @@ class LabelStoreContract:
         assert store.put(label for label in [elsewhere, Label("p2", 3.0, _NOON)]) == 1
         assert store.put([Label("p2", 3.0, _NOON)]) == 0
 
+    def test_the_same_truth_learned_again_is_no_news(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        store.put([_FIRST])
+        assert store.put([replace(_FIRST, known_at=_NOON + timedelta(hours=1))]) == 0
+        assert store.latest()["p1"] == _FIRST
+        store.put([_CORRECTED])
+        back = replace(_FIRST, known_at=_NOON + timedelta(days=2))
+        assert store.put([back]) == 1
+        assert store.latest()["p1"] == back
+
     def test_the_label_known_last_counts_in_whatever_order_they_arrive(self, tmp_path: Path) -> None:
         for number, labels in enumerate(([_FIRST, _CORRECTED], [_CORRECTED, _FIRST])):
             store = self.make(tmp_path / str(number))

@@ -1,0 +1,316 @@
+"""The server and the loop in one process: releases followed, failures told and outlived, ends kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+from tests.integration import projects
+from tests.integration.projects import SmallProject
+
+from everfit import service
+from everfit.errors import Conflict, GateFailed, ProjectError, StorageError
+from everfit.flow import alerting, ledger, retraining
+from everfit.records.codec import encode
+from everfit.records.run import RunRecord, Status
+from everfit.records.watch import AlarmKind, Decision, MonitorReport, Retraining
+from everfit.serving.server import bind
+from everfit.testing.churn import ENTITY, TARGET
+from everfit.workspace import Workspace
+
+ROW = projects.customers(1, seed=5, first=20_000).drop(TARGET, "event_timestamp").to_dicts()[0]
+QUICK = ("serving.refresh=0.02s", "release.look=0.02s", "monitoring.every=0.02s")
+
+
+@dataclass
+class Notes:
+    """A Progress that keeps what it is told."""
+
+    kept: list[str] = field(default_factory=list)
+
+    def step(self, name: str, status: str, seconds: float, why: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self.kept.append(text)
+
+
+@dataclass
+class Client:
+    port: int
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=20)
+
+    def version(self) -> int:
+        answer = httpx.post(f"http://127.0.0.1:{self.port}/predict", json=ROW, timeout=20)
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["version"])
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def opened(project: SmallProject, *settings: str) -> tuple[Workspace, Notes]:
+    workspace, notes = project.open(*QUICK, *settings), Notes()
+    workspace.progress = notes
+    return workspace, notes
+
+
+@contextmanager
+def serving(workspace: Workspace) -> Iterator[Client]:
+    stop, port = threading.Event(), Future[int]()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(service.serve, workspace, None, 0, port.set_result, stop)
+        try:
+            yield Client(port.result(timeout=20))
+        finally:
+            stop.set()
+        done.result(timeout=20)
+
+
+@contextmanager
+def watching(workspace: Workspace, act: bool = True) -> Iterator[list[service.Happening]]:
+    stop, happened = threading.Event(), list[service.Happening]()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(service.watch, workspace, stop, act, happened.append)
+        try:
+            yield happened
+        finally:
+            stop.set()
+        done.result(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def _two(_trained: SmallProject, tmp_path_factory: pytest.TempPathFactory) -> SmallProject:
+    made = SmallProject(tmp_path_factory.mktemp("two") / "project")
+    shutil.copytree(_trained.folder, made.folder)
+    made.open("training.seed=7", "gates.not_worse_than=null").run()
+    made.open().release(1)
+    return made
+
+
+@pytest.fixture
+def two(_two: SmallProject, tmp_path: Path) -> SmallProject:
+    """Version 1 is champion, version 2 is registered."""
+    shutil.copytree(_two.folder, tmp_path / "two")
+    return SmallProject(tmp_path / "two")
+
+
+def damage(project: SmallProject, version: int) -> None:
+    digest = ledger.versions(project.open().ports.state)[version].bundle_hash
+    (project.store / "artifacts" / digest[:2] / digest / "card.md").write_text("something else")
+
+
+def failures(workspace: Workspace) -> list[str]:
+    return [one.message for one in alerting.history(workspace.ports.state) if one.kind is AlarmKind.FAILURE]
+
+
+def test_a_release_reaches_a_running_server(trained: SmallProject) -> None:
+    workspace, _ = opened(trained)
+    with serving(workspace) as client:
+        assert client.get("/ready").status_code == 503
+        trained.open().release()
+        until(lambda: client.get("/ready").status_code == 200)
+        assert client.version() == 1
+
+
+def test_a_release_that_cannot_be_loaded_leaves_the_one_before_answering_and_is_told(two: SmallProject) -> None:
+    workspace, notes = opened(two)
+    with serving(workspace) as client:
+        assert client.get("/ready").json() == {"status": "ready", "model": "churn", "version": 1}
+        assert "\nrelease_behind 0.0" in client.get("/metrics").text
+        damage(two, 2)
+        two.open("release.strategy=immediate").release(2)
+        until(lambda: len(failures(workspace)) > 0)
+        assert client.version() == 1
+        assert "the bundle of version 2 is missing" in client.get("/ready").json()["behind"]
+        assert "\nrelease_behind 1.0" in client.get("/metrics").text
+        two.open().rollback()
+        until(lambda: "behind" not in client.get("/ready").json())
+        assert "\nrelease_behind 0.0" in client.get("/metrics").text
+    told = [note for note in notes.kept if "bundle of version 2" in note]
+    assert len(told) == 1  # however often it was tried
+    assert told[0].startswith("routes failed")
+
+
+def test_a_server_that_starts_beside_a_damaged_challenger_lets_the_champion_answer(two: SmallProject) -> None:
+    two.open().release(2)
+    damage(two, 2)
+    workspace, _ = opened(two)
+    with serving(workspace) as client:
+        assert client.version() == 1
+        assert [arm["share"] for arm in client.get("/version").json()["arms"]] == [1.0]
+        assert "the bundle of version 2 is missing" in client.get("/ready").json()["behind"]
+
+
+def test_a_server_whose_champion_is_damaged_does_not_start(released: SmallProject) -> None:
+    damage(released, 1)
+    with pytest.raises(StorageError, match="bundle of version 1 is missing"):
+        service.serve(released.open(), port=0)
+
+
+def test_a_taken_port_is_said_before_anything_is_watched(released: SmallProject) -> None:
+    workspace, _ = opened(released)
+    with bind("127.0.0.1", 0) as listener, pytest.raises(ProjectError, match="is taken"):
+        service.up(workspace, port=listener.getsockname()[1])
+    assert workspace.ports.state.last("looks") is None
+
+
+def test_a_watch_looks_again_and_again(released: SmallProject) -> None:
+    workspace, _ = opened(released)
+    with watching(workspace) as happened:
+        until(lambda: len(happened) >= 3)
+    assert all(isinstance(one, MonitorReport) for one in happened)
+
+
+class Broken(Workspace):
+    """A workspace whose verbs raise what they are told to."""
+
+    error: Exception | None = None
+
+    def monitor(self, *given: Any, **named: Any) -> MonitorReport:
+        if self.error is not None:
+            raise self.error
+        return super().monitor(*given, **named)
+
+
+def broken(project: SmallProject, error: Exception) -> tuple[Broken, Notes]:
+    notes = Notes()
+    workspace = Broken(project.open(*QUICK).loaded, notes)
+    workspace.error = error
+    return workspace, notes
+
+
+def test_a_watch_outlives_what_nobody_thought_of(released: SmallProject, caplog: pytest.LogCaptureFixture) -> None:
+    workspace, notes = broken(released, ZeroDivisionError("division by zero"))
+    with watching(workspace) as happened:
+        until(lambda: len(failures(workspace)) == 1)
+        workspace.error = None
+        until(lambda: len(happened) > 0)
+    assert notes.kept == ["monitor failed: ZeroDivisionError: division by zero"]
+    assert failures(workspace) == notes.kept
+    assert "Traceback" in caplog.text
+
+
+def test_a_watch_outlives_an_alarm_that_cannot_be_sent(released: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(alerting, "send", full)
+    workspace, notes = broken(released, StorageError("the disk is full"))
+    with watching(workspace):
+        until(lambda: len(notes.kept) >= 2)
+    assert notes.kept == ["monitor failed: the disk is full", "alarm not delivered: the disk is full"]
+
+
+def test_somebody_who_was_first_is_no_failure(released: SmallProject) -> None:
+    workspace, notes = broken(released, Conflict("somebody else changed the release"))
+    with watching(workspace):
+        until(lambda: len(notes.kept) >= 2)
+    assert notes.kept[0] == "monitor: somebody else changed the release"
+    assert failures(workspace) == []
+
+
+def look_once(workspace: Workspace, act: bool) -> list[service.Happening]:
+    with watching(workspace, act) as happened:
+        until(lambda: len(happened) >= 2)
+    return happened
+
+
+def on_trial(two: SmallProject) -> Workspace:
+    """A canary with all the evidence that it needs."""
+    two.open().release(2)
+    workspace, _ = opened(two, "release.verdict.requests=5", "release.steps=[50%]")
+    workspace.predict([{**ROW, ENTITY: f"C{number}"} for number in range(60)])
+    return workspace
+
+
+def test_a_watch_that_acts_judges_the_canary(two: SmallProject) -> None:
+    workspace = on_trial(two)
+    with watching(workspace) as happened:
+        until(lambda: any(isinstance(one, service.Judged) for one in happened))
+    judged = [one for one in happened if isinstance(one, service.Judged)]
+    assert judged[0].verdict.action in ("advance", "promote")
+
+
+def test_a_watch_that_only_looks_leaves_the_canary_alone(two: SmallProject) -> None:
+    workspace = on_trial(two)
+    before = ledger.current(workspace.ports.state)
+    happened = look_once(workspace, act=False)
+    assert not any(isinstance(one, service.Judged) for one in happened)
+    assert ledger.current(workspace.ports.state) == before
+
+
+def test_nothing_is_retrained_while_a_canary_is_on_trial(two: SmallProject) -> None:
+    two.open().release(2)
+    workspace, _ = opened(two, "retraining.on=[schedule]", "retraining.schedule=0.001s", "retraining.cooldown=0s")
+    decision = workspace.monitor().decision
+    assert not decision.retrain
+    assert "version 2 is on trial as a canary: its verdict comes first" in decision.reasons
+
+
+def began(workspace: Workspace, **ended: Any) -> Retraining:
+    done = Retraining(workspace.clock(), True, "performance has fallen", **ended)
+    workspace.ports.state.append(retraining.RETRAININGS, encode(done))
+    return done
+
+
+def test_a_retraining_that_was_stopped_is_gone_on_with(released: SmallProject) -> None:
+    workspace, notes = opened(released)
+    stopped = began(workspace)
+    append(released)
+    with watching(workspace) as happened:
+        until(lambda: any(isinstance(one, Retraining) for one in happened))
+    (done,) = retraining.history(workspace.ports.state)
+    assert (done.at, done.reason, done.version, done.deployed) == (stopped.at, stopped.reason, 2, True)
+    assert notes.kept[0].startswith("going on with the retraining of")
+
+
+def append(project: SmallProject) -> None:
+    more = projects.customers(800, seed=8, first=50_000).cast(pl.String)
+    pl.concat([pl.read_csv(project.table, infer_schema=False), more]).write_csv(project.table)
+
+
+@pytest.mark.parametrize("ended", [{"version": 2, "deployed": True}, {"error": "the gates failed"}])
+def test_a_retraining_that_ended_is_not_gone_on_with(released: SmallProject, ended: dict[str, Any]) -> None:
+    workspace, _ = opened(released)
+    began(workspace, **ended)
+    assert retraining.unfinished(workspace.ports.state) is None
+
+
+def test_a_retraining_under_way_in_a_living_process_is_left_to_it(released: SmallProject) -> None:
+    workspace, _ = opened(released)
+    began(workspace)
+    under_way = RunRecord("r", "training", Status.RUNNING, workspace.clock(), pid=os.getpid())
+    workspace.ports.state.append("runs", encode(under_way))
+    assert retraining.unfinished(workspace.ports.state) is None
+
+
+@pytest.mark.parametrize(("stopped", "error"), [(False, "no gate passed"), (True, None)])
+def test_a_retraining_that_fails_while_it_is_being_stopped_has_not_failed(
+    released: SmallProject, stopped: bool, error: str | None
+) -> None:
+    def fail() -> int:
+        raise GateFailed("no gate passed")
+
+    state = released.open().ports.state
+    decision = Decision(released.open().clock(), True, None, ("by hand",))
+    done = retraining.act(state, decision, fail, lambda version: None, stopped=lambda: stopped)
+    assert done.error == error
+    assert (retraining.unfinished(state) is not None) is stopped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Collection
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import everfit
 from everfit.testing.churn import ENTITY, POSITIVE, TARGET, TIME, customers
 from everfit.workspace import load
 
@@ -39,9 +41,9 @@ SERVING = ("fastapi", "starlette", "uvicorn", "prometheus_client")
 
 def imported(code: str, *arguments: str, folder: Path) -> set[str]:
     """The modules that the code has imported when it ends, without what only stands for one that may be later."""
-    done = subprocess.run(
-        [sys.executable, "-c", TELL + code, *arguments], capture_output=True, text=True, check=False, cwd=folder
-    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(everfit.__file__).parents[1])}
+    command = [sys.executable, "-c", TELL + code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stderr.splitlines()[-1]))
 

@@ -95,6 +95,11 @@ def test_scoring_rows_imports_neither_the_registry_nor_the_server(trained: Path)
     assert among(found, ("mlflow", "sqlalchemy", "matplotlib", "fastapi", "uvicorn")) == []
 
 
+def test_the_server_imports_nothing_that_trains_or_registers(tmp_path: Path) -> None:
+    found = imported("import everfit.service", folder=tmp_path)
+    assert among(found, ("mlflow", "sqlalchemy", *TRAINING)) == []
+
+
 def test_a_library_that_stands_for_later_is_the_library_when_it_is_used(tmp_path: Path) -> None:
     code = """
 from everfit.cli.later import later

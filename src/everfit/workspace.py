@@ -111,9 +111,10 @@ class Workspace:
         from everfit.flow.run import Runner
 
         ports = self.ports
+        source = ports.source  # first, so that a project that names none leaves no file behind
         champion = ledger.champion(ports.state)
         outside = training.Outside(
-            source=ports.source,
+            source=source,
             functions=_functions(self.loaded),
             champion=_rival(self, champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
@@ -190,7 +191,7 @@ class Workspace:
         ports, rows = self.ports, frame(table)
         manifest = _manifest(self, ledger.current(ports.state))
         if manifest is None:
-            raise NotReady("nothing is released yet, so no prediction was made", fix="run `everfit release`")
+            raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
         return labels.store(rows, ports.log.read(), ports.labels, manifest, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:

@@ -141,6 +141,7 @@ def test_a_release_that_cannot_be_loaded_leaves_the_one_before_answering_and_is_
         assert client.version() == 1
         assert "the bundle of version 2 is missing" in client.get("/ready").json()["behind"]
         assert "\nrelease_behind 1.0" in client.get("/metrics").text
+        assert "A newer release is not served" in client.get("/docs").text
         two.open().rollback()
         until(lambda: "behind" not in client.get("/ready").json())
         assert "\nrelease_behind 0.0" in client.get("/metrics").text

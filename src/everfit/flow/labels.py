@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from everfit.data import target as targets
 from everfit.data.reading import flat, text
-from everfit.data.target import encode
 from everfit.errors import SourceError
 from everfit.ports import LabelStore
 from everfit.records.model import Manifest
@@ -35,12 +35,12 @@ def store(
     manifest: Manifest,
     now: datetime | None = None,
 ) -> Labelled:
-    """Stores a table of labels about predictions of the model's problem. Its rows name a prediction by `prediction_id`,
+    """Stores a table of labels about predictions of the model's target. Its rows name a prediction by `prediction_id`,
     or an entity, and then stand for that entity's newest prediction; the truth is in the target's column, or in
     `value`; `known_at` is optional.
 
-    Raises SourceError, and stores nothing, when the table has neither form or a truth or time in it is none. Rows
-    without a truth are passed over."""
+    Raises SourceError, and stores nothing, when the table has neither form, a truth is none of the target's classes or
+    no number, or a time cannot be read. Rows without a truth are passed over."""
     entity, target = manifest.entity, manifest.target
     value = next((name for name in (target, "value") if name in table.columns), None)
     identity = next((name for name in _IDS if name in table.columns), None)
@@ -51,14 +51,13 @@ def store(
             where="labels",
             fix="rename its columns",
         )
-    known = table.filter(text(flat(table[value])).is_not_null())
+    truths = _truths(table[value], manifest)
     found = {record.id: record.id for record in predictions} if identity else newest(predictions)
-    keys = text(flat(known[identity or entity or ""])).to_list()
-    times = known[_KNOWN_AT].to_list() if _KNOWN_AT in table.columns else [None] * known.height
+    keys = text(flat(table[identity or entity or ""])).to_list()
+    times = table[_KNOWN_AT].to_list() if _KNOWN_AT in table.columns else [None] * table.height
+    rows = zip(keys, truths, times, strict=True)
     now = now or datetime.now(UTC)
-    rows = zip(keys, _truths(known, value, manifest), times, strict=True)
-    about = [Label(found.get(key, ""), truth, _moment(time, now)) for key, truth, time in rows]
-    matched = [label for label in about if label.prediction_id]
+    matched = [Label(found[k], v, _moment(t, now)) for k, v, t in rows if k in found and v is not None]
     return Labelled(table.height, len(matched), labels.put(matched))
 
 
@@ -67,12 +66,17 @@ def newest(predictions: Iterable[PredictionRecord]) -> Mapping[str, str]:
     return {record.entity: record.id for record in predictions if record.entity is not None and record.error is None}
 
 
-def _truths(known: pl.DataFrame, value: str, manifest: Manifest) -> list[str | float]:
-    """Every truth under the name of its class, however it is spelled."""
-    if not known.height:
-        return []
-    y = encode(known, value, manifest.classes, manifest.task).tolist()
-    return [manifest.classes[code] for code in y] if manifest.classes else y
+def _truths(values: pl.Series, manifest: Manifest) -> list[str | float | None]:
+    """Each truth under its class's own name, however it is spelled, or as a number; None where there is none. One
+    label stored that nobody can read would end every look at the performance from then on."""
+    missing = text(flat(values)).is_null()
+    if missing.all():
+        return [None] * len(values)
+    # The truth before or after a missing one stands in, so that row numbers in errors stay right.
+    filled = values.set(missing, None).fill_null(strategy="forward").fill_null(strategy="backward")
+    y = targets.encode(filled.to_frame(), values.name, manifest.classes, manifest.task).tolist()
+    named = [manifest.classes[code] for code in y] if manifest.classes else y
+    return [None if gone else truth for truth, gone in zip(named, missing, strict=True)]
 
 
 def _moment(value: object, now: datetime) -> datetime:
@@ -81,7 +85,6 @@ def _moment(value: object, now: datetime) -> datetime:
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError as error:
-        raise SourceError(
-            f"{value!r} is not a time", where=f"labels, column {_KNOWN_AT!r}", fix="write it as 2024-01-31T12:00:00"
-        ) from error
+        fix = "write times as in 2026-11-01T12:00:00Z"
+        raise SourceError(f"{str(value)!r} is no time", where=f"labels, column {_KNOWN_AT!r}", fix=fix) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -140,7 +140,7 @@ class _Routes:
 
     async def docs(self) -> Response:
         """A page without any foreign host: the routes, an example that works and a form to try it."""
-        html, policy = page.docs(self._name, self._predictor.snapshot, self.response)
+        html, policy = page.docs(self._name, self._predictor.snapshot, self.response, self._predictor.behind)
         return HTMLResponse(html, headers={"content-security-policy": policy})
 
 

@@ -6,6 +6,9 @@ import base64
 import hashlib
 import html
 import json
+from functools import cache
+from importlib.resources import files
+from string import Template
 from typing import Any
 
 from fastapi import FastAPI
@@ -90,66 +93,79 @@ def _row(snapshot: Snapshot) -> Any:
     return {"anyOf": [row, alone | {"maxProperties": 1}]}
 
 
-def docs(name: str, snapshot: Snapshot, response: Response) -> tuple[str, str]:
-    """The page, and the Content-Security-Policy under which it may do nothing but ask this server."""
-    shown = json.dumps(example(snapshot), indent=2, ensure_ascii=False)
-    arms = ", ".join(f"{arm.name}: version {arm.version} ({arm.weight:.0%})" for arm in snapshot.table.arms)
-    rows = "".join(
-        f"<tr><td>{method}</td><td><code>{path}</code></td><td>{html.escape(text)}</td></tr>"
-        for method, path, text in _ROUTES
-    )
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+def docs(name: str, snapshot: Snapshot, response: Response, behind: str = "") -> tuple[str, str]:
+    """The page, and the Content-Security-Policy under which it may do nothing but ask this server. `behind` says why a
+    newer release is not served."""
+    script, style = _asset("docs.js"), _asset("docs.css")
     policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'sha256-{_digest(script)}'; "
+        # The score's bar has its length from the script.
+        f"style-src 'sha256-{_digest(style)}'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )
-    page = _PAGE.format(
+    examples = _examples(snapshot)
+    page = Template(_asset("docs.html")).substitute(
         title=html.escape(name),
-        arms=html.escape(arms or "no model is released yet"),
-        rows=rows,
-        example=html.escape(shown),
-        script=_SCRIPT,
+        arms=_arms(snapshot),
+        behind=f'<p class="banner">{html.escape(f"A newer release is not served: {behind}")}</p>' if behind else "",
+        examples="".join(_tab(place, label, text) for place, (label, text) in enumerate(examples)),
+        example=html.escape(examples[0][1] if examples else "{}"),
+        waiting="What the model says appears here."
+        if examples
+        else "Nothing answers until <code>everfit release</code>.",
+        truths=html.escape(json.dumps(_truths(snapshot, response))),
+        score=html.escape(response.score),
+        rows="".join(_route(*route) for route in _ROUTES),
+        style=style,
+        script=script,
     )
     return page, policy
 
 
-_SCRIPT = """
-document.getElementById("send").addEventListener("click", async () => {
-  const shown = document.getElementById("answer");
-  shown.textContent = "...";
-  try {
-    const body = document.getElementById("body").value;
-    const headers = {"Content-Type": "application/json"};
-    const answer = await fetch("predict", {method: "POST", headers, body});
-    shown.textContent = answer.status + "\\n" + JSON.stringify(await answer.json(), null, 2);
-  } catch (error) {
-    shown.textContent = String(error);
-  }
-});
-"""
+@cache
+def _asset(name: str) -> str:
+    return files("everfit.serving").joinpath(name).read_text(encoding="utf-8")
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}: API</title>
-<style>
-:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }}
-body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-td {{ padding: .2rem 1rem .2rem 0; vertical-align: top; }}
-textarea, pre {{ width: 100%; box-sizing: border-box; font: 14px/1.4 ui-monospace, monospace; }}
-pre {{ overflow: auto; border: 1px solid; padding: .5rem; min-height: 3rem; }}
-button {{ font: inherit; padding: .3rem 1.2rem; }}
-</style>
-<h1>{title}</h1>
-<p>{arms}</p>
-<h2>Routes</h2>
-<table>{rows}</table>
-<h2>Try it</h2>
-<p><label for="body">POST /predict with the header <code>Content-Type: application/json</code>:</label></p>
-<textarea id="body" rows="18" spellcheck="false">{example}</textarea>
-<p><button id="send" type="button">Send</button></p>
-<pre id="answer" aria-live="polite"></pre>
-<script>{script}</script>
-</html>
-"""
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _arms(snapshot: Snapshot) -> str:
+    if not snapshot.table.arms:
+        return "no model is released yet"
+    said = [
+        f"<b>version {arm.version}</b> ({html.escape(snapshot.models[arm.version].manifest.family)}), {arm.name}, "
+        f"answers {arm.weight:.0%}"
+        for arm in snapshot.table.arms
+    ]
+    return " &middot; ".join(said)
+
+
+def _examples(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """What to ask, by name: whole row, the entity alone, several rows; none while nothing is released."""
+    row = example(snapshot)
+    if not row:
+        return []
+    entity = snapshot.champion.manifest.entity
+    alone = [(f"{entity} alone", _text({entity: row[entity]}))] if entity in row else []
+    return [("One row", _text(row)), *alone, ("Several rows", _text({"rows": [row, row]}))]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _tab(place: int, label: str, text: str) -> str:
+    pressed = "true" if place == 0 else "false"
+    shown = html.escape(label)
+    return f'<button type="button" aria-pressed="{pressed}" data-example="{html.escape(text)}">{shown}</button>'
+
+
+def _truths(snapshot: Snapshot, response: Response) -> list[str]:
+    classes = snapshot.champion.manifest.classes if snapshot.table.arms else ()
+    return [response.labels.get(name, name) for name in classes]
+
+
+def _route(method: str, path: str, text: str) -> str:
+    return f"<tr><td>{method}</td><td><code>{path}</code></td><td>{html.escape(text)}</td></tr>"

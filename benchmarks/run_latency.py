@@ -5,8 +5,8 @@
 Runs are processes of their own on a fresh project folder of generated customers: cold means that nothing is stored
 yet, warm that nothing changed since. The runner's overhead is what a graph of small steps, each with a 10,000 x 20
 table in and out, takes longer than the same functions called one after the other. CPU is user and system time of the
-process and its children: on a busy machine it says more than the clock does, and the last line says what the clock
-said.
+process and its children: on a busy machine it says more than the clock does. The last line holds the seconds of a
+warm run by the clock, and whether every goal held by it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ data:
 gates: {{roc_auc: 0.70}}
 """
 COMMAND = ("-c", "from everfit.cli.main import main; main()")
-COUNTED = "import sys; from everfit.cli.main import call; call(sys.argv[1:]); print(len(sys.modules), file=sys.stderr)"
+COUNTED = f"import atexit, sys; atexit.register(lambda: print(len(sys.modules), file=sys.stderr)); {COMMAND[1]}"
 STEPS, ROWS, COLUMNS = 5, 10_000, 20
 STEP_MS, HELP_S, COLD_S, WARM_S = 5.0, 0.15, 30.0, 1.0
 
@@ -74,9 +74,14 @@ class Line:
         """By the clock."""
         return self.goal is None or self.spent.wall <= self.goal
 
+    @property
+    def holds_by_cpu(self) -> bool:
+        """As if the machine had nothing else to do, for what does its work in one process."""
+        return self.goal is None or self.spent.cpu <= self.goal
+
     def cells(self) -> list[Cell]:
         """A row of the table."""
-        held = "" if self.goal is None else f"{self.holds} / {self.spent.cpu <= self.goal}"
+        held = "" if self.goal is None else f"{self.holds} / {self.holds_by_cpu}"
         figures = [f"{self.spent.wall:.3f} {self.unit}", f"{self.spent.cpu:.3f} {self.unit}"]
         goal = "" if self.goal is None else f"<= {self.goal:g} {self.unit}"
         return [self.what, self.times, *figures, "" if self.modules is None else str(self.modules), goal, held]
@@ -90,10 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = [*starts(times), *runs(1_000 if quick else 10_000, 1 if quick else None, times), *overheads(times)]
     heads = ["", "median of", "clock", "CPU", "modules", "goal", "holds by clock / CPU"]
     table(heads, [line.cells() for line in lines])
-    print(f"\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}" + (", a smaller training" if quick else ""))
-    summary = "; ".join(f"{line.what} {line.spent.wall:.3g} {line.unit}" for line in lines if line.goal is not None)
+    by_cpu = all(line.holds_by_cpu for line in lines)
+    print(
+        f"\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; by CPU {'all' if by_cpu else 'not all'} goals hold"
+    )
+    warm = next(line.spent.wall for line in lines if "warm" in line.what)
     goal = "; ".join(f"{line.what} <= {line.goal:g} {line.unit}" for line in lines if line.goal is not None)
-    report("run_latency", summary, goal, all(line.holds for line in lines))
+    report("run_latency", round(warm, 3), goal, all(line.holds for line in lines))
 
 
 def starts(times: int) -> Iterator[Line]:

@@ -6,7 +6,6 @@ import polars as pl
 
 from everfit.errors import SourceError
 
-_DATETIME = pl.Datetime("us")
 _TIMES = ("", " %H:%M:%S%.f", " %H:%M", " %H:%M:%S%.f%z", " %H:%M%z", " %I:%M:%S %p", " %I:%M %p")
 _ISO = "%Y-%m-%d"
 _CLEAR = (_ISO, "%Y/%m/%d", "%d.%m.%Y", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
@@ -28,7 +27,7 @@ def parse(values: pl.Series, pattern: str | None = None) -> pl.Series:
         .str.replace(r"(\d)[Zz]$", "$1+00:00")
         .str.replace(r"(:\d{2}(?:\.\d+)?) ?([+-]\d{2})$", "$1${2}:00")
     )
-    result = pl.Series(values.name, [None], dtype=_DATETIME).new_from_index(0, len(values))
+    result = pl.Series(values.name, [None], dtype=pl.Datetime("us")).new_from_index(0, len(values))
     for date in dict.fromkeys((pattern or _ISO, _ISO)):
         for time in _TIMES:
             if result.null_count() == text.null_count():
@@ -51,7 +50,7 @@ def naive(values: pl.Series) -> pl.Series:
     """
     if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
         values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    return values.cast(_DATETIME)
+    return values.cast(pl.Datetime("us"))
 
 
 def detect(distinct: pl.Series, column: str) -> str | None:

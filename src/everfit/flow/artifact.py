@@ -46,6 +46,11 @@ def _codec(kind: Any) -> Codec:
     return next(codec for codec in _CODECS if codec.accepts(kind))
 
 
+def _is_table(kind: Any) -> bool:
+    """A polars frame; polars itself is not asked, for it may not be needed at all."""
+    return getattr(kind, "__name__", "") == "DataFrame" and str(kind.__module__).startswith("polars.")
+
+
 def _is_array(kind: Any) -> bool:
     return kind is np.ndarray or get_origin(kind) is np.ndarray
 
@@ -66,7 +71,7 @@ def _is_json(kind: Any) -> bool:
 
 def _save_table(value: Any, _kind: Any, folder: Path) -> None:
     # Gathered anew: chunks, and what lies under missing values, are no part of what a table is.
-    plain = value.rechunk().select(pl.all().gather(pl.int_range(pl.len())))
+    plain = value.rechunk()[np.arange(value.height)]
     if value.height * value.width <= _SMALL:
         plain.write_ipc_stream(folder / _STREAM)
     else:
@@ -132,7 +137,7 @@ def _load_json(kind: Any, folder: Path) -> Any:
 
 _JSON = Codec(lambda _kind: True, _save_json, _load_json)
 _CODECS = (
-    Codec(lambda kind: kind is pl.DataFrame, _save_table, _load_table),
+    Codec(_is_table, _save_table, _load_table),
     Codec(_is_array, _save_array, _load_array),
     Codec(_is_arrays, _save_arrays, _load_arrays),
     Codec(lambda kind: kind is Path, _save_folder, lambda _kind, folder: folder),

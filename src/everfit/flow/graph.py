@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from everfit.errors import ProjectError
@@ -48,8 +49,9 @@ class Step:
 
     @cached_property
     def output(self) -> Any:
-        """The type that the function says it returns."""
-        return get_type_hints(self.function)["return"]
+        """The type that the function says it returns; those of its parameters are not looked at."""
+        says = SimpleNamespace(__annotations__={"return": self.function.__annotations__["return"]})
+        return get_type_hints(says, inspect.unwrap(self.function).__globals__)["return"]
 
 
 def step(function: Callable[..., Any], *, name: str | None = None, cached: bool = True, **bind: Any) -> Step:

@@ -3,6 +3,7 @@ seeing that no module's text has changed a hundredth of that of a run."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 from everfit.errors import StorageError
 from everfit.flow.code import CodeIdentity, Reach, reach, versions
-from everfit.flow.definitions import find
+from everfit.flow.definitions import exists, find
 from everfit.ports import ArtifactStore
 from everfit.records.codec import decode, encode
 
@@ -48,17 +49,21 @@ class Identities:
         self._key = _key(self._first_party)
         self._old = _valid(_read(store, self._key))
         self._new: dict[str, Reach] = {}
+        self._exists = functools.cache(exists)
 
     def of(self, function: Callable[..., Any]) -> CodeIdentity:
         """The function's identity, without its parts where it is remembered. Raises as `identity` does."""
         name = _name(function)
         known = self._old.functions.get(name)
         if known:
-            return CodeIdentity(known.digest, versions(known.outside, known.words))
+            return CodeIdentity(known.digest, self._versions(known))
         found = reach(function, self._first_party)
         if name:
             self._new[name] = found
-        return CodeIdentity(found.digest, versions(found.outside, found.words), found.parts)
+        return CodeIdentity(found.digest, self._versions(found), found.parts)
+
+    def _versions(self, of: Known | Reach) -> Mapping[str, str]:
+        return versions({*of.outside, *filter(self._exists, of.words)})
 
     def keep(self) -> None:
         """Remembers what is new. StorageError when the store refuses."""

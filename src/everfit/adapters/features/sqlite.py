@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 
 import polars as pl
-import polars.selectors as cs
 
 from everfit.adapters.sqlite import Database
 from everfit.errors import StorageError
@@ -33,10 +32,10 @@ class SqliteOnline:
         StorageError for a missing entity column and for nested columns."""
         self._check(entity, table)
         plain = table.select(
-            cs.temporal().dt.to_string("iso:strict"),
-            cs.decimal().cast(pl.Float64),
-            (cs.categorical() | cs.enum()).cast(pl.String),
-            ~(cs.temporal() | cs.decimal() | cs.categorical() | cs.enum()),
+            pl.selectors.temporal().dt.to_string("iso:strict"),
+            pl.selectors.decimal().cast(pl.Float64),
+            (pl.selectors.categorical() | pl.selectors.enum()).cast(pl.String),
+            ~(pl.selectors.temporal() | pl.selectors.decimal() | pl.selectors.categorical() | pl.selectors.enum()),
         ).select(table.columns)
         rows = (
             plain.select(pl.col(entity).cast(pl.String).alias("entity"), pl.struct(pl.all()).alias("fields"))

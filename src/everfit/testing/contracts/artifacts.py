@@ -40,9 +40,17 @@ class ArtifactStoreContract:
         shutil.rmtree(folder)
         assert _read(store.get(digest)) == {"a": b"1"}
 
+    def test_what_was_moved_in_is_as_good_as_a_copy(self, tmp_path: Path) -> None:
+        content = {"a": b"1", "sub/b": b"2"}
+        store = self.make(tmp_path / "store")
+        moved = [store.put(_folder(tmp_path / name, content), move=True) for name in ("one", "again")]
+        assert set(moved) == {store.put(_folder(tmp_path / "copied", content))}
+        assert _read(store.get(moved[0])) == _read(store.get(moved[0], verify=False)) == content
+
     def test_unknown_content_is_none(self, tmp_path: Path) -> None:
         store = self.make(tmp_path / "store")
         assert [store.get(digest) for digest in ("0" * 64, "../../etc", "")] == [None] * 3
+        assert store.get("0" * 64, verify=False) is None
 
     @pytest.mark.parametrize("harm", ["change", "remove", "add"])
     def test_damaged_content_is_none_and_can_be_stored_again(self, tmp_path: Path, harm: str) -> None:

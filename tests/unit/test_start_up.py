@@ -1,0 +1,146 @@
+"""What a command imports: each library only where it is needed, so that everything starts at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+import everfit
+from everfit.testing.churn import ENTITY, POSITIVE, TARGET, TIME, customers
+from everfit.workspace import load
+
+PROJECT = f"""\
+project: churn
+data:
+  source: customers.csv
+  target: {{column: {TARGET}, positive: "{POSITIVE}"}}
+  entity: {ENTITY}
+  exclude: [{TIME}]
+training: {{models: [logistic], budget: {{trials: 1, folds: 2}}, executor: serial}}
+release: immediate
+"""
+COMMAND = "from everfit.cli.main import main; main()"
+# Written at exit, for a command ends its process itself.
+TELL = """
+import atexit, json, sys
+def tell():
+    found = {name for name in sys.modules if type(sys.modules[name]).__name__ != "_Later"}
+    print(json.dumps(sorted(found)), file=sys.stderr)
+atexit.register(tell)
+"""
+TRAINING = ("sklearn", "skops", "xgboost", "joblib", "scipy.stats", "scipy.optimize", "matplotlib", "pandas", "pyarrow")
+SERVING = ("fastapi", "starlette", "uvicorn", "prometheus_client")
+
+
+def imported(code: str, *arguments: str, folder: Path) -> set[str]:
+    """The modules that the code has imported when it ends, without what only stands for one that may be later."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(everfit.__file__).parents[1])}
+    command = [sys.executable, "-c", TELL + code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def among(found: set[str], libraries: Collection[str]) -> list[str]:
+    return sorted(library for library in libraries if library in found)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project with a released version."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "everfit.yaml").write_text(PROJECT, encoding="utf-8")
+    customers(400, 1, datetime(2025, 1, 1), 90).write_csv(folder / "customers.csv")  # noqa: DTZ001  # files have no zone
+    workspace = load(folder / "everfit.yaml")
+    workspace.release(workspace.run().version)
+    workspace.run()  # whose gates look at the champion for the first time
+    return folder
+
+
+def test_importing_everfit_imports_no_library(tmp_path: Path) -> None:
+    found = imported("import everfit", folder=tmp_path)
+    assert "everfit" in found
+    assert among(found, ("numpy", "polars", "pydantic", "mlflow", "click", "yaml")) == []
+
+
+def test_help_imports_nothing_that_a_command_needs(tmp_path: Path) -> None:
+    found = imported(COMMAND, "--help", folder=tmp_path)
+    libraries = ("numpy", "polars", "pydantic", "mlflow", "yaml", "scipy", *TRAINING, *SERVING)
+    assert among(found, libraries) == []
+
+
+def test_a_run_in_which_nothing_changed_imports_nothing_that_trains_or_serves(trained: Path) -> None:
+    found = imported(COMMAND, "run", folder=trained)
+    assert "everfit.flow.training" in found
+    assert among(found, ("polars", "mlflow", "sqlalchemy", "filelock", *TRAINING, *SERVING)) == []
+
+
+@pytest.mark.parametrize("command", ["status", "history", "config"])
+def test_a_command_that_only_looks_imports_nothing_that_trains_or_serves(trained: Path, command: str) -> None:
+    found = imported(COMMAND, command, folder=trained)
+    assert "everfit.workspace" in found or command == "config"
+    assert among(found, ("polars", "mlflow", "sqlalchemy", *TRAINING, *SERVING)) == []
+
+
+def test_scoring_rows_imports_neither_the_registry_nor_the_server(trained: Path) -> None:
+    found = imported(COMMAND, "predict", "customers.csv", "--output", "scores.parquet", folder=trained)
+    assert "polars" in found
+    assert among(found, ("mlflow", "sqlalchemy", "matplotlib", "fastapi", "uvicorn")) == []
+
+
+def test_the_server_imports_nothing_that_trains_or_registers(tmp_path: Path) -> None:
+    found = imported("import everfit.service", folder=tmp_path)
+    assert among(found, ("mlflow", "sqlalchemy", *TRAINING)) == []
+
+
+def test_a_library_that_stands_for_later_is_the_library_when_it_is_used(tmp_path: Path) -> None:
+    code = """
+from everfit.cli.later import later
+later("colorsys")
+import colorsys
+before = type(colorsys).__name__
+from colorsys import rgb_to_hsv
+import sys
+assert sys.modules["colorsys"].rgb_to_hsv is rgb_to_hsv is colorsys.rgb_to_hsv
+assert (before, type(sys.modules["colorsys"]).__name__) == ("_Later", "module")
+assert not hasattr(colorsys, "no_such_thing")
+"""
+    assert "colorsys" in imported(code, folder=tmp_path)
+
+
+def test_threads_that_use_it_at_once_find_it_whole(tmp_path: Path) -> None:
+    code = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from everfit.cli.later import later
+sys.setswitchinterval(1e-6)
+later("polars")
+import polars as pl
+start = Barrier(8)
+def use(number):
+    start.wait()
+    return pl.DataFrame({"x": [number]}).select(pl.col("x") + 1).item()
+with ThreadPoolExecutor(8) as pool:
+    assert list(pool.map(use, range(8))) == list(range(1, 9))
+"""
+    assert "polars" in imported(code, folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["json", "no_such_library"])
+def test_what_is_imported_already_or_not_installed_is_left_alone(tmp_path: Path, name: str) -> None:
+    code = f"""
+import json, sys
+from everfit.cli.later import later
+before = sys.modules.get("{name}")
+later("{name}")
+assert sys.modules.get("{name}") is before
+"""
+    imported(code, folder=tmp_path)

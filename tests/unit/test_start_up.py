@@ -79,14 +79,14 @@ def test_help_imports_nothing_that_a_command_needs(tmp_path: Path) -> None:
 def test_a_run_in_which_nothing_changed_imports_nothing_that_trains_or_serves(trained: Path) -> None:
     found = imported(COMMAND, "run", folder=trained)
     assert "everfit.flow.training" in found
-    assert among(found, ("polars", "mlflow", "sqlalchemy", "filelock", *TRAINING, *SERVING)) == []
+    assert among(found, ("mlflow", "sqlalchemy", "filelock", *TRAINING, *SERVING)) == []
 
 
 @pytest.mark.parametrize("command", ["status", "history", "config"])
 def test_a_command_that_only_looks_imports_nothing_that_trains_or_serves(trained: Path, command: str) -> None:
     found = imported(COMMAND, command, folder=trained)
     assert "everfit.workspace" in found or command == "config"
-    assert among(found, ("polars", "mlflow", "sqlalchemy", *TRAINING, *SERVING)) == []
+    assert among(found, ("mlflow", "sqlalchemy", *TRAINING, *SERVING)) == []
 
 
 def test_scoring_rows_imports_neither_the_registry_nor_the_server(trained: Path) -> None:
@@ -98,49 +98,3 @@ def test_scoring_rows_imports_neither_the_registry_nor_the_server(trained: Path)
 def test_the_server_imports_nothing_that_trains_or_registers(tmp_path: Path) -> None:
     found = imported("import everfit.service", folder=tmp_path)
     assert among(found, ("mlflow", "sqlalchemy", *TRAINING)) == []
-
-
-def test_a_library_that_stands_for_later_is_the_library_when_it_is_used(tmp_path: Path) -> None:
-    code = """
-from everfit.cli.later import later
-later("colorsys")
-import colorsys
-before = type(colorsys).__name__
-from colorsys import rgb_to_hsv
-import sys
-assert sys.modules["colorsys"].rgb_to_hsv is rgb_to_hsv is colorsys.rgb_to_hsv
-assert (before, type(sys.modules["colorsys"]).__name__) == ("_Later", "module")
-assert not hasattr(colorsys, "no_such_thing")
-"""
-    assert "colorsys" in imported(code, folder=tmp_path)
-
-
-def test_threads_that_use_it_at_once_find_it_whole(tmp_path: Path) -> None:
-    code = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from everfit.cli.later import later
-sys.setswitchinterval(1e-6)
-later("polars")
-import polars as pl
-start = Barrier(8)
-def use(number):
-    start.wait()
-    return pl.DataFrame({"x": [number]}).select(pl.col("x") + 1).item()
-with ThreadPoolExecutor(8) as pool:
-    assert list(pool.map(use, range(8))) == list(range(1, 9))
-"""
-    assert "polars" in imported(code, folder=tmp_path)
-
-
-@pytest.mark.parametrize("name", ["json", "no_such_library"])
-def test_what_is_imported_already_or_not_installed_is_left_alone(tmp_path: Path, name: str) -> None:
-    code = f"""
-import json, sys
-from everfit.cli.later import later
-before = sys.modules.get("{name}")
-later("{name}")
-assert sys.modules.get("{name}") is before
-"""
-    imported(code, folder=tmp_path)

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from everfit.cli.later import later
 from everfit.errors import EverfitError
 
 # In the order of a first use; each is the module of that name.
@@ -56,7 +55,6 @@ def everfit() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point of the console script; exits the process."""
-    later("polars")
     sys.exit(call(arguments))
 
 

@@ -46,11 +46,6 @@ def _codec(kind: Any) -> Codec:
     return next(codec for codec in _CODECS if codec.accepts(kind))
 
 
-def _is_table(kind: Any) -> bool:
-    """A polars frame; polars itself is not asked, for it may not be needed at all."""
-    return getattr(kind, "__name__", "") == "DataFrame" and str(kind.__module__).startswith("polars.")
-
-
 def _is_array(kind: Any) -> bool:
     return kind is np.ndarray or get_origin(kind) is np.ndarray
 
@@ -137,7 +132,7 @@ def _load_json(kind: Any, folder: Path) -> Any:
 
 _JSON = Codec(lambda _kind: True, _save_json, _load_json)
 _CODECS = (
-    Codec(_is_table, _save_table, _load_table),
+    Codec(lambda kind: kind is pl.DataFrame, _save_table, _load_table),
     Codec(_is_array, _save_array, _load_array),
     Codec(_is_arrays, _save_arrays, _load_arrays),
     Codec(lambda kind: kind is Path, _save_folder, lambda _kind, folder: folder),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import signal
 from collections.abc import Callable, Iterator
@@ -47,14 +48,15 @@ def seed(number: int) -> str:
 
 
 def kill_one(
-    zygote: Zygote, project: SmallProject, seeds: Iterator[str], draw: random.Random, lengths: Lengths
-) -> tuple[str, Ended]:
+    zygote: Zygote, project: SmallProject, seeds: Iterator[str], draw: random.Random, lengths: Lengths, executor: str
+) -> tuple[tuple[str, str], Ended]:
     """A run killed at a moment of its length; the next seed's, where one was over before the kill."""
     for one in itertools.islice(seeds, 20):
         length = lengths.later if project.store.exists() else lengths.first
-        ended = zygote.run(project, one, kill_after=draw.uniform(0, length))
+        arguments = (one, f"--set=training.executor={executor}")
+        ended = zygote.run(project, *arguments, kill_after=draw.uniform(0, length))
         if ended.code == -signal.SIGKILL and "version" not in ended.steps:
-            return one, ended
+            return arguments, ended
         assert ended.code in (0, -signal.SIGKILL), ended.errors
         lengths.later = min(lengths.later, ended.seconds)
     raise AssertionError("every run was over before it was killed")
@@ -65,12 +67,31 @@ def test_a_run_killed_at_any_moment_is_resumed_by_the_next_and_leaves_nothing_ha
     zygote: Zygote, lengths: Lengths, project: Callable[..., SmallProject], batch: int
 ) -> None:
     made, draw, seeds = project(rows=600), random.Random(SEED + batch), map(seed, itertools.count())
-    for _ in range(MOMENTS):
-        one, killed = kill_one(zygote, made, seeds, draw, lengths)
-        after = zygote.run(made, one)
+    for moment in range(MOMENTS):
+        executor = "processes" if batch == 0 and moment > 2 else "serial"
+        arguments, killed = kill_one(zygote, made, seeds, draw, lengths, executor)
+        after = zygote.run(made, *arguments)
         assert after.code == 0, after.errors
         if killed.steps:
             check_resumed(made, killed)
         check_files(made.store)
         check_versions(made)
     assert made.runs()[-1].status is Status.DONE
+
+
+def test_a_stored_output_whose_bytes_were_changed_is_made_again_and_why_says_so(trained: SmallProject) -> None:
+    (encoder,) = [step for step in trained.runs()[-1].steps if step.name == "encoder"]
+    stored = trained.store / "artifacts" / encoder.output[:2] / encoder.output / "record.json"
+    before = stored.read_bytes()
+    stored.write_bytes(before.replace(b"1", b"2", 1))
+    said = trained.call("run", "--why", "--json")
+    steps = {step["name"]: step for step in json.loads(said.out)["run"]["steps"]}
+    assert steps["encoder"]["why"] == "the stored output is missing or its bytes were changed"
+    assert {name for name, step in steps.items() if step["status"] == "done"} == {"encoder", "version"}
+    assert stored.read_bytes() == before
+    assert "the stored output is missing" not in trained.call("run", "--why").out
+
+
+def test_why_is_told_to_people_too(trained: SmallProject) -> None:
+    assert "nothing changed" in trained.call("run", "--why").out
+    assert "`seed` changed" in " ".join(trained.call("run", "--why", "--set=training.seed=3").out.split())

@@ -30,8 +30,9 @@ def store(tmp_path: Path) -> SqliteLabels:
     return SqliteLabels(tmp_path / "labels.db")
 
 
-def put(store: SqliteLabels, table: pl.DataFrame) -> labels.Labelled:
-    return labels.store(table, RECORDS, store, "Churn", "customerID", NOW)
+def put(store: SqliteLabels, table: pl.DataFrame, target: str = "Churn") -> labels.Labelled:
+    about = model(target).manifest
+    return labels.store(table, RECORDS, store, about, NOW)
 
 
 def test_labels_by_prediction(store: SqliteLabels) -> None:
@@ -85,27 +86,24 @@ def test_a_time_that_is_none_is_refused_and_no_label_stored(store: SqliteLabels)
     assert store.latest() == {}
 
 
-def test_truths_that_the_model_knows_pass_in_any_spelling() -> None:
-    table = pl.DataFrame({"id": ["a", "b", "c", "d"], "Churn": ["Yes", "no", None, "1"]})
-    assert labels.checked(table, model().manifest).equals(table)
+def test_a_truth_is_stored_under_the_name_of_its_class_however_it_is_spelled(store: SqliteLabels) -> None:
+    put(store, pl.DataFrame({"id": ["p1", "p2", "p3"], "Churn": ["yes", "0", None]}))
+    assert {key: label.value for key, label in store.latest().items()} == {"p1": "Yes", "p2": "No"}
 
 
-@pytest.mark.parametrize(
-    ("truths", "row"), [(["Yes", "Maybe", "No"], 2), ([None, "No", "Maybe"], 3), (["No", None, "Maybe"], 3)]
-)
-def test_a_truth_of_no_class_is_refused_with_its_row(truths: list[str | None], row: int) -> None:
+def test_a_truth_of_no_class_is_refused_with_its_row_and_none_is_stored(store: SqliteLabels) -> None:
     with pytest.raises(SourceError, match="'Maybe' is not one of the classes") as caught:
-        labels.checked(pl.DataFrame({"Churn": truths}), model().manifest)
-    assert caught.value.where.endswith(f"row {row}")
+        put(store, pl.DataFrame({"id": ["p1", "p2", "p3"], "Churn": ["Yes", "Maybe", "No"]}))
+    assert caught.value.where.endswith("row 2")
+    assert store.latest() == {}
 
 
-def test_a_number_is_demanded_where_numbers_are_predicted() -> None:
-    manifest = model("risk").manifest
-    labels.checked(pl.DataFrame({"value": [1.5, None, 2.0]}), manifest)
+def test_a_number_is_demanded_where_numbers_are_predicted(store: SqliteLabels) -> None:
+    put(store, pl.DataFrame({"id": ["p1", "p2"], "value": ["1.5", "2"]}), "risk")
+    assert [label.value for label in store.latest().values()] == [1.5, 2.0]
     with pytest.raises(SourceError, match="'much' is not a finite number"):
-        labels.checked(pl.DataFrame({"value": ["1.5", "much"]}), manifest)
+        put(store, pl.DataFrame({"id": ["p1", "p2"], "value": ["1.5", "much"]}), "risk")
 
 
-def test_a_table_without_any_truth_is_nothing_to_refuse() -> None:
-    labels.checked(pl.DataFrame({"Churn": [None, None]}), model().manifest)
-    labels.checked(pl.DataFrame({"other": [1]}), model().manifest)
+def test_a_table_without_any_truth_stores_nothing(store: SqliteLabels) -> None:
+    assert put(store, pl.DataFrame({"id": ["p1"], "Churn": [None]})) == labels.Labelled(1, 0, 0)

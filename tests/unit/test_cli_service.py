@@ -1,0 +1,90 @@
+"""What the commands around a released model say and which code they end with."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+from tests.integration import projects
+from tests.integration.projects import SmallProject
+
+from everfit.flow import retraining
+from everfit.testing.churn import TARGET
+
+BY_SCHEDULE = ("--set=retraining.on=[schedule]", "--set=retraining.schedule=0.001s")
+
+
+def asked(project: SmallProject) -> str:
+    path = project.folder / "asked.csv"
+    projects.customers(12, seed=5, first=20_000).drop(TARGET).write_csv(path)
+    return str(path)
+
+
+def test_a_decision_alone_is_one_word(released: SmallProject) -> None:
+    assert released.call("monitor", "--decide").out == "false\n"
+    assert released.call("monitor", "--decide", *BY_SCHEDULE).out == "true\n"
+
+
+@pytest.mark.parametrize("other", ["--act", "--watch"])
+def test_a_decision_alone_goes_with_no_action(released: SmallProject, other: str) -> None:
+    outcome = released.call("monitor", "--decide", other)
+    assert outcome.code == 64
+    assert "--decide only says whether to retrain" in outcome.err
+
+
+def test_a_look_is_one_document(released: SmallProject) -> None:
+    said = json.loads(released.call("monitor", "--json").out)
+    assert said["report"]["decision"]["retrain"] is False
+    assert said["retraining"] is None
+
+
+def test_a_retraining_that_released_nothing_is_no_success(released: SmallProject) -> None:
+    outcome = released.call("monitor", "--act", "--set=gates.roc_auc=0.999", *BY_SCHEDULE)
+    assert outcome.code == 5
+    assert "The retraining released nothing" in outcome.out
+    (done,) = retraining.history(released.open().ports.state)
+    assert not done.deployed
+
+
+def test_predictions_are_written_beside_their_ids(released: SmallProject) -> None:
+    target = released.folder / "scores.parquet"
+    outcome = released.call("predict", asked(released), "-o", str(target))
+    assert outcome.code == 0, outcome.err
+    ids = pl.read_parquet(target)["id"].to_list()
+    assert ids == [record.id for record in released.open().ports.log.read()]
+    assert [path.name for path in released.folder.glob(".*unfinished")] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "words"), [("scores.xlsx", 2, "says no format"), ("no/scores.csv", 8, "there is no such folder")]
+)
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_scored(
+    released: SmallProject, target: str, code: int, words: str
+) -> None:
+    outcome = released.call("predict", asked(released), "-o", str(released.folder / target))
+    assert outcome.code == code
+    assert words in outcome.err
+    assert list(released.open().ports.log.read()) == []
+
+
+def test_without_a_release_nothing_is_predicted_and_no_label_taken(trained: SmallProject) -> None:
+    assert trained.call("predict", asked(trained)).code == 11
+    (trained.folder / "labels.csv").write_text("prediction_id,churn\nabc,Yes\n")
+    assert trained.call("labels", str(trained.folder / "labels.csv")).code == 11
+
+
+def test_labels_about_nothing_are_said_to_be_so(released: SmallProject) -> None:
+    (released.folder / "labels.csv").write_text("prediction_id,churn\nabc,Yes\n")
+    outcome = released.call("labels", str(released.folder / "labels.csv"))
+    assert outcome.code == 0
+    assert "none of them is about a prediction in the log" in outcome.out
+
+
+def test_a_look_at_the_canary_takes_no_version(released: SmallProject) -> None:
+    assert released.call("release", "1", "--look").code == 64
+    assert "No canary is under way" in released.call("release", "--look").out
+
+
+def test_a_server_for_other_machines_is_refused(released: SmallProject) -> None:
+    assert released.call("serve", "--host", "192.0.2.1").code == 2

@@ -123,7 +123,7 @@ class LabelStore(Protocol):
         ...
 
     def latest(self) -> Mapping[str, Label]:
-        """For each prediction id, the label known last."""
+        """For each prediction id, the label known last, with its place in the order of arrival."""
         ...
 
 

@@ -156,6 +156,17 @@ def test_each_label_is_counted_once(production: Production) -> None:
     assert (first.performance is None, second.performance is None) == (False, True)
 
 
+def test_a_label_that_arrives_after_a_look_counts_however_early_it_was_learned(production: Production) -> None:
+    production.label(production.predict(300, START + DAY, seed=8), START + 2 * DAY)
+    late = production.predict(250, START + DAY, seed=9)
+    assert production.look(START + 3 * DAY).performance is not None
+    production.label(late, START + 2 * DAY)
+    second, third = production.look(START + 4 * DAY), production.look(START + 5 * DAY)
+    assert second.performance is not None
+    assert second.performance.labels == 250
+    assert third.performance is None
+
+
 def test_a_label_counts_when_its_prediction_has_matured_however_early_it_was_known(tmp_path: Path) -> None:
     production = Production(tmp_path, delay="10d")
     old = production.predict(300, START + DAY, seed=8)

@@ -61,14 +61,18 @@ def check(target: Path) -> None:
 
 def write(table: pl.DataFrame, target: Path) -> None:
     """Writes the table beside its name and renames it, so that a half-written file is never seen under that name."""
+    from polars.exceptions import PolarsError
+
     from everfit.errors import StorageError
 
     unfinished = target.with_name(f".{target.name}.unfinished")
     try:
         getattr(table, _METHODS[target.suffix])(unfinished)
         unfinished.replace(target)
-    except OSError as error:
+    except (OSError, PolarsError) as error:  # polars says a full disk in an error of its own
         unfinished.unlink(missing_ok=True)
         raise StorageError(
-            f"cannot be written: {error.strerror or error}", where=str(target), fix="choose another place with -o"
+            f"cannot be written: {getattr(error, 'strerror', None) or error}",
+            where=str(target),
+            fix="choose another place with -o",
         ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,9 @@ def look(
         forced=forced,
         canary=watched.release.challenger,
     )
-    report = MonitorReport(now, len(records), found.drift, found.performance, found.impact, found.alarms, decision)
+    report = MonitorReport(
+        now, len(records), found.drift, found.performance, found.impact, found.alarms, decision, found.labels
+    )
     watched.state.append(LOOKS, encode(report))
     return report
 
@@ -107,6 +109,7 @@ class _Found:
     impact: ImpactEstimate | None
     performance: PerformanceReport | None
     alarms: tuple[Alarm, ...]
+    labels: int = 0
 
 
 def _find(watched: Watched, manifest: Manifest, records: Sequence[PredictionRecord], now: datetime) -> _Found:
@@ -121,7 +124,9 @@ def _find(watched: Watched, manifest: Manifest, records: Sequence[PredictionReco
             manifest.profile, window.columns, window.score, alpha, settings.drift.floor, window.since, now
         )
         impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score)
-    judged = _performance(watched, manifest, records, _last(past, "performance"), alpha, now)
+    known = watched.labels.latest()
+    fresh_labels = _Fresh(known, _last(past, "performance"), max((report.labels for report in past), default=0), now)
+    judged = _performance(watched.project, manifest, records, fresh_labels, alpha)
     raised = alarms.alarms(
         now,
         watched.release.champion or 0,
@@ -132,7 +137,8 @@ def _find(watched: Watched, manifest: Manifest, records: Sequence[PredictionReco
         performance=judged,
         impact=impact,
     )
-    return _Found(drifted, impact, judged, raised)
+    newest = max((label.place for label in known.values()), default=0) if judged else 0
+    return _Found(drifted, impact, judged, raised, newest)
 
 
 def _window(records: Sequence[PredictionRecord], manifest: Manifest) -> Window:
@@ -141,23 +147,31 @@ def _window(records: Sequence[PredictionRecord], manifest: Manifest) -> Window:
     return Window(records[0].time, columns, np.array([r.score for r in records], dtype=np.float64))
 
 
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """The labels, and up to where performance was judged before: when, and at which of them."""
+
+    known: Mapping[str, Label]
+    since: datetime
+    place: int
+    now: datetime
+
+    def counts(self, record: PredictionRecord, delay: timedelta) -> bool:
+        """Whether the prediction's label is there and matured now, and was not at the last time."""
+        label = self.known.get(record.id)
+        if label is None:
+            return False
+        matured = max(label.known_at, record.time + delay)
+        return matured <= self.now and (label.place > self.place or matured > self.since)
+
+
 def _performance(
-    watched: Watched,
-    manifest: Manifest,
-    records: Sequence[PredictionRecord],
-    since: datetime,
-    alpha: float,
-    now: datetime,
+    project: Project, manifest: Manifest, records: Sequence[PredictionRecord], fresh: _Fresh, alpha: float
 ) -> PerformanceReport | None:
     """The metric on the labels that counted first since the last time, once there are enough of them."""
-    project = watched.project
-    known: Mapping[str, Label] = watched.labels.latest()
-    matured = [r for r in records if r.time <= now - project.data.target.delay]
     delay = project.data.target.delay
-    # A label counts from when it is known and its prediction has matured, whichever comes last.
-    pairs = [
-        (r, known[r.id]) for r in matured if r.id in known and since < max(known[r.id].known_at, r.time + delay) <= now
-    ]
+    matured = [r for r in records if r.time <= fresh.now - delay]
+    pairs = [(r, fresh.known[r.id]) for r in matured if fresh.counts(r, delay)]
     if len(pairs) < project.monitoring.rows:
         return None
     truths = pl.DataFrame({manifest.target: [label.value for _, label in pairs]}, strict=False)
@@ -173,7 +187,7 @@ def _performance(
         expected=manifest.evaluation.test[metric],
         expected_labels=manifest.profile.labels,
         tolerance=project.monitoring.tolerance,
-        coverage=sum(r.id in known for r in matured) / len(matured),
+        coverage=sum(r.id in fresh.known for r in matured) / len(matured),
         alpha=alpha,
     )
 

@@ -46,8 +46,9 @@ class PredictionRecord:
 @dataclass(frozen=True, slots=True)
 class Label:
     """The truth about an earlier prediction: `known_at` is when it was learned; a later label for the same prediction
-    corrects the earlier one and both are kept."""
+    corrects the earlier one and both are kept. `place` is the order in which a store got it, from 1."""
 
     prediction_id: str
     value: str | float
     known_at: datetime
+    place: int = field(default=0, compare=False)

@@ -140,7 +140,8 @@ class Retraining:
 
 @dataclass(frozen=True, slots=True)
 class MonitorReport:
-    """One look at production: what arrived, what was found, what was decided."""
+    """One look at production: what arrived, what was found, what was decided. `labels` is the place of the newest
+    label that was there when performance was judged."""
 
     at: datetime
     predictions: int
@@ -149,3 +150,4 @@ class MonitorReport:
     impact: ImpactEstimate | None
     alarms: tuple[Alarm, ...]
     decision: Decision
+    labels: int = 0

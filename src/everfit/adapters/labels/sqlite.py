@@ -32,7 +32,7 @@ INSERT INTO labels (prediction_id, known_at, value) SELECT :id, :at, :value WHER
 ) ON CONFLICT DO NOTHING
 """
 _LATEST = """
-SELECT prediction_id, known_at, value FROM (
+SELECT prediction_id, known_at, value, place FROM (
     SELECT *, row_number() OVER (PARTITION BY prediction_id ORDER BY known_at DESC, place DESC) AS age FROM labels
 ) WHERE age = 1
 """
@@ -59,7 +59,7 @@ class SqliteLabels:
     def latest(self) -> Mapping[str, Label]:
         """The label known last of each prediction; of labels known at the same time, the one stored last."""
         found = self._database.rows(_LATEST)
-        return {name: Label(name, value, _EPOCH + known * _TICK) for name, known, value in found}
+        return {name: Label(name, value, _EPOCH + known * _TICK, place) for name, known, value, place in found}
 
 
 def _row(label: Label) -> dict[str, str | int | float]:

@@ -80,11 +80,12 @@ class MlflowRegistry:
         """The id of a new run that holds everything about the training, and the address of its model."""
         name, tags = self.config.experiment, {"project": manifest.model, **self.config.tags}
         found = client.get_experiment_by_name(name)
-        identity = found.experiment_id if found else client.create_experiment(name, self.config.artifacts, tags)
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # which pages the user interface shows first
+        identity = found.experiment_id if found else client.create_experiment(name, self.config.artifacts, tags | kind)
         for left in client.search_runs([identity], f"tags.bundle = '{digest}' and attributes.status = 'RUNNING'"):
             client.set_terminated(left.info.run_id, "KILLED")  # as its process was: the bundle never became a version
         tags |= {"framework": manifest.family, "stage": "training", "bundle": digest}
-        with mlflow.start_run(experiment_id=identity, tags=tags) as run:
+        with mlflow.start_run(experiment_id=identity, run_name=manifest.family, tags=tags) as run:
             mlflow.log_params(dict(manifest.parameters))
             mlflow.log_metrics(dict(manifest.metrics))
             mlflow.log_artifacts(str(bundle / "pictures"), "pictures")

@@ -33,6 +33,13 @@ class LabelStoreContract:
         assert store.put(labels) == 3
         assert dict(store.latest()) == {label.prediction_id: label for label in labels}
 
+    def test_places_grow_in_the_order_of_arrival_whenever_it_was_learned(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        store.put([Label("p1", "Yes", _NOON)])
+        before = store.latest()["p1"].place
+        store.put([Label("p2", "Yes", _NOON - timedelta(days=9))])
+        assert 0 < before < store.latest()["p2"].place
+
     def test_the_same_label_again_changes_nothing(self, tmp_path: Path) -> None:
         store = self.make(tmp_path)
         assert store.put([_FIRST, _FIRST]) == 1

@@ -106,6 +106,11 @@ def test_no_rows_get_no_answers_of_the_usual_types(workspace: Workspace, table: 
     assert found.schema == workspace.predict(ASKED).schema
 
 
+def test_a_table_without_any_column_of_the_model_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(RequestError, match="tenure: is absent"):
+        workspace.predict(ASKED.select(pl.all().name.prefix("customer.")))
+
+
 def test_a_project_without_a_release_predicts_nothing(trained: SmallProject) -> None:
     with pytest.raises(NotReady, match="everfit release"):
         everfit.load(trained.file).predict(ASKED)

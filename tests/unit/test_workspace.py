@@ -249,3 +249,19 @@ def test_an_estimator_of_ones_own_that_scores_otherwise_is_measured_anew(
         importlib.invalidate_caches()
         losses.append(everfit.load(trained.file).run().evaluation.test["log_loss"])
     assert losses[0] != losses[1]
+
+
+def test_a_module_beside_the_features_is_known_by_its_text(
+    trained: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (trained.folder / "features.py").write_text(
+        "import beside_the_features\n\n\ndef loyal(tenure):\n    return beside_the_features.at_least(tenure)\n"
+    )
+    shares = []
+    for months in (12, 48):
+        (trained.folder / "beside_the_features.py").write_text(f"def at_least(x):\n    return x > {months}\n")
+        monkeypatch.delitem(sys.modules, "beside_the_features", raising=False)
+        importlib.invalidate_caches()
+        shares.append(everfit.load(trained.file).run().run["features"]["loyal"].mean())
+    assert shares[0] > shares[1]

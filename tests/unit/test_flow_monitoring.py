@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +42,15 @@ def manifest() -> Manifest:
     return replace(model().manifest, profile=found, evaluation=Evaluation({}, {"roc_auc": 0.88}, {}, ()))
 
 
+class Timed(MemoryLog):
+    """Gives what was answered in the time asked for and nothing else, as the log of a server does."""
+
+    def read(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[PredictionRecord]:
+        assert since is not None
+        assert until is not None
+        return (record for record in self.records if since <= record.time < until)
+
+
 class Production:
     """A champion since START, its log, labels and looks."""
 
@@ -79,7 +88,7 @@ class Production:
             self.labels.put([Label(record.id, self.manifest.classes[int(churned != turned)], known_at)])
 
     def look(self, at: datetime, forced: bool = False) -> MonitorReport:
-        log = MemoryLog([r for r in self.log.records if r.time < at])
+        log = Timed(self.log.records)
         watched = monitoring.Watched(self.project, self.release, log, self.labels, self.state)
         return monitoring.look(watched, self.manifest, at, forced)
 
@@ -176,6 +185,22 @@ def test_a_label_counts_when_its_prediction_has_matured_however_early_it_was_kno
     assert production.look(START + 7 * DAY).performance is None
     counted = [production.look(START + days * DAY).performance for days in (12, 16)]
     assert [(found.labels, found.coverage) for found in counted if found] == [(300, 1.0), (300, 1.0)]
+
+
+def test_labels_that_come_as_late_as_the_window_is_long_are_judged_all_the_same(tmp_path: Path) -> None:
+    month = Production(tmp_path, delay="30d")  # as long as the default window
+    month.label(month.predict(400, START + DAY), START + 2 * DAY)
+    month.look(START + 20 * DAY)
+    ripe = month.look(START + 32 * DAY)
+    assert ripe.performance is not None
+    assert ripe.performance.labels == 400
+    assert ripe.predictions == 0  # what is older than the window is no news otherwise
+
+
+def test_a_window_is_never_longer_than_it_may_be(tmp_path: Path) -> None:
+    late = Production(tmp_path, delay="30d")
+    late.predict(400, START + DAY)
+    assert late.look(START + 40 * DAY).drift is None
 
 
 def test_what_was_never_labelled_shows_in_the_coverage(production: Production) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +209,28 @@ def test_a_worse_model_is_not_registered_and_the_champion_stays(released: SmallP
 def test_a_project_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(everfit.EverfitError, match=r"everfit\.yaml"):
         everfit.load(tmp_path / "everfit.yaml")
+
+
+RANKER = """\
+from sklearn.naive_bayes import GaussianNB
+
+
+class Ranker(GaussianNB):
+    def predict_proba(self, X):
+        share = super().predict_proba(X)[:, 1:] ** {power}
+        return __import__("numpy").hstack([1 - share, share])
+"""
+
+
+def test_an_estimator_of_ones_own_that_scores_otherwise_is_measured_anew(
+    trained: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    trained.edit("[logistic]", "[{name: mine, class: ranker_of_ones_own.Ranker}]")
+    losses = []
+    for power in (1, 3):  # neither changes the order of the scores, and so not the metric that the search goes by
+        (trained.folder / "ranker_of_ones_own.py").write_text(RANKER.format(power=power))
+        monkeypatch.delitem(sys.modules, "ranker_of_ones_own", raising=False)
+        importlib.invalidate_caches()
+        losses.append(everfit.load(trained.file).run().evaluation.test["log_loss"])
+    assert losses[0] != losses[1]

@@ -65,6 +65,7 @@ def look(
     asks for a retraining whatever is found."""
     now = now or datetime.now(UTC)
     records = _answered(watched, now)
+    recent = sum(record.time >= now - watched.project.monitoring.window for record in records)
     found = _Found(None, None, None, ()) if manifest is None else _find(watched, manifest, records, now)
     past = [one.at for one in retraining.history(watched.state) if one.retrained]
     decision = policy.decide(
@@ -80,7 +81,7 @@ def look(
         canary=watched.release.challenger,
     )
     report = MonitorReport(
-        now, len(records), found.drift, found.performance, found.impact, found.alarms, decision, found.labels
+        now, recent, found.drift, found.performance, found.impact, found.alarms, decision, found.labels
     )
     watched.state.append(LOOKS, encode(report))
     return report
@@ -92,8 +93,10 @@ def looks(state: StateStore) -> list[MonitorReport]:
 
 
 def _answered(watched: Watched, now: datetime) -> list[PredictionRecord]:
-    """What the champion answered since it became champion, within the longest window."""
-    since = max(now - watched.project.monitoring.window, watched.release.champion_since or _EPOCH)
+    """What the champion answered since it became champion, and which is in the longest window now or was there when
+    its label came due."""
+    reach = watched.project.monitoring.window + watched.project.data.target.delay
+    since = max(now - reach, watched.release.champion_since or _EPOCH)
     champion = watched.release.champion
     return [r for r in watched.log.read(since, now) if r.version == champion and r.error is None]
 
@@ -116,7 +119,8 @@ def _find(watched: Watched, manifest: Manifest, records: Sequence[PredictionReco
     past = looks(watched.state)
     settings = watched.project.monitoring
     alpha = alarms.alpha_per_look(settings)
-    fresh = [record for record in records if record.time >= _last(past, "drift")]
+    untested = max(_last(past, "drift"), now - settings.window)
+    fresh = [record for record in records if record.time >= untested]
     window = _window(fresh, manifest) if len(fresh) >= settings.rows else None
     drifted = impact = None
     if window is not None:

@@ -17,7 +17,7 @@ from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
 from everfit.flow.steps import assessment, features, model, publish, table
 from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
-from everfit.project.sections import ModelChoice, Project
+from everfit.project.sections import ModelChoice, Project, Training
 from everfit.training import families
 
 _LIBRARIES = ("scipy.stats", "sklearn.linear_model", "sklearn.ensemble", "skops.io", "xgboost", "matplotlib.figure")
@@ -82,22 +82,25 @@ def _settings(project: Project) -> dict[str, Given]:
         "budget": training.budget,
         "fold_count": training.budget.folds,
         "seed": training.seed,
-        "choices": training.models,
-        "trusted": training.trusted,
         "gate_rules": project.gates,
         "source_name": data.source,
     }
-    choices = {f"choice_{choice.name}": _choice(choice) for choice in training.models}
-    return {name: setting(value) for name, value in values.items()} | choices
+    return {name: setting(value) for name, value in values.items()} | _families(training)
 
 
-def _choice(choice: ModelChoice) -> Given:
-    """A family as configured; one of the user's own is known by its code as well."""
-    known = setting(choice)
-    if choice.estimator is None:
-        return known
-    own = identity(families.own_estimator(choice), (choice.estimator.partition(".")[0],))
-    return Given(choice, setting([known.identity, own.digest]).identity)
+def _families(training: Training) -> dict[str, Given]:
+    """The families as configured. Those of the user's own are known by their code as well, wherever it may run: what
+    fits the same numbers may still score otherwise."""
+    own = {choice.name: _own(choice) for choice in training.models if choice.estimator}
+    choices = {f"choice_{c.name}": Given(c, setting([c, own.get(c.name)]).identity) for c in training.models}
+    every = {"choices": training.models, "trusted": training.trusted}
+    return choices | {name: Given(value, setting([value, own]).identity) for name, value in every.items()}
+
+
+def _own(choice: ModelChoice) -> object:
+    """The code of a family of the user's own, and the versions of what it is built on."""
+    found = identity(families.own_estimator(choice), ((choice.estimator or "").partition(".")[0],))
+    return [found.digest, found.packages]
 
 
 def _outside(project: Project, outside: Outside) -> dict[str, Given]:

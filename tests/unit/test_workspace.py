@@ -135,6 +135,16 @@ def test_labels_by_entity_are_about_its_newest_prediction(workspace: Workspace) 
     assert first["id"][0] != second["id"][0]
 
 
+def test_labels_of_an_entity_that_is_kept_as_a_hash_find_its_prediction(
+    released: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASKING_KEY", "secret")
+    workspace = released.open(f"data.personal={{{ENTITY}: hash}}", "data.key=${MASKING_KEY}")
+    answers = workspace.predict(ASKED)
+    assert workspace.label([{ENTITY: ASKED[ENTITY][0], TARGET: "Yes"}]).matched == 1
+    assert list(workspace.ports.labels.latest()) == [answers["id"][0]]
+
+
 @pytest.mark.parametrize(
     ("label", "words"),
     [

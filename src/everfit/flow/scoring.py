@@ -19,10 +19,10 @@ def predict(predictor: Predictor, table: pl.DataFrame, score_name: str = "score"
     answered before that are in the log; SourceError for a column of lists or the like."""
     manifest = predictor.snapshot.champion.manifest
     known = cells(table.select(name for name in table.columns if name in manifest.example))
-    # Of a table with none of the model's columns empty rows are left, and refused as such; polars would say no rows.
-    chunks = (known[start : start + _CHUNK].to_dicts() for start in range(0, known.height, _CHUNK))
-    rows = chunks if known.width else [[{}] * min(_CHUNK, table.height)] * bool(table.height)
-    answers = [answer for chunk in rows for answer in predictor.predict(chunk)]
+    if table.height and not known.width:
+        predictor.predict([{}])  # refused as any row without its columns; to polars, no columns are no rows
+    chunks = (known[start : start + _CHUNK] for start in range(0, known.height, _CHUNK))
+    answers = [answer for chunk in chunks for answer in predictor.predict(chunk.to_dicts())]
     entity = entity_field(manifest.entity or "entity", Response(score=score_name))
     return pl.DataFrame(
         [

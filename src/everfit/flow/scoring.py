@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
 import polars as pl
 
 from everfit.data.frames import cells
@@ -21,7 +19,10 @@ def predict(predictor: Predictor, table: pl.DataFrame, score_name: str = "score"
     answered before that are in the log; SourceError for a column of lists or the like."""
     manifest = predictor.snapshot.champion.manifest
     known = cells(table.select(name for name in table.columns if name in manifest.example))
-    answers = [answer for chunk in _chunks(known, table.height) for answer in predictor.predict(chunk)]
+    if table.height and not known.width:
+        predictor.predict([{}])  # refused as any row without its columns; to polars, no columns are no rows
+    chunks = (known[start : start + _CHUNK] for start in range(0, known.height, _CHUNK))
+    answers = [answer for chunk in chunks for answer in predictor.predict(chunk.to_dicts())]
     entity = entity_field(manifest.entity or "entity", Response(score=score_name))
     return pl.DataFrame(
         [
@@ -33,11 +34,3 @@ def predict(predictor: Predictor, table: pl.DataFrame, score_name: str = "score"
             pl.Series("arm", [a.arm for a in answers], pl.String),
         ]
     )
-
-
-def _chunks(known: pl.DataFrame, rows: int) -> Iterator[Sequence[Mapping[str, object]]]:
-    if not known.width and rows:
-        # Of a table with none of the model's columns an empty row is left, and refused as such; polars says no rows.
-        yield [{}]
-    for start in range(0, known.height, _CHUNK):
-        yield known[start : start + _CHUNK].to_dicts()

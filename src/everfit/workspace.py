@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from everfit import wiring
-from everfit.errors import NotReady, ProjectError, StorageError
+from everfit.errors import EverfitError, GateFailed, NotReady, ProjectError, StorageError
 from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
@@ -105,8 +105,9 @@ class Workspace:
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
 
-    def run(self, use_cache: bool = True) -> Trained:
-        """Trains, gates and registers. Raises what stopped it; finished steps are kept either way."""
+    def run(self, use_cache: bool = True, refused: Callable[[Trained], None] | None = None) -> Trained:
+        """Trains, gates and registers. Raises what stopped it; finished steps are kept either way. `refused` is given
+        what was trained, without a version, before GateFailed is raised."""
         from everfit.flow import online, training
         from everfit.flow.run import Runner
 
@@ -128,7 +129,12 @@ class Workspace:
         )
         graph, given = training.pipeline(self.project, outside)
         runner = Runner(ports.artifacts, ports.state, self.progress, ports.folder / "scratch")
-        run = runner.run(graph, given, pipeline="training", use_cache=use_cache)
+
+        def stopped(run: Run, error: EverfitError) -> None:
+            if refused is not None and isinstance(error, GateFailed):
+                refused(Trained(run))
+
+        run = runner.run(graph, given, pipeline="training", use_cache=use_cache, stopped=stopped)
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
         return Trained(run)
 

@@ -17,8 +17,8 @@ from tests.unit.flow_places import Place, named, status
 
 from everfit.errors import SourceError, StepFailed, StorageError
 from everfit.flow import artifact
-from everfit.flow.graph import step
-from everfit.flow.run import RUNS, Given, runs
+from everfit.flow.graph import graph, step
+from everfit.flow.run import RUNS, Given, Runner, runs, setting
 from everfit.records.codec import encode
 from everfit.records.run import RunRecord, Status
 
@@ -105,6 +105,19 @@ def test_a_run_and_its_steps_are_recorded(place: Place) -> None:
     assert record.ended_at is not None
     assert record.ended_at >= record.started_at
     assert place.told.steps == [("first", "running"), ("first", "done")]
+
+
+def test_whoever_asks_is_told_what_stopped_a_run_and_given_what_it_made(place: Place) -> None:
+    told: list[tuple[object, str]] = []
+    runner = Runner(place.artifacts, place.state, place.told, place.scratch, ("everfit", "tests"))
+    with pytest.raises(StepFailed):
+        runner.run(
+            graph([step(first), step(dividing)], ["number"]),
+            {"number": setting(4)},
+            pipeline="test",
+            stopped=lambda run, error: told.append((run["first"], type(error).__name__)),
+        )
+    assert told == [(place.run(step(first), number=4)["first"], "StepFailed")]
 
 
 def test_a_failing_step_skips_what_comes_after_and_is_recorded(place: Place) -> None:

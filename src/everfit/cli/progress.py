@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-_MARKS = {"done": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]", "skipped": "[dim]·[/]"}
+_MARKS = {"done": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
 
 
 class Lines:
@@ -18,8 +18,8 @@ class Lines:
         self.quiet = quiet
 
     def step(self, name: str, status: str, seconds: float, why: str) -> None:
-        """Prints ended steps only."""
-        if status != "running" and not self.quiet:
+        """Prints ended steps only; those that never began are in the run's record."""
+        if status not in ("running", "skipped") and not self.quiet:
             print(f"{status:>8}  {name:<28} {seconds:7.2f} s  {why}", file=sys.stderr)
 
     def note(self, text: str) -> None:
@@ -50,6 +50,8 @@ class Bars:
         if status == "running":
             self.progress.start()
             self.tasks[name] = self.progress.add_task(name, total=None)
+            return
+        if status == "skipped":  # there may be twenty of them, between the step that failed and the message
             return
         if name in self.tasks:
             self.progress.remove_task(self.tasks.pop(name))

@@ -30,16 +30,31 @@ def command(workspace: Workspace, output: Output, why: bool, no_cache: bool) -> 
       everfit run --env staging --set training.seed=7
     """
     workspace.progress = output.progress()
-    show(workspace.run(use_cache=not no_cache), output, why)
+    show(workspace.run(not no_cache, lambda trained: found(trained, output, why)), output, why)
 
 
 def show(trained: Trained, output: Output, why: bool = False) -> None:
     """What a run came to: checks, candidates, metrics, gates, version."""
+    found(trained, output, why)
+    output.line(f"\n[bold green]Version {trained.version}[/] is registered. Next: everfit release")
+    output.document(
+        {
+            "run": trained.run.record,
+            "version": trained.version,
+            "candidates": trained.candidates,
+            "evaluation": trained.evaluation,
+            "gates": trained.gates,
+            "quality": trained.quality,
+        }
+    )
+
+
+def found(trained: Trained, output: Output, why: bool = False) -> None:
+    """What was trained, and what each gate says of it, passed or not."""
     from everfit.evaluation.metrics import higher_is_better
 
-    record = trained.run.record
     if why:
-        steps = [(s.name, s.status.value, f"{s.seconds:.2f} s", s.why) for s in record.steps]
+        steps = [(s.name, s.status.value, f"{s.seconds:.2f} s", s.why) for s in trained.run.record.steps]
         output.table("Steps", ("step", "", "took", "why"), steps)
     quality = trained.quality
     passed = len(quality.results) - len(quality.issues)
@@ -64,14 +79,3 @@ def show(trained: Trained, output: Output, why: bool = False) -> None:
     )
     output.line()
     output.table("Gates", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in trained.gates.results])
-    output.line(f"\n[bold green]Version {trained.version}[/] is registered. Next: everfit release")
-    output.document(
-        {
-            "run": record,
-            "version": trained.version,
-            "candidates": trained.candidates,
-            "evaluation": trained.evaluation,
-            "gates": trained.gates,
-            "quality": quality,
-        }
-    )

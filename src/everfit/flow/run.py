@@ -97,9 +97,18 @@ class Runner:
     first_party: tuple[str, ...] = ("everfit",)
     threads: int = 2
 
-    def run(self, graph: Graph, given: Mapping[str, Given], *, pipeline: str, use_cache: bool = True) -> Run:
+    def run(
+        self,
+        graph: Graph,
+        given: Mapping[str, Given],
+        *,
+        pipeline: str,
+        use_cache: bool = True,
+        stopped: Callable[[Run, EverfitError], None] | None = None,
+    ) -> Run:
         """Executes the graph. The first error stops it: steps under way finish, later ones are skipped, the record
-        says so, and the error is raised (StepFailed when it was not everfit's own)."""
+        says so, and the error is raised (StepFailed when it was not everfit's own). Before that, `stopped` is told
+        the error and given the run, which holds what the finished steps made."""
         _sweep(self.scratch)
         record = RunRecord(_run_id(), pipeline, Status.RUNNING, datetime.now(UTC), pid=os.getpid())
         self.state.append(RUNS, encode(record))
@@ -110,9 +119,12 @@ class Runner:
             self._end(record, walk, "interrupted")
             raise
         record = self._end(record, walk, str(error) if error else None)
+        run = Run(record, walk.loaders())
+        if error and stopped:
+            stopped(run, error)
         if error:
             raise error
-        return Run(record, walk.loaders())
+        return run
 
     def _end(self, record: RunRecord, walk: _Walk, error: str | None) -> RunRecord:
         status = Status.FAILED if error else Status.DONE

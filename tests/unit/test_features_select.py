@@ -35,6 +35,12 @@ def test_entity_time_and_excluded_columns_are_no_features() -> None:
     assert found == ("sometimes", "mail")
 
 
+def test_a_misspelt_exclusion_is_refused_but_not_one_of_a_column_dropped_before() -> None:
+    with pytest.raises(ProjectError, match=r"no column 'paperles' to exclude(.|\n)*did you mean"):
+        select(SCHEMA, NONE, target="churn", exclude=["paperles"])
+    assert select(SCHEMA, NONE, target="churn", exclude=["phone"], personal=["phone"])
+
+
 def test_use_restricts_and_orders() -> None:
     assert select(SCHEMA, FUNCTIONS, target="churn", use=["double", "plan", "same"]) == ("double", "plan", "same")
 

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from everfit.data.lots import lots
+from everfit.data.named import demand_column
 from everfit.errors import ChecksFailed, ProjectError
 from everfit.project.sections import Split
 
@@ -145,8 +146,7 @@ def _imbalance(y: NDArray[Any], mask: Mask, share: float) -> float:
 
 
 def _demand_values(frame: pl.DataFrame, column: str, where: str) -> None:
-    if column not in frame.columns:
-        raise ProjectError(f"the table has no column {column!r}", where=where, fix="name one of the table's columns")
+    demand_column(column, frame.columns, where)
     missing = frame[column].is_null()
     if missing.any():
         raise ChecksFailed(

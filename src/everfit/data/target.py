@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from everfit.data.named import demand_column
 from everfit.data.reading import FALSE_WORDS, TRUE_WORDS, numbers, text
 from everfit.errors import ChecksFailed, ProjectError, SourceError
 from everfit.project.sections import Target
@@ -32,7 +33,8 @@ def task(schema: Schema, target: Target) -> Task:
     >>> task(schema, Target(column="churn")).value, task(schema, Target(column="price")).value
     ('binary', 'regression')
     """
-    column = _column(schema, target.column)
+    demand_column(target.column, schema.names, "data.target.column")
+    column = schema[target.column]
     if column.distinct < 2:
         raise ChecksFailed(
             f"the target holds {column.distinct or 'no'} distinct value{'' if column.distinct == 1 else 's'}; "
@@ -54,16 +56,6 @@ def task(schema: Schema, target: Target) -> Task:
             fix=f"leave `task` out, or write data.columns: {{{column.name}: numeric}}",
         )
     return inferred
-
-
-def _column(schema: Schema, name: str) -> Column:
-    if name not in schema.names:
-        raise ProjectError(
-            f"the table has no column {name!r}; it has {', '.join(schema.names)}",
-            where="data.target.column",
-            fix="name one of the table's columns",
-        )
-    return schema[name]
 
 
 def _inferred(column: Column) -> Task:

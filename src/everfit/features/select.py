@@ -29,11 +29,12 @@ def select(
     time, excluded and personal columns, identifiers and texts never are, whatever is done to them before storing.
     Constant columns are left out unless `use` names them. `use` restricts to its names, in its order.
 
-    Raises ProjectError when a name is unknown or not usable, when a function reads the target or a personal column,
-    or when nothing is left.
+    Raises ProjectError when a name, of `exclude` too, is unknown or not usable, when a function reads the
+    target or a personal column, or when nothing is left.
     """
     barred = {target: "the target", **dict.fromkeys(personal, "personal data")}
     reserved = {name: "the entity" for name in (entity,) if name} | {name: "the time" for name in (time,) if name}
+    _check_excluded(exclude, schema, personal)
     refused = dict.fromkeys(exclude, "excluded") | reserved | barred
     reasons = {column.name: refused.get(column.name) or _unusable(column) for column in schema.columns}
     if use is None:
@@ -51,6 +52,18 @@ def select(
             fix="give a column a usable kind in data.columns, or write a function in features.py",
         )
     return names
+
+
+def _check_excluded(exclude: Collection[str], schema: Schema, personal: Collection[str]) -> None:
+    """A name that is misspelt would exclude nothing, and nobody would notice. Personal columns may be gone already."""
+    for name in exclude:
+        if name not in schema.names and name not in personal:
+            close = get_close_matches(name, schema.names, 1)
+            raise ProjectError(
+                f"the table has no column {name!r} to exclude",
+                where="everfit.yaml: data.exclude",
+                fix=f"did you mean {close[0]!r}?" if close else "the columns are: " + ", ".join(schema.names),
+            )
 
 
 def _unusable(column: Column) -> str | None:

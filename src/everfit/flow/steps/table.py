@@ -11,6 +11,7 @@ import polars as pl
 from everfit.data import checks, fingerprint, masking, schema
 from everfit.data import split as splitting
 from everfit.data import target as targets
+from everfit.data.named import demand_column
 from everfit.errors import ChecksFailed
 from everfit.evaluation import metrics
 from everfit.ports import Source
@@ -24,8 +25,14 @@ def table(source: Source, personal: Mapping[str, Any], masking_key: str | None) 
     return masking.mask(source.read(), personal, masking_key)
 
 
-def columns(table: pl.DataFrame, kinds: Mapping[str, Kind]) -> Schema:
-    """What each column means."""
+def columns(
+    table: pl.DataFrame, kinds: Mapping[str, Kind], target: Target, entity: str | None, time: str | None
+) -> Schema:
+    """What each column means. Raises ProjectError for a setting that names a column that is not there."""
+    named = {"data.target.column": target.column, "data.entity": entity, "data.time": time}
+    for setting, name in named.items():
+        if name is not None:
+            demand_column(name, table.columns, setting)
     return schema.infer(table, kinds)
 
 

@@ -16,10 +16,10 @@ from tests.integration.projects import SmallProject
 
 import everfit
 from everfit.data.frames import Table
-from everfit.errors import GateFailed, NotReady, ReleaseError, RequestError, SourceError, StorageError
+from everfit.errors import GateFailed, NotReady, ProjectError, ReleaseError, RequestError, SourceError, StorageError
 from everfit.flow import ledger
 from everfit.testing.churn import ENTITY, TARGET
-from everfit.workspace import Workspace
+from everfit.workspace import Trained, Workspace
 
 ASKED = projects.customers(20, seed=5, first=20_000).drop(TARGET, "event_timestamp")
 
@@ -104,6 +104,30 @@ def test_no_rows_get_no_answers_of_the_usual_types(workspace: Workspace, table: 
     found = workspace.predict(table)
     assert found.height == 0
     assert found.schema == workspace.predict(ASKED).schema
+
+
+def test_a_column_that_is_absent_is_named_once_with_the_nearest(workspace: Workspace) -> None:
+    with pytest.raises(RequestError) as caught:
+        workspace.predict(ASKED.rename({"age": "Age"}))
+    assert caught.value.what == "there is no column 'age', did you mean 'Age'?"
+    assert not list(workspace.ports.log.read())
+
+
+def test_a_refused_row_is_counted_as_in_the_table(workspace: Workspace) -> None:
+    many = pl.concat([ASKED] * 51, how="vertical").with_columns(pl.col("age").cast(pl.String))
+    bad = many.with_columns(pl.when(pl.int_range(pl.len()) == 1006).then(pl.lit("old")).otherwise("age").alias("age"))
+    for table in (bad, bad.head(1007)[1006:]):
+        row = 1007 if table.height > 1 else 1
+        with pytest.raises(RequestError, match=f"table: row {row}, age: 'old' is not a number"):
+            workspace.predict(table)
+
+
+@pytest.mark.parametrize("setting", ["data.entity", "data.time"])
+def test_a_setting_that_names_no_column_is_refused_before_anything_is_trained(
+    trained: SmallProject, setting: str
+) -> None:
+    with pytest.raises(ProjectError, match=rf"{setting}: the table has no column 'contract'; did you mean 'contract_t"):
+        trained.open(f"{setting}=contract").run()
 
 
 def test_a_project_without_a_release_predicts_nothing(trained: SmallProject) -> None:
@@ -201,8 +225,11 @@ def test_a_damaged_champion_is_made_anew_by_a_run_without_the_comparison(
 
 
 def test_a_worse_model_is_not_registered_and_the_champion_stays(released: SmallProject) -> None:
+    refused = list[Trained]()
     with pytest.raises(GateFailed, match="nothing was registered"):
-        released.open("gates.roc_auc=0.999").run()
+        released.open("gates.roc_auc=0.999").run(refused=refused.append)
+    assert [gate.gate for gate in refused[0].gates.results if not gate.passed] == ["roc_auc"]
+    assert refused[0].candidates[0].family == "logistic"
     assert ledger.current(released.open().ports.state).latest == 1
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import polars as pl
 
 from everfit.data.frames import cells
+from everfit.errors import RequestError
+from everfit.project.problems import near
 from everfit.project.sections import Response
+from everfit.records.prediction import Prediction
 from everfit.serving.answers import entity_field
 from everfit.serving.predictor import Predictor
 
 _CHUNK = 1_000
+_PLACE = re.compile(r"\brows\[(\d+)\]\.")
 
 
 def predict(predictor: Predictor, table: pl.DataFrame, score_name: str = "score") -> pl.DataFrame:
@@ -17,10 +24,12 @@ def predict(predictor: Predictor, table: pl.DataFrame, score_name: str = "score"
 
     Columns that the model does not read are passed over. Raises what `Predictor.predict` raises, and then the rows
     answered before that are in the log; SourceError for a column of lists or the like."""
-    manifest = predictor.snapshot.champion.manifest
+    champion = predictor.snapshot.champion
+    manifest = champion.manifest
     known = cells(table.select(name for name in table.columns if name in manifest.example))
-    chunks = (known[start : start + _CHUNK] for start in range(0, known.height, _CHUNK))
-    answers = [answer for chunk in chunks for answer in predictor.predict(chunk.to_dicts())]
+    if known.height and known.columns != [manifest.entity]:
+        _demand_columns(table.columns, champion.parser.required)
+    answers = [answer for start in range(0, known.height, _CHUNK) for answer in _chunk(predictor, known, start)]
     entity = entity_field(manifest.entity or "entity", Response(score=score_name))
     return pl.DataFrame(
         [
@@ -32,3 +41,23 @@ def predict(predictor: Predictor, table: pl.DataFrame, score_name: str = "score"
             pl.Series("arm", [a.arm for a in answers], pl.String),
         ]
     )
+
+
+def _demand_columns(given: Sequence[str], required: Sequence[str]) -> None:
+    """Raises RequestError for the columns that are absent, once and not in every row."""
+    absent = [name for name in required if name not in given]
+    if absent:
+        free = [name for name in given if name not in required]
+        said = "; ".join(f"there is no column {name!r}{near(name, free)}" for name in absent).replace("; did", ", did")
+        raise RequestError(said, where="table", fix="add or rename what is missing: the model reads these columns")
+
+
+def _chunk(predictor: Predictor, known: pl.DataFrame, start: int) -> Sequence[Prediction]:
+    """The answers to the rows from `start` on. A refusal counts the rows as the whole table does, from 1."""
+    rows = known[start : start + _CHUNK].to_dicts()
+    try:
+        return predictor.predict(rows)
+    except RequestError as error:
+        alone = f"row {start + 1}, " if len(rows) == 1 else ""
+        what = alone + _PLACE.sub(lambda found: f"row {start + int(found[1]) + 1}, ", error.what)
+        raise type(error)(what, where="table", fix=error.fix) from error

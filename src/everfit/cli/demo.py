@@ -86,7 +86,7 @@ class Screen:
         if words.startswith("- "):
             shown = Table.grid()
             shown.add_row(Text("- ", style), Text(words[2:], style))
-        console.print(Padding(shown, (0, 0, 0, len(text) - len(words))), width=console.width)
+        console.print(Padding(shown, (0, 0, 0, len(text) - len(words)), expand=False), width=console.width)
 
     def table(self, title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """As every command's tables."""
@@ -95,6 +95,7 @@ class Screen:
     def _console(self) -> Console:
         console = self.output.console
         console.width = min(console.width, _WIDEST)
+        console.soft_wrap = False  # in a file too the story is wrapped, not cut
         return console
 
 

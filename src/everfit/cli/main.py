@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -11,11 +12,25 @@ import click
 
 from everfit.errors import EverfitError
 
-# In the order of a first use; each is the module of that name.
-COMMANDS = (
-    "init", "run", "release", "serve", "predict", "labels", "monitor", "retrain", "rollback", "up",
-    "status", "history", "config", "schema", "doctor", "demo",
-)  # fmt: skip
+# In the order of a first use, each the module of that name, with what the list of commands says of it.
+COMMANDS = {
+    "init": "Start a project from a table: look at it, write everfit.yaml",
+    "run": "Check the data, train, compare, gate, register",
+    "release": "Bring a version in front of traffic, or judge the canary",
+    "serve": "Answer requests over HTTP with what is released",
+    "predict": "Score every row of a file with what is released",
+    "labels": "Store what became true of earlier predictions",
+    "monitor": "Look for drift and decay, decide whether to retrain",
+    "retrain": "Train on what the source holds now, release what passes",
+    "rollback": "End the canary, or go back to the champion before",
+    "up": "Serve, monitor, judge canaries and retrain in one process",
+    "status": "Who answers, what is under way, what to do next",
+    "history": "Every event of the ledger, verified",
+    "config": "Every setting, its value and where that comes from",
+    "schema": "The JSON schema of everfit.yaml, for editors",
+    "doctor": "Check Python, packages, machine and project",
+    "demo": "The whole loop on simulated customers, in about a minute",
+}
 # What click itself answers for wrong usage, and the shell's code for Ctrl-C.
 USAGE, INTERRUPTED, INTERNAL = 64, 130, 70
 
@@ -33,6 +48,21 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"everfit.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest command named where there is none of that name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], COMMANDS, 1)
+            raise click.UsageError(error.message + (f" Did you mean '{close[0]}'?" if close else ""), ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One line a command; none is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -42,7 +42,7 @@ def verdict(action: Action) -> Verdict:
 
 def test_first_version_ever_takes_all_traffic() -> None:
     (draft,) = start(fold(registered(1)), 1, CANARY)
-    assert (draft.kind, draft.reason) == (K.PROMOTED, "no champion yet")
+    assert (draft.kind, draft.reason) == (K.PROMOTED, "first release, no champion to compare with")
     assert fold(one_champion()).champion == 1
 
 

@@ -41,6 +41,8 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
     else:
         verdict, state = None, workspace.release(version, force)
     show_state(state, output)
+    if state.champion is not None and state.challenger is None:
+        output.line("Next: everfit serve, or everfit predict FILE; a server that runs follows by itself")
     output.document({"verdict": verdict, "state": state})
 
 

@@ -80,7 +80,7 @@ def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str,
         )
         failed = brief(found.runs[0].error)
         if failed and failed != brief(found.retraining.error if found.retraining else None):
-            output.line(f"  [red]{escape(failed)}[/]")
+            output.line(f"  [red]the last one failed: {escape(failed)}[/]")
     output.line()
     # Plain lines, whose words are not broken: they are there to be copied.
     output.line(f"[dim]{'stored in':<{_LABEL}}[/]{workspace.ports.folder}")

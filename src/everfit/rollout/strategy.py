@@ -33,20 +33,20 @@ def start(state: ReleaseState, version: int, release: Release, *, force: bool = 
 
     >>> registered = ReleaseState(number=1, latest=1, registered=(1,))
     >>> [(draft.kind.value, draft.reason) for draft in start(registered, 1, Release())]
-    [('promoted', 'no champion yet')]
+    [('promoted', 'first release, no champion to compare with')]
     """
     _check_free(state, version, force)
     if state.challenger is not None:
         raise _under_way(state)
     if state.champion is None:
-        return (Draft(EventKind.PROMOTED, version, "no champion yet"),)
+        return (Draft(EventKind.PROMOTED, version, "first release, no champion to compare with"),)
     steps = tuple(share for share in release.steps if share < 1)
     if release.strategy == "immediate" or not steps:
         evidence: dict[str, Value] = {"strategy": "immediate", "forced": force}
         released = Draft(EventKind.RELEASED, version, "released at once", evidence)
         return (released, Draft(EventKind.PROMOTED, version, "strategy immediate"))
     evidence = {"strategy": "canary", "steps": ",".join(map(repr, steps)), "forced": force}
-    return (Draft(EventKind.RELEASED, version, f"canary begins at {steps[0]:.4g} of traffic", evidence),)
+    return (Draft(EventKind.RELEASED, version, f"canary begins at {100 * steps[0]:.4g}% of traffic", evidence),)
 
 
 def apply(state: ReleaseState, verdict: Verdict) -> tuple[Draft, ...]:

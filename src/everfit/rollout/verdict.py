@@ -61,7 +61,7 @@ def _judged(state: ReleaseState, worse: bool, told: str, alpha: float, figures: 
         return Verdict(Action.ROLL_BACK, f"more errors than allowed: {told}", alpha, figures)
     if state.step + 1 < len(state.steps):
         share = state.steps[state.step + 1]
-        return Verdict(Action.ADVANCE, f"no more errors than allowed, on to {share:.4g}: {told}", alpha, figures)
+        return Verdict(Action.ADVANCE, f"no more errors than allowed, on to {100 * share:.4g}%: {told}", alpha, figures)
     return Verdict(Action.PROMOTE, f"passed every step: {told}", alpha, figures)
 
 

@@ -102,6 +102,14 @@ def test_a_missing_file_is_refused_with_the_nearest_name(write: Write) -> None:
     assert "t.csv" in caught.value.fix
 
 
+def test_a_file_one_folder_up_is_named(write: Write) -> None:
+    path = Path(write(b"a\n1\n"))
+    (path.parent / "project").mkdir()
+    with pytest.raises(SourceError) as caught:
+        CsvSource(str(path.parent / "project" / path.name)).read()
+    assert caught.value.fix == f"did you mean {path}?"
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is a folder"):
         CsvSource(str(tmp_path)).read()

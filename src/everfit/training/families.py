@@ -125,7 +125,7 @@ def _built_in(choice: ModelChoice, task: Task) -> tuple[type[Any], Mapping[str, 
         raise ProjectError(
             f"unknown model family {choice.name!r}",
             where="training.models",
-            fix=(f"did you mean {close[0]!r}?" if close else "the families are: " + ", ".join(_BUILT_IN))
+            fix=(f"did you mean {close[0]!r}?" if close else f"the families are: {', '.join(_BUILT_IN)}.")
             + " A family of your own needs `class: MODULE.CLASS`.",
         )
     entry = _BUILT_IN[choice.name]

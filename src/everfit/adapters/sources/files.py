@@ -43,17 +43,24 @@ def _glob(path: Path) -> list[Path]:
 def _demand_readable(path: Path) -> None:
     where = str(path)
     if not path.exists():
-        near = (
-            get_close_matches(path.name, [one.name for one in path.parent.iterdir()], 1) if path.parent.is_dir() else []
-        )
-        hint = f"did you mean {near[0]}?" if near else "correct the path; it is relative to the project file"
-        raise SourceError("there is no such file", where=where, fix=hint)
+        raise SourceError("there is no such file", where=where, fix=_instead_of(path))
     if path.is_dir():
         raise SourceError("is a folder, not a file", where=where, fix=f"name the files in it: {path / '*.csv'}")
     if not os.access(path, os.R_OK):
         raise SourceError("may not be read by this user", where=where, fix=f"allow it: chmod +r {path.name}")
     if path.stat().st_size == 0:
         raise SourceError("the file is empty", where=where, fix="export the table again")
+
+
+def _instead_of(path: Path) -> str:
+    """Where the file may be: one folder up, as for a project made beside its table, or under a name like it."""
+    above = path.absolute().parent.parent / path.name
+    if above.is_file():
+        return f"did you mean {above}?"
+    near = get_close_matches(path.name, [one.name for one in path.parent.iterdir()], 1) if path.parent.is_dir() else []
+    if near:
+        return f"did you mean {near[0]}?"
+    return "correct the path: data.source is relative to the project file, one on the command line to where you stand"
 
 
 def content_hash(paths: Sequence[Path]) -> str:

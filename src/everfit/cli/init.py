@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _GLOB = "*?["
 # Of a column's values in the table of columns.
-_WIDTH = 20
+_WIDTH = 36
 
 
 @click.command("init")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from everfit.flow.run import Run
     from everfit.ports import Progress
     from everfit.project.load import Loaded
+    from everfit.project.sections import Data
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
@@ -194,7 +195,7 @@ class Workspace:
         from everfit.data.frames import frame
         from everfit.flow import labels
 
-        ports, rows = self.ports, frame(table)
+        ports, rows = self.ports, _as_kept(self.project.data, frame(table))
         manifest = _manifest(self, ledger.current(ports.state))
         if manifest is None:
             raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
@@ -240,6 +241,14 @@ def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
         return None
     made = ledger.versions(workspace.ports.state)[answering.champion]
     return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
+
+
+def _as_kept(data: Data, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with their entity as the prediction log has it, where that is personal."""
+    from everfit.data import masking
+
+    personal = {name: how for name, how in data.personal.items() if name == data.entity and name in rows.columns}
+    return masking.mask(rows, personal, data.key.get_secret_value() if data.key else None)
 
 
 def _rival(workspace: Workspace, champion: ModelVersion) -> Path | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -44,6 +45,21 @@ def test_labels_by_prediction(store: SqliteLabels) -> None:
 def test_labels_by_entity_belong_to_its_newest_answer(store: SqliteLabels) -> None:
     assert put(store, pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})) == labels.Labelled(1, 1, 1)
     assert list(store.latest()) == ["p3"]
+
+
+def test_the_newest_answer_is_the_latest_in_time_however_the_log_has_it(store: SqliteLabels) -> None:
+    server = replace(record("p5", "ann"), time=EARLIER + timedelta(minutes=9))
+    batch = replace(record("p6", "ann"), time=EARLIER + timedelta(minutes=3))  # in a segment that was opened later
+    table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})
+    labels.store(table, [*RECORDS, server, batch], store, model().manifest, NOW)
+    assert list(store.latest()) == ["p5"]
+
+
+def test_an_entity_may_be_called_id_as_predictions_are(store: SqliteLabels) -> None:
+    about = replace(model().manifest, entity="id")
+    table = pl.DataFrame({"id": ["ann", "p2"], "Churn": ["Yes", "No"]})
+    assert labels.store(table, RECORDS, store, about, NOW).matched == 2
+    assert set(store.latest()) == {"p3", "p2"}
 
 
 def test_the_same_table_twice_changes_nothing(store: SqliteLabels) -> None:

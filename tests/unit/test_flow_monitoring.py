@@ -216,6 +216,18 @@ def test_looks_are_remembered_as_they_were(production: Production) -> None:
     assert monitoring.looks(production.state) == made
 
 
+def test_a_look_costs_the_same_however_many_there_were(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = production.state.read
+    monkeypatch.setattr(production.state, "read", lambda stream, after=0: [] if stream == "looks" else read(stream))
+    production.label(production.predict(400, START + DAY), START + 2 * DAY)
+    found = [production.look(START + day * DAY) for day in (3, 4, 5)]
+    assert [(one.drift is None, one.performance is None) for one in found] == [
+        (False, False),
+        (True, True),
+        (True, True),
+    ]
+
+
 def test_without_a_champion_nothing_is_tested_and_nothing_retrained(tmp_path: Path) -> None:
     production = Production(tmp_path)
     watched = monitoring.Watched(

@@ -32,9 +32,9 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def ran(place: Place, raw: pl.DataFrame) -> Run:
+def ran(place: Place, raw: pl.DataFrame, target: str = "churn") -> Run:
     given = Given(raw, raw.write_json())
-    return place.run(step(table), step(problem), raw=given, target="churn")
+    return place.run(step(table), step(problem), raw=given, target=target)
 
 
 def test_the_last_row_of_each_entity_is_there_without_its_target(place: Place, tmp_path: Path) -> None:
@@ -56,3 +56,17 @@ def test_rows_without_an_entity_are_not_stored(place: Place, tmp_path: Path) -> 
     store = SqliteOnline(tmp_path / "online.db")
     assert online.materialize(store, place.state, ran(place, RAW), None) == 0
     assert store.get("a") is None
+
+
+def test_another_entity_or_target_of_the_same_table_is_stored_anew(place: Place, tmp_path: Path) -> None:
+    store = SqliteOnline(tmp_path / "online.db")
+    online.materialize(store, place.state, ran(place, RAW), "id")
+    assert online.materialize(store, place.state, ran(place, RAW, "spare"), "id") == 2
+    assert store.get("a") == {"id": "a", "age": 3, "churn": "Yes"}
+    assert online.materialize(store, place.state, ran(place, RAW, "spare"), "age") == 4
+
+
+def test_whole_floats_are_found_under_whole_numbers(place: Place, tmp_path: Path) -> None:
+    store = SqliteOnline(tmp_path / "online.db")
+    online.materialize(store, place.state, ran(place, RAW.with_columns(pl.Series("id", [7.0, 8.0, 7.0, None]))), "id")
+    assert store.get("7") == {"id": "7", "age": 3, "spare": "x"}

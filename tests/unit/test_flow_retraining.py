@@ -11,9 +11,11 @@ import pytest
 
 from everfit.adapters.state.sqlite import SqliteState
 from everfit.errors import EverfitError, GateFailed, ReleaseError
-from everfit.flow import retraining
+from everfit.flow import ledger, release, retraining
 from everfit.flow.run import RUNS
+from everfit.project.sections import Release
 from everfit.records.codec import encode
+from everfit.records.model import ModelVersion
 from everfit.records.run import RunRecord, Status
 from everfit.records.watch import AlarmKind, Decision, Trigger
 
@@ -92,3 +94,31 @@ def test_nothing_is_unfinished_while_a_run_is_under_way(state: SqliteState) -> N
 
 def test_without_any_there_is_nothing_unfinished(state: SqliteState) -> None:
     assert retraining.unfinished(state) is None
+
+
+@pytest.mark.parametrize("settings", [Release(strategy="immediate"), Release()], ids=["immediate", "canary"])
+def test_one_that_was_killed_after_its_release_is_not_released_again_nor_called_a_failure(
+    state: SqliteState, settings: Release
+) -> None:
+    for version in (1, 2):
+        made = ModelVersion("churn", version, "", "run", NOW, {})
+        ledger.register(state, made, "ann", NOW)
+    release.start(state, settings, "ann", 1, at=NOW - timedelta(days=1))
+
+    def killed(version: int) -> None:
+        release.start(state, settings, "ann", version, at=NOW + timedelta(minutes=9))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retraining.act(state, YES, lambda: 2, killed)
+    again = retraining.unfinished(state)
+    assert again is not None
+    done = retraining.act(state, again, lambda: 2, lambda v: release.start(state, settings, "ann", v, at=NOW))
+    assert (done.version, done.deployed, done.error) == (2, True, None)
+
+
+def test_a_champion_trained_again_is_still_a_retraining_that_released_nothing(state: SqliteState) -> None:
+    ledger.register(state, ModelVersion("churn", 1, "", "run", NOW, {}), "ann", NOW - timedelta(days=2))
+    release.start(state, Release(), "ann", 1, at=NOW - timedelta(days=1))
+    done = retraining.act(state, YES, lambda: 1, lambda v: release.start(state, Release(), "ann", v, at=NOW))
+    assert (done.deployed, done.error is None) == (False, False)

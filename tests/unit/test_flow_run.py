@@ -241,3 +241,9 @@ def test_a_step_that_returns_another_type_than_it_says_fails(place: Place) -> No
     with pytest.raises(StepFailed, match="Expected `int`") as caught:
         place.run(step(first), step(untold), number=1)
     assert caught.value.where.startswith("step untold")
+
+
+def test_a_step_of_another_run_that_ends_while_this_one_begins_is_no_trouble(place: Place) -> None:
+    place.scratch.mkdir()
+    (place.scratch / f"{os.getpid()}-ended").symlink_to(place.scratch / "gone")  # listed, and not there when looked at
+    assert place.run().record.status is Status.DONE

@@ -130,6 +130,11 @@ def test_a_setting_that_names_no_column_is_refused_before_anything_is_trained(
         trained.open(f"{setting}=contract").run()
 
 
+def test_a_table_without_any_column_of_the_model_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(RequestError, match="there is no column 'tenure'"):
+        workspace.predict(ASKED.select(pl.all().name.prefix("customer.")))
+
+
 def test_a_project_without_a_release_predicts_nothing(trained: SmallProject) -> None:
     with pytest.raises(NotReady, match="everfit release"):
         everfit.load(trained.file).predict(ASKED)
@@ -157,6 +162,16 @@ def test_labels_by_entity_are_about_its_newest_prediction(workspace: Workspace) 
     assert (found.rows, found.matched, found.new) == (2, 1, 1)
     assert list(workspace.ports.labels.latest()) == [second["id"][0]]
     assert first["id"][0] != second["id"][0]
+
+
+def test_labels_of_an_entity_that_is_kept_as_a_hash_find_its_prediction(
+    released: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MASKING_KEY", "secret")
+    workspace = released.open(f"data.personal={{{ENTITY}: hash}}", "data.key=${MASKING_KEY}")
+    answers = workspace.predict(ASKED)
+    assert workspace.label([{ENTITY: ASKED[ENTITY][0], TARGET: "Yes"}]).matched == 1
+    assert list(workspace.ports.labels.latest()) == [answers["id"][0]]
 
 
 @pytest.mark.parametrize(
@@ -261,3 +276,19 @@ def test_an_estimator_of_ones_own_that_scores_otherwise_is_measured_anew(
         importlib.invalidate_caches()
         losses.append(everfit.load(trained.file).run().evaluation.test["log_loss"])
     assert losses[0] != losses[1]
+
+
+def test_a_module_beside_the_features_is_known_by_its_text(
+    trained: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (trained.folder / "features.py").write_text(
+        "import beside_the_features\n\n\ndef loyal(tenure):\n    return beside_the_features.at_least(tenure)\n"
+    )
+    shares = []
+    for months in (12, 48):
+        (trained.folder / "beside_the_features.py").write_text(f"def at_least(x):\n    return x > {months}\n")
+        monkeypatch.delitem(sys.modules, "beside_the_features", raising=False)
+        importlib.invalidate_caches()
+        shares.append(everfit.load(trained.file).run().run["features"]["loyal"].mean())
+    assert shares[0] > shares[1]

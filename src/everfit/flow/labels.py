@@ -39,6 +39,8 @@ def store(
     or an entity, and then stand for that entity's newest prediction; the truth is in the target's column, or in
     `value`; `known_at` is optional.
 
+    Where the entity's own column is called `id`, an `id` is either.
+
     Raises SourceError, and stores nothing, when the table has neither form, a truth is none of the target's classes or
     no number, or a time cannot be read. Rows without a truth are passed over."""
     entity, target = manifest.entity, manifest.target
@@ -52,8 +54,8 @@ def store(
             fix="rename its columns",
         )
     truths = _truths(table[value], manifest)
-    found = {record.id: record.id for record in predictions} if identity else newest(predictions)
     keys = text(flat(table[identity or entity or ""])).to_list()
+    found = _meant(frozenset(keys), predictions, by_id=identity is not None, by_entity=identity in (None, entity))
     times = table[_KNOWN_AT].to_list() if _KNOWN_AT in table.columns else [None] * table.height
     rows = zip(keys, truths, times, strict=True)
     now = now or datetime.now(UTC)
@@ -61,9 +63,17 @@ def store(
     return Labelled(table.height, len(matched), labels.put(matched))
 
 
-def newest(predictions: Iterable[PredictionRecord]) -> Mapping[str, str]:
-    """Each entity's last prediction."""
-    return {record.entity: record.id for record in predictions if record.entity is not None and record.error is None}
+def _meant(
+    keys: frozenset[str | None], predictions: Iterable[PredictionRecord], by_id: bool, by_entity: bool
+) -> Mapping[str, str]:
+    """What the rows say, to the prediction that it means: its own id, or whom it is about, and then the newest one."""
+    answered = [
+        record for record in predictions if record.error is None and not keys.isdisjoint((record.id, record.entity))
+    ]
+    # Several processes write the log, each in its own order.
+    answered.sort(key=lambda record: record.time)
+    entities = {record.entity: record.id for record in answered if by_entity and record.entity is not None}
+    return entities | {record.id: record.id for record in answered if by_id}
 
 
 def _truths(values: pl.Series, manifest: Manifest) -> list[str | float | None]:

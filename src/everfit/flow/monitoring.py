@@ -66,7 +66,8 @@ def look(
     now = now or datetime.now(UTC)
     records = _answered(watched, now)
     recent = sum(record.time >= now - watched.project.monitoring.window for record in records)
-    found = _Found(None, None, None, ()) if manifest is None else _find(watched, manifest, records, now)
+    before = _marks(watched.state)
+    found = _Found(None, None, None, ()) if manifest is None else _find(watched, manifest, records, before, now)
     past = [one.at for one in retraining.history(watched.state) if one.retrained]
     decision = policy.decide(
         watched.project.retraining,
@@ -81,7 +82,16 @@ def look(
         canary=watched.release.challenger,
     )
     report = MonitorReport(
-        now, recent, found.drift, found.performance, found.impact, found.alarms, decision, found.labels
+        now,
+        recent,
+        found.drift,
+        found.performance,
+        found.impact,
+        found.alarms,
+        decision,
+        labels=found.labels if found.performance else before.labels,
+        tested=now if found.drift else before.tested,
+        judged=now if found.performance else before.judged,
     )
     watched.state.append(LOOKS, encode(report))
     return report
@@ -101,9 +111,22 @@ def _answered(watched: Watched, now: datetime) -> list[PredictionRecord]:
     return [r for r in watched.log.read(since, now) if r.version == champion and r.error is None]
 
 
-def _last(past: Sequence[MonitorReport], part: str) -> datetime:
-    """When that part was last looked at."""
-    return max((report.at for report in past if getattr(report, part) is not None), default=_EPOCH)
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Up to where earlier looks have come."""
+
+    tested: datetime = _EPOCH
+    judged: datetime = _EPOCH
+    labels: int = 0
+
+
+def _marks(state: StateStore) -> _Marks:
+    """From the last look alone, for each hands on what the ones before have told."""
+    last = state.last(LOOKS)
+    if last is None:
+        return _Marks()
+    found = decode(MonitorReport, last[1], where=f"look {last[0]}")
+    return _Marks(found.tested or _EPOCH, found.judged or _EPOCH, found.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +138,12 @@ class _Found:
     labels: int = 0
 
 
-def _find(watched: Watched, manifest: Manifest, records: Sequence[PredictionRecord], now: datetime) -> _Found:
-    past = looks(watched.state)
+def _find(
+    watched: Watched, manifest: Manifest, records: Sequence[PredictionRecord], before: _Marks, now: datetime
+) -> _Found:
     settings = watched.project.monitoring
     alpha = alarms.alpha_per_look(settings)
-    untested = max(_last(past, "drift"), now - settings.window)
+    untested = max(before.tested, now - settings.window)
     fresh = [record for record in records if record.time >= untested]
     window = _window(fresh, manifest) if len(fresh) >= settings.rows else None
     drifted = impact = None
@@ -129,7 +153,7 @@ def _find(watched: Watched, manifest: Manifest, records: Sequence[PredictionReco
         )
         impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score)
     known = watched.labels.latest()
-    fresh_labels = _Fresh(known, _last(past, "performance"), max((report.labels for report in past), default=0), now)
+    fresh_labels = _Fresh(known, before.judged, before.labels, now)
     judged = _performance(watched.project, manifest, records, fresh_labels, alpha)
     raised = alarms.alarms(
         now,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import polars as pl
 
+from everfit.data.reading import flat, text
 from everfit.flow.run import Run
 from everfit.ports import OnlineStore, StateStore
 
@@ -14,11 +17,14 @@ def materialize(online: OnlineStore, state: StateStore, run: Run, entity: str | 
     """Stores each entity's last row as the source has it, without the target, for requests that give the entity alone;
     returns how many, 0 when this very table is there already or rows have no entity. All columns are kept, for another
     version than the newest may answer, and it may read others."""
-    content = next(step.output for step in run.record.steps if step.name == "table").encode()
+    digest = next(step.output for step in run.record.steps if step.name == "table")
+    target = run["problem"].target
+    content = json.dumps([digest, entity, target]).encode()
     last = state.last(MATERIALIZED)
     if entity is None or (last is not None and last[1] == content):
         return 0
     table: pl.DataFrame = run["table"]
-    stored = online.put(entity, table.drop(run["problem"].target))
+    keys = text(flat(table[entity]))  # as a request's entity is read: a whole float is a whole number
+    stored = online.put(entity, table.with_columns(keys).drop(target))
     state.append(MATERIALIZED, content)
     return stored

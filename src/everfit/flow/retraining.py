@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from everfit.errors import EverfitError
+from everfit.flow import ledger
 from everfit.flow.run import runs
 from everfit.ports import StateStore
 from everfit.records.codec import decode, encode
+from everfit.records.release import EventKind
 from everfit.records.run import Status
 from everfit.records.watch import Alarm, AlarmKind, Decision, Retraining
 
@@ -34,7 +36,8 @@ def act(
     state.append(RETRAININGS, encode(done))
     try:
         done = replace(done, version=train())
-        release(done.version or 0)
+        if not _is_released(state, done):
+            release(done.version or 0)
         done = replace(done, deployed=True)
     except EverfitError as error:
         if stopped():
@@ -42,6 +45,14 @@ def act(
         done = replace(done, error=str(error), exit_code=error.exit_code)
     state.append(RETRAININGS, encode(done))
     return done
+
+
+def _is_released(state: StateStore, done: Retraining) -> bool:
+    """Whether this very retraining, killed before it could say so, has released its version and it is in use."""
+    since = [event for event in ledger.events(state) if event.at >= done.at and event.version == done.version]
+    now = ledger.current(state)
+    in_use = done.version in (now.champion, now.challenger)
+    return in_use and any(event.kind in (EventKind.RELEASED, EventKind.PROMOTED) for event in since)
 
 
 def unfinished(state: StateStore) -> Decision | None:

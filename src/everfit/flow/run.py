@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -269,8 +269,9 @@ def _sweep(root: Path) -> None:
     """Removes what killed runs left half-written."""
     for folder in root.glob("*-*"):
         pid = folder.name.partition("-")[0]
-        if pid.isdigit() and not processes.alive(int(pid), folder.stat().st_mtime):
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run's step ended meanwhile
+            if pid.isdigit() and not processes.alive(int(pid), folder.stat().st_mtime):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _call(one: Step, arguments: Mapping[str, Any], folder: Path) -> None:

@@ -27,7 +27,7 @@ def predict(predictor: Predictor, table: pl.DataFrame, score_name: str = "score"
     champion = predictor.snapshot.champion
     manifest = champion.manifest
     known = cells(table.select(name for name in table.columns if name in manifest.example))
-    if known.height and known.columns != [manifest.entity]:
+    if table.height and known.columns != [manifest.entity]:
         _demand_columns(table.columns, champion.parser.required)
     answers = [answer for start in range(0, known.height, _CHUNK) for answer in _chunk(predictor, known, start)]
     entity = entity_field(manifest.entity or "entity", Response(score=score_name))

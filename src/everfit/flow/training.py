@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from everfit.features.functions import Functions
-from everfit.flow.code import identity
+from everfit.flow.code import identity, versions
+from everfit.flow.definitions import find
 from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
@@ -109,7 +112,9 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
     return {
         "source": Given(outside.source, outside.source.identity()),
         "masking_key": Given(key, hashlib.sha256(b"masking" + key.encode()).hexdigest() if key else ""),
-        "functions": Given(outside.functions, outside.functions.digest),
+        "functions": Given(
+            outside.functions, setting([outside.functions.digest, _imported(outside.functions)]).identity
+        ),
         "champion": Given(outside.champion, outside.champion_digest if outside.champion else ""),
         "config": setting(config.hexdigest()),
         "executor": Given(outside.executor),
@@ -120,6 +125,19 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         "author": Given(outside.author),
         "clock": Given(outside.clock),
     }
+
+
+def _imported(functions: Functions) -> dict[str, object]:
+    """What the user's functions import, by package: its version, or its text where it lies beside the project."""
+    nodes = list(ast.walk(ast.parse(functions.source)))
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    found: dict[str, object] = {}
+    for name in sorted(set(named)):
+        top = name.partition(".")[0]
+        source = None if top in sys.stdlib_module_names or versions([top]) else find(name)
+        found[name] = source.digest if source else versions([top])
+    return found
 
 
 def _code(steps: list[Step], artifacts: ArtifactStore) -> dict[str, Given]:

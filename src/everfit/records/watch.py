@@ -140,8 +140,9 @@ class Retraining:
 
 @dataclass(frozen=True, slots=True)
 class MonitorReport:
-    """One look at production: what arrived, what was found, what was decided. `labels` is the place of the newest
-    label that was there when performance was judged."""
+    """One look at production: what arrived, what was found, what was decided. `tested` and `judged` say when drift and
+    performance were last looked at, now or before, and `labels` is the place of the newest label that was there then,
+    so that the next look needs to know of none but this."""
 
     at: datetime
     predictions: int
@@ -151,3 +152,5 @@ class MonitorReport:
     alarms: tuple[Alarm, ...]
     decision: Decision
     labels: int = 0
+    tested: datetime | None = None
+    judged: datetime | None = None

@@ -56,7 +56,7 @@ def test_the_champion_is_shown_with_who_made_it_so_and_its_metrics(ports: Ports,
     start(ports)
     out = call(capsys, "status").out
     assert "version 1 logistic, 100% of traffic, since" in out
-    assert "by ann: no champion yet" in out
+    assert "by ann: first release, no champion to compare with" in out
     assert "roc_auc 0.8400, f1 0.6000" in out
 
 

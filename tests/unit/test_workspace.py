@@ -130,35 +130,6 @@ def test_a_setting_that_names_no_column_is_refused_before_anything_is_trained(
         trained.open(f"{setting}=contract").run()
 
 
-def test_a_table_without_any_column_of_the_model_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(RequestError, match="there is no column 'tenure'"):
-        workspace.predict(ASKED.select(pl.all().name.prefix("customer.")))
-
-
-def test_a_column_that_is_absent_is_named_once_with_the_nearest(workspace: Workspace) -> None:
-    with pytest.raises(RequestError) as caught:
-        workspace.predict(ASKED.rename({"age": "Age"}))
-    assert caught.value.what == "there is no column 'age', did you mean 'Age'?"
-    assert not list(workspace.ports.log.read())
-
-
-def test_a_refused_row_is_counted_as_in_the_table(workspace: Workspace) -> None:
-    many = pl.concat([ASKED] * 51, how="vertical").with_columns(pl.col("age").cast(pl.String))
-    bad = many.with_columns(pl.when(pl.int_range(pl.len()) == 1006).then(pl.lit("old")).otherwise("age").alias("age"))
-    for table in (bad, bad.head(1007)[1006:]):
-        row = 1007 if table.height > 1 else 1
-        with pytest.raises(RequestError, match=f"table: row {row}, age: 'old' is not a number"):
-            workspace.predict(table)
-
-
-@pytest.mark.parametrize("setting", ["data.entity", "data.time"])
-def test_a_setting_that_names_no_column_is_refused_before_anything_is_trained(
-    trained: SmallProject, setting: str
-) -> None:
-    with pytest.raises(ProjectError, match=rf"{setting}: the table has no column 'contract'; did you mean 'contract_t"):
-        trained.open(f"{setting}=contract").run()
-
-
 def test_a_project_without_a_release_predicts_nothing(trained: SmallProject) -> None:
     with pytest.raises(NotReady, match="everfit release"):
         everfit.load(trained.file).predict(ASKED)

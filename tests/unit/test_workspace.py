@@ -106,6 +106,11 @@ def test_no_rows_get_no_answers_of_the_usual_types(workspace: Workspace, table: 
     assert found.schema == workspace.predict(ASKED).schema
 
 
+def test_a_table_without_any_column_of_the_model_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(RequestError, match="there is no column 'tenure'"):
+        workspace.predict(ASKED.select(pl.all().name.prefix("customer.")))
+
+
 def test_a_column_that_is_absent_is_named_once_with_the_nearest(workspace: Workspace) -> None:
     with pytest.raises(RequestError) as caught:
         workspace.predict(ASKED.rename({"age": "Age"}))

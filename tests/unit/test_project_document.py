@@ -169,3 +169,7 @@ def test_any_text_is_a_document_or_a_problem_with_a_place(text: str) -> None:
         assert isinstance(parse(text, "f").data, dict)
     except ProjectError as error:
         assert error.where.startswith("f:")  # noqa: PT017  # either outcome is right
+
+
+def test_a_merge_key_in_quotes_is_a_name() -> None:
+    assert parse("{'<<': 1}", "f").data == {"<<": 1}

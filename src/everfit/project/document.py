@@ -208,7 +208,7 @@ class _Builder:
     def _key(self, key: yaml.Node) -> str:
         if not isinstance(key, yaml.ScalarNode):
             _refuse(self.name, key, "a key must be a name", "put text with { or [ at its start in quotes")
-        if key.value == "<<":
+        if key.value == "<<" and not key.style:  # in quotes it is a name like any other
             _refuse(self.name, key, "merge keys (<<) are not read", "write the values out, or use `environments:`")
         return str(key.value)
 

@@ -1,6 +1,7 @@
-"""MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI. Config: `backends`.
+"""MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI.
 
-The bundle is a `python_function` model with a loader module: nothing is pickled, any client beside everfit loads it.
+Config: `backends`. The bundle is a `python_function` model with a loader module: nothing is pickled, and any client
+beside everfit loads it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
-"""MLflow 3 as tracker and registry: a SQLite file by default, a server by its URI.
-
-Config: `backends`. The bundle is a `python_function` model with a loader module: nothing is pickled, and any client
-beside everfit loads it.
-"""
+"""MLflow 3 as tracker and registry: a SQLite file or a server (`backends`). The bundle is a `python_function` model with
+a loader module: nothing is pickled."""
 
 from __future__ import annotations
 

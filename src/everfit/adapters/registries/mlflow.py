@@ -1,5 +1,6 @@
-"""MLflow 3 as tracker and registry: a SQLite file or a server (`backends`). The bundle is a `python_function` model with
-a loader module: nothing is pickled."""
+"""MLflow 3 as tracker and registry: a SQLite file or a server (`backends`).
+
+The bundle is a `python_function` model with a loader module: nothing is pickled."""
 
 from __future__ import annotations
 

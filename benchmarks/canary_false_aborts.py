@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import Cell, report, table
-from everfit.project.sections import Release, Verdict
+from everfit.project.sections.release import Release, Verdict
 from everfit.records.release import Action, ArmEvidence, ReleaseState
 from everfit.rollout.verdict import judge
 

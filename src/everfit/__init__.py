@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from everfit.errors import EverfitError
-    from everfit.project.sections import Project
+    from everfit.project.sections.root import Project
     from everfit.workspace import Workspace, load
 
 __version__ = "0.1.0"
@@ -16,7 +16,7 @@ __all__ = ["EverfitError", "Project", "Workspace", "__version__", "load"]
 # Imported when first used, so that `import everfit` and the command line start at once.
 _WHERE = {
     "EverfitError": "everfit.errors",
-    "Project": "everfit.project.sections",
+    "Project": "everfit.project.sections.root",
     "Workspace": "everfit.workspace",
     "load": "everfit.workspace",
 }

@@ -21,7 +21,7 @@ from everfit.ports import (
     StateStore,
 )
 from everfit.project.load import Loaded
-from everfit.project.sections import Channel
+from everfit.project.sections.monitoring import Channel
 
 
 @dataclass(frozen=True)

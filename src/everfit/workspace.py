@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from everfit.flow.run import Run
     from everfit.ports import Progress
     from everfit.project.load import Loaded
-    from everfit.project.sections import Data
+    from everfit.project.sections.data import Data
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport

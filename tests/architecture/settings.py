@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
-from everfit.project.sections import Project, Section
+from everfit.project.sections.root import Project
+from everfit.project.sections.section import Section
 
 
 def _sections(annotation: Any) -> Iterator[type[Section]]:

@@ -19,7 +19,8 @@ from everfit.data import schema as schemas
 from everfit.data import target as targets
 from everfit.features import encoder as encoders
 from everfit.features import functions, select, values
-from everfit.project.sections import ModelChoice, Target
+from everfit.project.sections.data import Target
+from everfit.project.sections.training import ModelChoice
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest
 from everfit.records.prediction import PredictionRecord
 from everfit.records.profile import ColumnProfile, Profile

@@ -14,7 +14,7 @@ from tests.unit.cli_project import NOW, SETTINGS, call, label, predict, project,
 from everfit.flow import alerting, release, retraining, status
 from everfit.flow.monitoring import LOOKS
 from everfit.flow.run import RUNS
-from everfit.project.sections import Release
+from everfit.project.sections.release import Release
 from everfit.records.codec import encode
 from everfit.records.run import RunRecord, Status, StepRecord
 from everfit.records.watch import Alarm, AlarmKind, Decision, MonitorReport, PerformanceReport, Retraining, Trigger

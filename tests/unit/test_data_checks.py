@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from everfit.data import propose
 from everfit.data.checks import check
 from everfit.data.schema import conform, infer
-from everfit.project.sections import Bounds, Check, ColumnCheck, TableCheck
+from everfit.project.sections.data import Bounds, Check, ColumnCheck, TableCheck
 from everfit.records.table import CheckResult, Column, Kind, QualityReport, Schema, Severity
 
 UNTIMED = settings(deadline=None)

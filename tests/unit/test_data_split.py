@@ -15,7 +15,7 @@ from everfit.data.folds import fold_numbers
 from everfit.data.lots import lots
 from everfit.data.split import test_rows as split_rows
 from everfit.errors import ChecksFailed, ProjectError
-from everfit.project.sections import Split
+from everfit.project.sections.data import Split
 
 UNTIMED = settings(deadline=None)
 COUNTS = st.lists(st.integers(2, 60), min_size=2, max_size=4)

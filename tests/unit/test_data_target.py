@@ -11,7 +11,7 @@ import pytest
 from everfit.data.schema import conform, infer
 from everfit.data.target import classes, encode, task
 from everfit.errors import ChecksFailed, ProjectError, SourceError
-from everfit.project.sections import Target
+from everfit.project.sections.data import Target
 from everfit.records.table import Task
 
 

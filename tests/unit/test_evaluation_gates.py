@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from everfit.evaluation.gates import baseline, judge
-from everfit.project.sections import Gates
+from everfit.project.sections.training import Gates
 from everfit.records.model import GateResult
 from everfit.records.table import Task
 

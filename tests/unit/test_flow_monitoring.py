@@ -16,7 +16,7 @@ from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.adapters.state.sqlite import SqliteState
 from everfit.flow import monitoring
 from everfit.monitoring.profile import profile
-from everfit.project.sections import Project
+from everfit.project.sections.root import Project
 from everfit.records.model import Evaluation, Manifest
 from everfit.records.prediction import Label, PredictionRecord
 from everfit.records.release import ReleaseState

@@ -13,7 +13,7 @@ from tests.unit.serving_models import MemoryLog
 from everfit.adapters.state.sqlite import SqliteState
 from everfit.errors import ReleaseError
 from everfit.flow import ledger, release
-from everfit.project.sections import Release, Verdict
+from everfit.project.sections.release import Release, Verdict
 from everfit.records.model import ModelVersion
 from everfit.records.prediction import PredictionRecord
 from everfit.records.release import Action, ReleaseState

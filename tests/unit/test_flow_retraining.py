@@ -13,7 +13,7 @@ from everfit.adapters.state.sqlite import SqliteState
 from everfit.errors import EverfitError, GateFailed, ReleaseError
 from everfit.flow import ledger, release, retraining
 from everfit.flow.run import RUNS
-from everfit.project.sections import Release
+from everfit.project.sections.release import Release
 from everfit.records.codec import encode
 from everfit.records.model import ModelVersion
 from everfit.records.run import RunRecord, Status

@@ -13,7 +13,7 @@ from everfit.adapters.artifacts.folder import FolderArtifacts
 from everfit.adapters.state.sqlite import SqliteState
 from everfit.errors import NotReady, StorageError
 from everfit.flow import ledger, release, routes
-from everfit.project.sections import Release
+from everfit.project.sections.release import Release
 from everfit.records.model import ModelVersion
 from everfit.serving.predictor import Predictor
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from everfit.monitoring.alarms import alarms, alpha_per_look, unsent
 from everfit.monitoring.drift import drift
 from everfit.monitoring.profile import profile
-from everfit.project.sections import Monitoring
+from everfit.project.sections.monitoring import Monitoring
 from everfit.records.profile import Profile
 from everfit.records.table import CheckResult, Kind, QualityReport, Severity
 from everfit.records.watch import Alarm, AlarmKind, ImpactEstimate, PerformanceReport

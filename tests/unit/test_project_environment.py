@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from everfit.errors import ProjectError
 from everfit.project.environment import MissingVariable, read_env_file, substitute
-from everfit.project.sections import FromEnvironment
+from everfit.project.sections.section import FromEnvironment
 
 ENV = {"HOST": "db", "PORT": "5432", "EMPTY": "", "ODD": "${HOST}"}
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from everfit.project.sections import Drift, Retraining
+from everfit.project.sections.monitoring import Drift, Retraining
 from everfit.records.watch import ColumnDrift, Decision, DriftReport, ImpactEstimate, PerformanceReport, Trigger
 from everfit.retraining.policy import decide as decide_all
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everfit.errors import ReleaseError
-from everfit.project.sections import Release
+from everfit.project.sections.release import Release
 from everfit.records.release import Action, EventKind, LedgerEvent, ReleaseState, Verdict
 from everfit.rollout.ledger import fold, follow, verify
 from everfit.rollout.routing import route, table

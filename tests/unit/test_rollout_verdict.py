@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from everfit.errors import ReleaseError
-from everfit.project.sections import Release
+from everfit.project.sections.release import Release
 from everfit.records.release import Action, ArmEvidence, ReleaseState, Verdict
 from everfit.rollout.evidence import Counts, log_e_value, p_value
 from everfit.rollout.verdict import judge

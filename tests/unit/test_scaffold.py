@@ -27,7 +27,8 @@ from everfit.flow.settings_text import WIDTH, item, one_line
 from everfit.flow.survey import Survey, survey
 from everfit.project.document import parse_value
 from everfit.project.load import load
-from everfit.project.sections import ColumnCheck, Project
+from everfit.project.sections.data import ColumnCheck
+from everfit.project.sections.root import Project
 from everfit.records.table import Column, Kind, Schema, Task
 
 ROWS = 120

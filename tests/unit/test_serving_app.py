@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from tests.unit.serving_models import GOOD, MemoryLog, MemoryStore, model, one, scoring, without
 
 from everfit.errors import ProjectError, StorageError
-from everfit.project.sections import Limits, Response
+from everfit.project.sections.serving import Limits, Response
 from everfit.records.prediction import Label
 from everfit.records.release import RouteTable
 from everfit.serving.app import create_app

@@ -11,7 +11,7 @@ from html import unescape
 import pytest
 from tests.unit.serving_models import GOOD, model, one
 
-from everfit.project.sections import Response
+from everfit.project.sections.serving import Response
 from everfit.records.release import Arm, RouteTable
 from everfit.serving import page
 from everfit.serving.arms import Snapshot

@@ -11,7 +11,7 @@ import skops.io
 from numpy.typing import NDArray
 
 from everfit.errors import StorageError
-from everfit.project.sections import ModelChoice
+from everfit.project.sections.training import ModelChoice
 from everfit.records.features import Encoder
 from everfit.records.model import Evaluation, GateReport, Lineage, Manifest
 from everfit.records.profile import ColumnProfile, Profile

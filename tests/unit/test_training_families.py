@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from everfit.errors import MissingExtra, ProjectError
-from everfit.project.sections import ModelChoice
+from everfit.project.sections.training import ModelChoice
 from everfit.records.table import Task
 from everfit.training.families import names, resolve
 from everfit.training.fit import fitted

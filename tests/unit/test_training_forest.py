@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from everfit.project.sections import ModelChoice
+from everfit.project.sections.training import ModelChoice
 from everfit.records.table import Task
 from everfit.training.families import resolve
 from everfit.training.fit import fitted

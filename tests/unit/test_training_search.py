@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from everfit.adapters.executors.processes import ProcessesExecutor
 from everfit.adapters.executors.serial import SerialExecutor
 from everfit.errors import StepFailed
-from everfit.project.sections import Budget, ModelChoice
+from everfit.project.sections.training import Budget, ModelChoice
 from everfit.records.model import Candidate
 from everfit.records.table import Task
 from everfit.training.families import resolve

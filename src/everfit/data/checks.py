@@ -9,7 +9,7 @@ import polars as pl
 
 from everfit.data.column_checks import Inspected, check_column, check_readable, inspect, result
 from everfit.data.target import is_class
-from everfit.project.sections import Check, ColumnCheck, TableCheck
+from everfit.project.sections.data import Check, ColumnCheck, TableCheck
 from everfit.records.table import CheckResult, Column, Kind, QualityReport, Schema, Severity
 
 _EARLIEST, _LATEST = datetime(1900, 1, 1), datetime(2200, 1, 1)  # noqa: DTZ001 conformed times have no zone

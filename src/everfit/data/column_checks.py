@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from everfit.data.reading import flat, numbers, read, text
-from everfit.project.sections import ColumnCheck
+from everfit.project.sections.data import ColumnCheck
 from everfit.records.table import CheckResult, Column, Kind, Severity
 
 _LONGEST = 40

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from everfit.data.target import MOST_CLASSES
-from everfit.project.sections import Bounds, Check, ColumnCheck, TableCheck
+from everfit.project.sections.data import Bounds, Check, ColumnCheck, TableCheck
 from everfit.records.table import Column, Kind, Schema
 
 # More levels than this are expected to grow; listing them would only raise false alarms.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from everfit.data.lots import lots
 from everfit.data.named import demand_column
 from everfit.errors import ChecksFailed, ProjectError
-from everfit.project.sections import Split
+from everfit.project.sections.data import Split
 
 Mask = NDArray[np.bool_]
 # How many orders of the groups are tried for one in which both parts have the classes alike.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from everfit.data.named import demand_column
 from everfit.data.reading import FALSE_WORDS, TRUE_WORDS, numbers, text
 from everfit.errors import ChecksFailed, ProjectError, SourceError
-from everfit.project.sections import Target
+from everfit.project.sections.data import Target
 from everfit.records.table import Column, Kind, Schema, Task
 
 # A whole-number target with more distinct values than this is a quantity, not a class.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from everfit.evaluation.metrics import higher_is_better
 from everfit.evaluation.metrics import metrics as measured
-from everfit.project.sections import Gates
+from everfit.project.sections.training import Gates
 from everfit.records.model import GateReport, GateResult
 from everfit.records.table import Task
 

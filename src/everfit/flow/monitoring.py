@@ -19,7 +19,7 @@ from everfit.evaluation import metrics
 from everfit.flow import retraining
 from everfit.monitoring import alarms, drift, estimate, performance
 from everfit.ports import LabelStore, PredictionLog, StateStore
-from everfit.project.sections import Project
+from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.prediction import Label, PredictionRecord

@@ -10,7 +10,7 @@ import numpy as np
 from everfit.errors import ReleaseError
 from everfit.flow import ledger
 from everfit.ports import PredictionLog, Progress, Registry, StateStore
-from everfit.project.sections import Release
+from everfit.project.sections.release import Release
 from everfit.records.prediction import PredictionRecord
 from everfit.records.release import ArmEvidence, ReleaseState, Verdict
 from everfit.rollout import strategy, verdict

@@ -10,7 +10,7 @@ from everfit.flow.guide import guide
 from everfit.flow.settings_text import item, one_line
 from everfit.flow.survey import Survey
 from everfit.flow.worked_example import features
-from everfit.project.sections import Check
+from everfit.project.sections.data import Check
 from everfit.records.table import Kind, Task
 
 # The project file comes last: a folder that has it has the others.

@@ -10,7 +10,7 @@ import polars as pl
 from everfit.data.frames import cells
 from everfit.errors import RequestError
 from everfit.project.problems import near
-from everfit.project.sections import Response
+from everfit.project.sections.serving import Response
 from everfit.records.prediction import Prediction
 from everfit.serving.answers import entity_field
 from everfit.serving.predictor import Predictor

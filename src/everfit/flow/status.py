@@ -12,7 +12,7 @@ from everfit.errors import StorageError
 from everfit.flow import alerting, ledger, monitoring, retraining
 from everfit.flow.run import runs
 from everfit.ports import ArtifactStore, LabelStore, PredictionLog, StateStore
-from everfit.project.sections import Project
+from everfit.project.sections.root import Project
 from everfit.records.codec import decode
 from everfit.records.model import ModelVersion
 from everfit.records.release import LedgerEvent, ReleaseState

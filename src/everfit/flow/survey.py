@@ -16,7 +16,7 @@ from everfit.features.functions import load as load_functions
 from everfit.features.select import select
 from everfit.flow import guesses
 from everfit.flow.steps.publish import example
-from everfit.project.sections import Check, Data, Target
+from everfit.project.sections.data import Check, Data, Target
 from everfit.records.table import CheckResult, Kind, Row, Schema, Task
 
 # A table with fewer groups is better split at random.

@@ -20,7 +20,8 @@ from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
 from everfit.flow.steps import assessment, features, model, publish, table
 from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
-from everfit.project.sections import ModelChoice, Project, Training
+from everfit.project.sections.root import Project
+from everfit.project.sections.training import ModelChoice, Training
 from everfit.training import families
 
 _LIBRARIES = ("scipy.stats", "sklearn.linear_model", "sklearn.ensemble", "skops.io", "xgboost", "matplotlib.figure")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from everfit.monitoring.columns import Floats
 from everfit.monitoring.wording import chance, moved, scores, share
-from everfit.project.sections import Monitoring
+from everfit.project.sections.monitoring import Monitoring
 from everfit.records.profile import Profile
 from everfit.records.table import QualityReport, Severity
 from everfit.records.watch import (

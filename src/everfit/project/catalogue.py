@@ -16,7 +16,8 @@ from pydantic_core import PydanticUndefined
 
 from everfit.project.document import Route
 from everfit.project.quantities import Duration, Points, Rate, Share
-from everfit.project.sections import Project, Section
+from everfit.project.sections.root import Project
+from everfit.project.sections.section import Section
 
 _QUANTITIES = {
     "duration (`30d`)": Duration,

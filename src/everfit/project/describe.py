@@ -13,7 +13,8 @@ from everfit.project.catalogue import Field, default, fields, keys, written
 from everfit.project.document import Route
 from everfit.project.layers import dotted
 from everfit.project.load import Loaded
-from everfit.project.sections import Project, Section
+from everfit.project.sections.root import Project
+from everfit.project.sections.section import Section
 
 __all__ = ["Field", "Setting", "fields", "json_schema", "settings", "settings_page"]
 

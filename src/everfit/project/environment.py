@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from everfit.errors import ProjectError
-from everfit.project.sections import FromEnvironment
+from everfit.project.sections.section import FromEnvironment
 
 _REFERENCE = re.compile(r"(?P<escape>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
 _LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)")

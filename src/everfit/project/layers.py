@@ -10,7 +10,7 @@ from typing import Any
 from everfit.errors import ProjectError
 from everfit.project.document import Document, Route, parse_value
 from everfit.project.environment import MissingVariable, substitute
-from everfit.project.sections import FromEnvironment
+from everfit.project.sections.section import FromEnvironment
 
 # Sections that may be written as one word: it stands for this field. Written out, so that layers meet key by key.
 _ONE_WORD: dict[Route, str] = {("release",): "strategy", ("data", "target"): "column"}

@@ -15,7 +15,7 @@ from everfit.project.document import Document, Route, read
 from everfit.project.environment import read_env_file
 from everfit.project.layers import Layer, Problem, dotted, fill, merge, of_document, of_override
 from everfit.project.problems import failure, near, of_validation
-from everfit.project.sections import Project
+from everfit.project.sections.root import Project
 
 DEFAULT_ENVIRONMENT = "dev"
 

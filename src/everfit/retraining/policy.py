@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from everfit.project.quantities import format_duration
-from everfit.project.sections import Drift, Retraining
+from everfit.project.sections.monitoring import Drift, Retraining
 from everfit.records.watch import Decision, DriftReport, ImpactEstimate, PerformanceReport, Trigger
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from everfit.errors import ReleaseError
-from everfit.project.sections import Release
+from everfit.project.sections.release import Release
 from everfit.records.release import Action, EventKind, ReleaseState, Verdict
 from everfit.records.table import Value
 

@@ -16,7 +16,7 @@ import math
 from datetime import datetime
 
 from everfit.errors import ReleaseError
-from everfit.project.sections import Release
+from everfit.project.sections.release import Release
 from everfit.records.release import Action, ArmEvidence, ReleaseState, Verdict
 from everfit.records.table import Value
 from everfit.rollout.evidence import Counts, log_e_value, p_value

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from everfit.errors import ProjectError
-from everfit.project.sections import Response
+from everfit.project.sections.serving import Response
 from everfit.records.prediction import Prediction
 
 _RESERVED = frozenset({"id", "prediction", "version", "arm", "probabilities", "features", "entity"})

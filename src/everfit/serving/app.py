@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from everfit.errors import EverfitError, MissingExtra
 from everfit.ports import LabelStore
-from everfit.project.sections import Limits
-from everfit.project.sections import Response as ResponseSection
+from everfit.project.sections.serving import Limits
+from everfit.project.sections.serving import Response as ResponseSection
 from everfit.serving import answers, feedback, page
 from everfit.serving.body import many, read_json
 from everfit.serving.guard import LOOPBACK_NAMES, Guard, problem

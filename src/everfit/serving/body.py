@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from everfit.errors import RequestError, TooLarge
-from everfit.project.sections import Limits
+from everfit.project.sections.serving import Limits
 
 ARRIVAL_SECONDS = 30
 

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from everfit.project.sections import Response
+from everfit.project.sections.serving import Response
 from everfit.records.table import Kind
 from everfit.serving import answers
 from everfit.serving.arms import Snapshot

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from everfit.errors import MissingExtra, ProjectError
-from everfit.project.sections import ModelChoice
+from everfit.project.sections.training import ModelChoice
 from everfit.records.model import Param
 from everfit.records.table import Task
 

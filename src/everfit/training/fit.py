@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from everfit.errors import StepFailed
-from everfit.project.sections import ModelChoice
+from everfit.project.sections.training import ModelChoice
 from everfit.records.model import Candidate
 from everfit.records.table import Task
 from everfit.training.families import resolve

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.errors import StepFailed
-from everfit.project.sections import Budget, ModelChoice
+from everfit.project.sections.training import Budget, ModelChoice
 from everfit.records.model import Candidate, Param
 from everfit.records.table import Task
 from everfit.training.families import Family, resolve

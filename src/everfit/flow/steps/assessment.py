@@ -16,7 +16,7 @@ from everfit.evaluation import metrics, plots
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import profile as profiling
-from everfit.project.sections import Gates
+from everfit.project.sections.training import Gates
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile

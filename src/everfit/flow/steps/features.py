@@ -14,7 +14,7 @@ from everfit.features import encoder as encoding
 from everfit.features import functions as feature_functions
 from everfit.features import rowwise, select
 from everfit.features.functions import Functions
-from everfit.project.sections import Data, Split
+from everfit.project.sections.data import Data, Split
 from everfit.records.features import Encoder
 from everfit.records.model import Problem
 from everfit.records.table import Kind, Schema, Task

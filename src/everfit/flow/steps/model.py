@@ -11,7 +11,7 @@ import polars as pl
 from everfit.evaluation import metrics
 from everfit.flow.steps.features import matrix
 from everfit.ports import Executor
-from everfit.project.sections import Budget, ModelChoice
+from everfit.project.sections.training import Budget, ModelChoice
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Problem
 from everfit.training import bundle, fit, search

@@ -14,7 +14,7 @@ from everfit.evaluation import card
 from everfit.features.functions import Functions, inputs
 from everfit.flow import ledger
 from everfit.ports import ArtifactStore, Registry, StateStore
-from everfit.project.sections import Check, ColumnCheck, Data
+from everfit.project.sections.data import Check, ColumnCheck, Data
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
 from everfit.records.profile import Profile

@@ -15,7 +15,7 @@ from everfit.data.named import demand_column
 from everfit.errors import ChecksFailed
 from everfit.evaluation import metrics
 from everfit.ports import Source
-from everfit.project.sections import Check, Split, Target
+from everfit.project.sections.data import Check, Split, Target
 from everfit.records.model import Problem
 from everfit.records.table import DatasetVersion, Kind, QualityReport, Schema, Task
 

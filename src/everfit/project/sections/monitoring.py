@@ -1,0 +1,55 @@
+"""Sections `monitoring`, `retraining` and `alerts`: what is watched, who is told, what follows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from everfit.project.quantities import Duration, Points, Rate
+from everfit.project.sections.section import Secret, Section
+
+
+class Drift(Section):
+    """When a column counts as drifted."""
+
+    floor: Points = Field(0.02, description="The least share of rows that must have moved to matter.")
+    impact: Points = Field(0.01, description="The least estimated loss of the metric for which drift alone retrains.")
+
+
+class Monitoring(Section):
+    """Looking at production."""
+
+    every: Duration = Field("1h", validate_default=True, description="How often to look.")
+    rows: int = Field(500, ge=30, description="Least predictions in a window before it is compared.")
+    window: Duration = Field("30d", validate_default=True, description="The longest window looked at.")
+    drift: Drift = Field(default_factory=Drift, description="When a column counts as drifted.")
+    tolerance: Points = Field(0.02, description="How far the metric may fall below the test's before it is an alarm.")
+    alarms: Rate = Field("1/month", validate_default=True, description="False alarms that the team accepts, in all.")
+
+
+class Retraining(Section):
+    """When a new model is trained without being asked."""
+
+    on: tuple[Literal["performance", "drift", "schedule"], ...] = Field(
+        ("performance", "drift"), description="What may start a retraining."
+    )
+    schedule: Duration = Field("30d", validate_default=True, description="Greatest age of the champion (`schedule`).")
+    cooldown: Duration = Field("24h", validate_default=True, description="Least time between two retrainings.")
+
+
+class Channel(Section):
+    """Where alarms go."""
+
+    kind: Literal["console", "webhook"] = Field(description="console, or webhook with a URL.")
+    url: Secret | None = Field(None, description="The webhook's URL.")
+
+
+def channel(value: object) -> object:
+    """Lets a channel be written as one word, or as its kind with its URL."""
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, dict) and len(value) == 1 and "kind" not in value:
+        ((kind, url),) = value.items()
+        return {"kind": kind, "url": url}
+    return value

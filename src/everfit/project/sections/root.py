@@ -1,0 +1,52 @@
+"""The whole of everfit.yaml: every section, the stores, the environments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from everfit.project.sections.data import Check, Data, Features
+from everfit.project.sections.monitoring import Channel, Monitoring, Retraining, channel
+from everfit.project.sections.release import Release
+from everfit.project.sections.section import Section, named
+from everfit.project.sections.serving import Serving
+from everfit.project.sections.training import Gates, Training
+
+
+class Backends(Section):
+    """What stores the state; each default is a file below `.everfit/ENVIRONMENT`."""
+
+    tracking: str | None = Field(None, description="MLflow's tracking URI; a SQLite file if not given.")
+    experiment: str | None = Field(None, description="MLflow's experiment; the project's name if not given.")
+    model: str | None = Field(None, description="The registered model's name; the project's name if not given.")
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags on every run, such as team or stage.")
+
+
+class Project(Section):
+    """everfit.yaml."""
+
+    name: str = Field(
+        alias="project",
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$",
+        description="The project's name: letters, digits, _, -.",
+    )
+    version: str = Field("1.0.0", description="The project's own version, for people.")
+    data: Data = Field(description="Where the table is and what its columns mean.")
+    features: Features = Field(default_factory=Features, description="What the model reads.")
+    checks: tuple[Check, ...] = Field((), description="What the data must be like.")
+    training: Training = Field(default_factory=Training, description="Which models compete, and how.")
+    gates: Gates = Field(default_factory=Gates, description="What a model must reach before it is registered.")
+    release: Annotated[Release, named(Release, "strategy")] = Field(
+        default_factory=Release, description="How a new version comes in front of traffic."
+    )
+    serving: Serving = Field(default_factory=Serving, description="The REST server.")
+    monitoring: Monitoring = Field(default_factory=Monitoring, description="Looking at production.")
+    retraining: Retraining = Field(default_factory=Retraining, description="When a new model is trained unasked.")
+    alerts: tuple[
+        Annotated[Channel, BeforeValidator(channel, json_schema_input_type=Channel | str | dict[str, str])], ...
+    ] = Field((Channel(kind="console"),), description="Where alarms go.")
+    backends: Backends = Field(default_factory=Backends, description="What stores the state.")
+    environments: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="What differs in each environment, such as staging and production."
+    )

@@ -57,10 +57,12 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml $(VENV)/.uv
 venv: $(VENV)/.uv ## Make .venv with uv in it
 install: $(READY) ## Install everfit and what it runs on into .venv, every file checked by hash
 install-dev: $(VENV)/.dev ## The same with what the tests need
+# What `make install` brings beyond the core: the two gradient boosting libraries that compete by default.
+EXTRAS = xgboost lightgbm
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 $(UPGRADE)
 lock: $(VENV)/.uv ## Write the three lock files anew (UPGRADE=--upgrade takes newer versions)
 	$(LOCK) --all-extras --group dev pyproject.toml --output-file requirements-dev.txt
-	$(LOCK) --all-extras --constraints requirements-dev.txt pyproject.toml --output-file requirements.txt
+	$(LOCK) $(addprefix --extra ,$(EXTRAS)) --constraints requirements-dev.txt pyproject.toml --output-file requirements.txt
 	printf 'uv\nhatchling\neditables\n' | $(LOCK) --constraints requirements-dev.txt - --output-file requirements-uv.txt
 
 ## Use -----------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from everfit.records.calibration import Calibration
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
@@ -100,7 +101,7 @@ class Manifest:
     `classes` are the target's levels in the order of the score columns (empty for regression), the positive one last
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
-    `quality` is the training table's quality score, 0..1.
+    `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score.
     """
 
     model: str
@@ -122,6 +123,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[ValueRule, ...] = ()
     quality: float = 1.0
+    calibration: Calibration | None = None
 
     @property
     def title(self) -> str:

@@ -93,10 +93,23 @@ def trial(shared: Shared, job: Job) -> Outcome:
     fold = shared.folds[job.fold]
     try:
         estimator = resolve(shared.choice, shared.task, shared.seed).build(job.params)
-        score = float(shared.measure(fold.y_valid, _scores(estimator, fold, shared)))
+        score = float(shared.measure(fold.y_valid, fold_scores(estimator, fold, shared.task, shared.classes)))
     except Exception as error:  # noqa: BLE001  an estimator may raise anything; the error is kept and reported
         return Outcome(None, f"{type(error).__name__}: {error}")
     return Outcome(score) if math.isfinite(score) else Outcome(None, f"the metric was {score}")
+
+
+def fold_scores(estimator: Any, fold: Fold, task: Task, classes: int) -> Matrix:
+    """The scores of the fold's validation rows by the estimator fitted on its training rows: (rows, classes)
+    probabilities, or (rows,) values."""
+    if task is Task.REGRESSION:
+        return scorer(fitted(estimator, fold.x_train, fold.y_train)).score(fold.x_valid)
+    # A rare class may have no row in this fold; it then gets the probability 0.
+    present, y = np.unique(fold.y_train, return_inverse=True)
+    found = scorer(fitted(estimator, fold.x_train, y)).score(fold.x_valid)
+    scores = np.zeros((len(found), classes))
+    scores[:, present] = found
+    return scores
 
 
 def search(
@@ -169,14 +182,3 @@ def _points(space: Mapping[str, tuple[Param, ...]], seed: int, name: str) -> Ite
             yield {n: values[int(i)] for (n, values), i in zip(space.items(), at, strict=True)}
     while True:
         yield {n: values[int(random.integers(len(values)))] for n, values in space.items()}
-
-
-def _scores(estimator: Any, fold: Fold, shared: Shared) -> Matrix:
-    if shared.task is Task.REGRESSION:
-        return scorer(fitted(estimator, fold.x_train, fold.y_train)).score(fold.x_valid)
-    # A rare class may have no row in this fold; it then gets the probability 0.
-    present, y = np.unique(fold.y_train, return_inverse=True)
-    found = scorer(fitted(estimator, fold.x_train, y)).score(fold.x_valid)
-    scores = np.zeros((len(found), shared.classes))
-    scores[:, present] = found
-    return scores

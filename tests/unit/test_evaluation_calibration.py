@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.unit import serving_models
 
 from everfit.errors import ProjectError
 from everfit.evaluation.calibration import Floats, calibrator, curve
@@ -22,7 +23,6 @@ from everfit.records.calibration import Calibration, Isotonic, Method, Platt
 from everfit.records.model import Manifest
 from everfit.serving.model import open_model
 from everfit.training.bundle import seal
-from tests.unit import serving_models
 
 Classes = NDArray[np.int64]
 

@@ -41,8 +41,7 @@ class Database:
 
     def __init__(self, address: str, tables: str, version: int) -> None:
         self._alchemy = _alchemy()
-        url = self._alchemy.make_url(address.strip())
-        self._url = url.set(drivername="postgresql+psycopg2")
+        self._url = url = self._alchemy.make_url(address.strip()).set(drivername="postgresql+psycopg2")
         self.where = f"postgresql://{url.host or 'local socket'}:{url.port or 5432}/{url.database or ''}"
         self._tables, self._version = tables, version
         self._lock = threading.Lock()

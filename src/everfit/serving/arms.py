@@ -27,6 +27,11 @@ class Snapshot:
     created: Mapping[int, datetime] = field(default_factory=dict)
 
     @property
+    def is_quick(self) -> bool:
+        """Whether every model answers a row in microseconds."""
+        return all(getattr(model, "compiled", None) is not None for model in self.models.values())
+
+    @property
     def champion(self) -> Model:
         """The model of the first arm. Raises NotReady for an empty table."""
         if not self.table.arms:

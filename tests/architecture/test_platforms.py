@@ -15,6 +15,8 @@ PLACES = {
     "lightgbm": ("training/",),
     "catboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
+    "sqlalchemy": ("adapters/postgres.py",),
+    "psycopg2": ("adapters/postgres.py",),
     "matplotlib": (
         "evaluation/plots.py",
         "evaluation/canvas.py",

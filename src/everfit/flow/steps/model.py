@@ -1,4 +1,4 @@
-"""From folds to a fitted model and its scores."""
+"""From folds to a fitted model."""
 
 from __future__ import annotations
 
@@ -82,12 +82,6 @@ def estimator(
     sample = Sample(x, truth[~test], weight[~test] if len(weight) else weight, column_names(encoder))
     bundle.write_estimator(fit.fit(best, choice, terms, sample, cores), into)
     return into
-
-
-def scores(estimator: Path, trusted: tuple[str, ...], encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
-    """Every row scored by the model as it was written: (rows, classes) probabilities, or (rows,) values."""
-    found: np.ndarray[Any, Any] = bundle.read_estimator(estimator, trusted).score(matrix(encoder, features))
-    return found
 
 
 def _check_names(setting: str, given: Collection[str], known: Collection[str], what: str) -> None:

@@ -18,6 +18,7 @@ from everfit.errors import EverfitError, MissingExtra
 from everfit.ports import LabelStore
 from everfit.project.sections.serving import Limits
 from everfit.project.sections.serving import Response as ResponseSection
+from everfit.records.prediction import Prediction
 from everfit.serving import answers, feedback, page
 from everfit.serving.answering import Answering
 from everfit.serving.body import Headers, check_json, decode_json, many, read_body
@@ -25,6 +26,7 @@ from everfit.serving.commit import GroupCommit
 from everfit.serving.front import LOOPBACK_NAMES, Front, Reply, told
 from everfit.serving.metrics import CONTENT_TYPE
 from everfit.serving.predictor import Predictor
+from everfit.serving.quick import Quick
 
 Answer = answers.Shape
 _encode = msgspec.json.Encoder().encode
@@ -38,22 +40,24 @@ def create_app(
     limits: Limits | None = None,
     labels: LabelStore | None = None,
     hosts: Collection[str] | None = LOOPBACK_NAMES,
-    commit: GroupCommit | None = None,
+    waits: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """The application: POST /predict and /feedback; GET /health, /ready, /version, /metrics, /docs, /openapi.json.
 
     `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there. `hosts`
-    are the names that the server answers for; None takes any. Raises ProjectError for a `response` that cannot be.
+    are the names that the server answers for; None takes any. `waits` says that the log waits for the disk. Raises ProjectError for a `response` that cannot be.
     """
     answers.check_response(response or ResponseSection())
     app = _App(title=name, version=installed("everfit"), docs_url=None, redoc_url=None, openapi_url=None)
     for kind in (EverfitError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, lambda request, error: told(error, request.url.path))
-    commit = commit or GroupCommit(predictor.log)
+    commit = GroupCommit(predictor.log, waits=waits)
     limits = limits or Limits()
     routes = _Routes(Answering(predictor, commit), name, response or ResponseSection(), limits, labels, now)
-    app.front = Front(app.behind, hosts, {"/predict": routes.predict}, limits)
+    predictor.metrics.queue(lambda: commit.waiting)
+    quick = Quick(predictor, commit, routes.shape)
+    app.front = Front(app.behind, hosts, {"/predict": routes.predict}, limits, quick, predictor.metrics.failed)
     add = app.add_api_route
     add("/predict", routes.predict_request, methods=["POST"], summary="Predict one row, several, or a stored entity.")
     add("/feedback", routes.feedback, methods=["POST"], summary="Say what turned out to be true.")
@@ -112,9 +116,12 @@ class _Routes:
             self._predictor.metrics.rejected()
             raise
         predictions = await self._answering.predict(rows)
-        entity = self._predictor.snapshot.champion.manifest.entity
-        shaped = [answers.shape(prediction, entity, self.response) for prediction in predictions]
+        shaped = [self.shape(prediction) for prediction in predictions]
         return Reply(_encode(shaped[0] if alone else {"predictions": shaped}))
+
+    def shape(self, prediction: Prediction) -> Answer:
+        """A prediction as the project wants it."""
+        return answers.shape(prediction, self._predictor.snapshot.champion.manifest.entity, self.response)
 
     async def predict_request(self, request: Request) -> Response:
         """The same by way of FastAPI, for a server that mounts this application below another."""

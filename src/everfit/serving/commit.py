@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from everfit.ports import PredictionLog
 from everfit.records.prediction import PredictionRecord
+
+# Told that the records are written, or why they are not.
+Done = Callable[[Exception | None], None]
+_Group = list[tuple[Sequence[PredictionRecord], Done]]
 
 
 class GroupCommit:
@@ -19,7 +23,7 @@ class GroupCommit:
     def __init__(self, log: PredictionLog, *, waits: bool = False) -> None:
         self._log = log
         self._waits = waits
-        self._group: list[tuple[Sequence[PredictionRecord], asyncio.Future[None]]] = []
+        self._group: _Group = []
         self._is_due = False
 
     @property
@@ -30,37 +34,45 @@ class GroupCommit:
     async def append(self, records: Sequence[PredictionRecord]) -> None:
         """Returns when the records are written. Raises what the log raises, to every request of the group."""
         loop = asyncio.get_running_loop()
-        # One future for each request: a caller that hangs up cancels its own alone.
+        # A future for each request: a caller that hangs up cancels its own alone.
         written = loop.create_future()
-        self._group.append((records, written))
+
+        def resolve(error: Exception | None) -> None:
+            if written.cancelled():
+                return
+            if error is None:
+                written.set_result(None)
+            else:
+                written.set_exception(error)
+
+        self.add(loop, records, resolve)
+        await written
+
+    def add(self, loop: asyncio.AbstractEventLoop, records: Sequence[PredictionRecord], done: Done) -> None:
+        """The same without waiting: `done` is called in the loop."""
+        self._group.append((records, done))
         if not self._is_due:
             self._is_due = True
             loop.call_soon(self._start, loop)
-        await written
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._group = self._group, []
         if not self._waits:
-            self._finish(group, self._write(group))
+            self._finish(loop, group, self._write(group))
         else:
             work = loop.run_in_executor(None, self._write, group)
-            work.add_done_callback(lambda done: self._finish(group, done.result()))
+            work.add_done_callback(lambda written: self._finish(loop, group, written.result()))
 
-    def _write(self, group: Sequence[tuple[Sequence[PredictionRecord], object]]) -> Exception | None:
+    def _write(self, group: _Group) -> Exception | None:
         try:
             self._log.append([record for records, _ in group for record in records])
         except Exception as error:  # noqa: BLE001  it belongs to the requests, not to the loop
             return error
         return None
 
-    def _finish(self, group: Sequence[tuple[object, asyncio.Future[None]]], error: Exception | None) -> None:
-        for _, written in group:
-            if written.cancelled():
-                continue
-            if error is None:
-                written.set_result(None)
-            else:
-                written.set_exception(error)
+    def _finish(self, loop: asyncio.AbstractEventLoop, group: _Group, error: Exception | None) -> None:
         self._is_due = bool(self._group)
         if self._group:
-            asyncio.get_running_loop().call_soon(self._start, asyncio.get_running_loop())
+            loop.call_soon(self._start, loop)
+        for _, done in group:
+            done(error)

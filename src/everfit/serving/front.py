@@ -6,9 +6,10 @@ as long as four predictions; FastAPI answers all others.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from everfit.errors import EverfitError
 from everfit.project.sections.serving import Limits
 from everfit.serving.body import Headers, read_body
+from everfit.serving.quick import Quick, Respond
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store", "referrer-policy": "no-referrer"}
@@ -74,15 +76,24 @@ def told(error: Exception, path: str) -> JSONResponse:
 class Front:
     """ASGI application around another. Requests for another host are refused, so that a web page cannot reach a local
     server under a name of its own (DNS rebinding). An unexpected exception becomes a 500 whose id is in the server's
-    log. `hot` are the endpoints of POST paths that are answered from here."""
+    log. `hot` are the endpoints of POST paths that are answered from here, and `quick` answers what it can of /predict
+    before there is a request at all. `failed` hears the status of every answer that is an error."""
 
     def __init__(
-        self, app: ASGIApp, hosts: Collection[str] | None, hot: Mapping[str, Endpoint], limits: Limits
+        self,
+        app: ASGIApp,
+        hosts: Collection[str] | None,
+        hot: Mapping[str, Endpoint],
+        limits: Limits,
+        quick: Quick,
+        failed: Callable[[str], None] = lambda status: None,
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._hot = hot
         self._limits = limits
+        self._quick = quick
+        self._told = failed
         self._welcome: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,6 +114,23 @@ class Front:
         else:
             await reply(send)
 
+    @property
+    def quick_bytes(self) -> int:
+        """The longest body that `answer` takes."""
+        return self._limits.body
+
+    def may_be_quick(self, url: bytes) -> bool:
+        """Whether a POST to the URL, as it came, may be answered by `answer`."""
+        return url == b"/predict"
+
+    def answer(
+        self, loop: asyncio.AbstractEventLoop, given: Iterable[tuple[bytes, bytes]], body: bytes, respond: Respond
+    ) -> bool:
+        """As `Quick.answer`, for a caller who is let in."""
+        headers: Headers = dict(given)
+        plain = headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers
+        return plain and self._refusal(headers) is None and self._quick.answer(loop, body, respond)
+
     async def _slowly(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
 
@@ -110,6 +138,8 @@ class Front:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
+                if message["status"] >= 400:
+                    self._told(str(message["status"]))
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)

@@ -53,7 +53,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(table.truth, table.test, features.names, features.features, features.encoder, features.folds),
         *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
         step(model.best, candidates=tuple(candidates)),
-        *_plain(model.estimator, model.scores),
+        *_plain(model.out_of_fold, model.estimator, model.scores),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
         *_plain(assessment.champion_metrics),

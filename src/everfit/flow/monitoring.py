@@ -16,15 +16,15 @@ import polars as pl
 
 from everfit.data import target as targets
 from everfit.evaluation import metrics
-from everfit.flow import retraining
-from everfit.monitoring import alarms, drift, estimate, performance
+from everfit.flow import drift, retraining
+from everfit.monitoring import alarms, estimate, performance
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.prediction import Label, PredictionRecord
 from everfit.records.release import ReleaseState
-from everfit.records.table import Kind, Task, Value
+from everfit.records.table import Task
 from everfit.records.watch import (
     Alarm,
     DriftReport,
@@ -47,15 +47,6 @@ class Watched:
     log: PredictionLog
     labels: LabelStore
     state: StateStore
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The predictions that one drift test is about, as columns: features by name, and the score."""
-
-    since: datetime
-    columns: Mapping[str, np.ndarray[Any, Any]]
-    score: np.ndarray[Any, Any]
 
 
 def look(
@@ -90,7 +81,7 @@ def look(
         found.alarms,
         decision,
         labels=found.labels if found.performance else before.labels,
-        tested=now if found.drift else before.tested,
+        tested=found.drift.until if found.drift else before.tested,
         judged=now if found.performance else before.judged,
     )
     watched.state.append(LOOKS, encode(report))
@@ -109,6 +100,14 @@ def _answered(watched: Watched, now: datetime) -> list[PredictionRecord]:
     since = max(now - reach, watched.release.champion_since or _EPOCH)
     champion = watched.release.champion
     return [r for r in watched.log.read(since, now) if r.version == champion and r.error is None]
+
+
+def _asked(watched: Watched, now: datetime) -> list[PredictionRecord]:
+    """What any version answered in the window: who asks does not depend on who answers. Only seasons look back so."""
+    if watched.project.monitoring.drift.seasonal is None:
+        return []
+    found = watched.log.read(now - watched.project.monitoring.window, now)
+    return [record for record in found if record.error is None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +144,10 @@ def _find(
     alpha = alarms.alpha_per_look(settings)
     untested = max(before.tested, now - settings.window)
     fresh = [record for record in records if record.time >= untested]
-    window = _window(fresh, manifest) if len(fresh) >= settings.rows else None
-    drifted = impact = None
-    if window is not None:
-        drifted = drift.drift(
-            manifest.profile, window.columns, window.score, alpha, settings.drift.floor, window.since, now
-        )
-        impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score)
+    seen = drift.Seen(fresh, [record for record in records if record.time < untested], _asked(watched, now))
+    window = drift.window(fresh, manifest)
+    drifted = drift.find(settings, manifest, seen, window, alpha, now)
+    impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score) if drifted else None
     known = watched.labels.latest()
     fresh_labels = _Fresh(known, before.judged, before.labels, now)
     judged = _performance(watched.project, manifest, records, fresh_labels, alpha)
@@ -159,20 +155,14 @@ def _find(
         now,
         watched.release.champion or 0,
         manifest.profile,
-        window.columns if window else {},
-        window.score if window else None,
+        window.columns,
+        window.score,
         drift=drifted,
         performance=judged,
         impact=impact,
     )
     newest = max((label.place for label in known.values()), default=0) if judged else 0
     return _Found(drifted, impact, judged, raised, newest)
-
-
-def _window(records: Sequence[PredictionRecord], manifest: Manifest) -> Window:
-    kinds = {column.name: column.kind for column in manifest.profile.columns}
-    columns = {name: _column([r.features.get(name) for r in records], kind) for name, kind in kinds.items()}
-    return Window(records[0].time, columns, np.array([r.score for r in records], dtype=np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +219,3 @@ def _scores(records: Sequence[PredictionRecord], manifest: Manifest) -> tuple[np
     if manifest.task is Task.REGRESSION:
         return score, manifest.profile.metric
     return np.column_stack([1 - score, score]), manifest.profile.metric
-
-
-def _column(values: Sequence[Value], kind: Kind) -> np.ndarray[Any, Any]:
-    if kind is Kind.CATEGORICAL:
-        return np.array(values, dtype=object)
-    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)

@@ -40,7 +40,8 @@ def present(values: Column, kind: Kind) -> Present:
     """
     rows = len(values)
     if kind in NUMBERS:
-        ordered = np.sort(numbers(values, kind))
+        ordered = numbers(values, kind)  # a copy, whatever came in
+        ordered.sort()
         there = int(np.searchsorted(ordered, np.nan))  # NaN sorts behind every number
         return Present(rows, rows - there, ordered=ordered[:there])
     if kind is Kind.CATEGORICAL:
@@ -72,9 +73,11 @@ def counts(values: Column) -> dict[str, int]:
     {'b': 2, 'a': 1}
     """
     series = values if isinstance(values, pl.Series) else pl.Series("level", values.tolist(), dtype=pl.String)
-    table = series.alias("level").drop_nulls().value_counts()
-    table = table.with_columns(pl.col("level").cast(pl.String)).sort(["count", "level"], descending=[True, False])
-    return dict(zip(table["level"].to_list(), table["count"].to_list(), strict=True))
+    table = series.alias("level").value_counts()
+    found = zip(table["level"].cast(pl.String).to_list(), table["count"].to_list(), strict=True)
+    return dict(
+        sorted(((level, rows) for level, rows in found if level is not None), key=lambda one: (-one[1], one[0]))
+    )
 
 
 def hashed(levels: Mapping[str, int]) -> dict[str, int]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import scipy
@@ -70,28 +72,32 @@ def drift(
 
     Numeric columns and dates are held against it by the Kolmogorov-Smirnov and the Mann-Whitney test and by their
     range, boolean ones by Fisher's, categorical ones by chi-square and by levels never seen, and every column's share
-    of missing values by Fisher's. The p-values of all of them are adjusted together (Benjamini and Hochberg 1995): on
+    of missing values by Fisher's. The p-values are adjusted together (Benjamini and Hochberg 1995; see `judged`): on
     rows that come from the reference's distribution the chance that any column drifts is at most `alpha`, and the
     floors on the effect only lower it. The score is one test of its own, also at `alpha`. No rows, no tests.
 
     Raises StepFailed when a profiled column is not in `columns`.
     """
     floors = floors if isinstance(floors, Floors) else Floors(floors)
-    found = tests(profile, columns)
+    found = column_tests(profile, columns)
     rows = max((len(columns[c.name]) for c in profile.columns), default=0 if score is None else len(score))
+    scored = None if score is None else score_test(profile.score, score)
     return DriftReport(
         rows=rows,
         since=since,
         until=until,
         columns=judged(found, alpha, floors),
-        score=None if score is None else score_drift(profile.score, score, alpha, floors),
+        score=None if scored is None else _alone(scored, alpha, floors),
         alpha=alpha,
         floor=floors.moved,
     )
 
 
-def tests(profile: Profile, columns: Mapping[str, Column]) -> list[Tested]:
-    """Every test of every profiled column. Raises StepFailed when one is not in `columns`."""
+def column_tests(
+    profile: Profile, columns: Mapping[str, Column], whole: Mapping[str, Floats] = MappingProxyType({})
+) -> list[Tested]:
+    """Every test of every profiled column; exact for the columns whose reference values are at hand, all of them and
+    sorted, in `whole`. Raises StepFailed when a profiled column is not in `columns`."""
     absent = [c.name for c in profile.columns if c.name not in columns]
     if absent:
         raise StepFailed(
@@ -100,14 +106,20 @@ def tests(profile: Profile, columns: Mapping[str, Column]) -> list[Tested]:
             fix="log every column that the model reads, or train again without it",
         )
     pairs = [(known, columns[known.name]) for known in profile.columns]
-    return [found for several in _each(_column, pairs) for found in several]
+    return [found for several in _each(partial(_column, whole), pairs) for found in several]
 
 
 def judged(found: Sequence[Tested], alpha: float, floors: Floors) -> tuple[ColumnDrift, ...]:
-    """The tests with their adjusted p-values: drifted are those at most `alpha` whose effect reaches its floor."""
-    if not found:
-        return ()
-    adjusted = scipy.stats.false_discovery_control([one.outcome.p_value for one in found])
+    """The tests with their adjusted p-values: drifted are those at most `alpha` whose effect reaches its floor.
+
+    Values that training never saw have a tenth of `alpha` to themselves, for their tests find what they look for at
+    any level, and would only make it harder for the others."""
+    breaks = [one.outcome.test in (RANGE, UNSEEN) for one in found]
+    adjusted = np.ones(len(found))
+    for part, kept in ((0.9, [not one for one in breaks]), (0.1, breaks)):
+        if any(kept):
+            p_values = [one.outcome.p_value for one, keep in zip(found, kept, strict=True) if keep]
+            adjusted[kept] = np.minimum(scipy.stats.false_discovery_control(p_values) / part, 1.0)
     return tuple(
         replace(
             recorded(one),
@@ -117,6 +129,11 @@ def judged(found: Sequence[Tested], alpha: float, floors: Floors) -> tuple[Colum
         )
         for one, p in zip(found, adjusted, strict=True)
     )
+
+
+def _alone(one: Tested, alpha: float, floors: Floors) -> ColumnDrift:
+    o, floor = one.outcome, floors.of(one.column, one.outcome.test)
+    return replace(recorded(one), adjusted=o.p_value, floor=floor, drifted=o.p_value <= alpha and o.effect >= floor)
 
 
 def recorded(one: Tested) -> ColumnDrift:
@@ -136,15 +153,14 @@ def recorded(one: Tested) -> ColumnDrift:
     )
 
 
-def score_drift(known: ColumnProfile, score: Floats, alpha: float, floors: Floors) -> ColumnDrift | None:
+def score_test(known: ColumnProfile, score: Floats) -> Tested | None:
     """The model's score by the Kolmogorov-Smirnov test; None where one side has none."""
     current = np.sort(numbers(score[~np.isnan(score)], Kind.NUMERIC))
     if not len(current) or not known.sample:
         return None
     ref = reference(known.sample, known.rows - known.nulls, known.slack)
     now = position(ref, current)
-    tested = Tested(known.name, kolmogorov_smirnov(ref, now, current), of_numbers(ref, now, current))
-    return judged([tested], alpha, floors)[0]
+    return Tested(known.name, kolmogorov_smirnov(ref, now, current), of_numbers(ref, now, current))
 
 
 def _each(
@@ -159,24 +175,24 @@ def _each(
         return list(pool.map(work, known, values))
 
 
-def _column(known: ColumnProfile, values: Column) -> list[Tested]:
+def _column(whole: Mapping[str, Floats], known: ColumnProfile, values: Column) -> list[Tested]:
     if not len(values) or not known.rows:
         return []
     now = present(values, known.kind)
     some = now.nulls < now.rows and known.nulls < known.rows
-    found = _values(known, now) if some else []
+    found = _values(known, now, whole.get(known.name)) if some else []
     # Without a missing value on either side there is no test that could fail, and none to pay for.
     if now.nulls or known.nulls:
         found.append(Tested(known.name, proportions(MISSING, (known.nulls, known.rows), (now.nulls, now.rows))))
     return found
 
 
-def _values(known: ColumnProfile, now: Present) -> list[Tested]:
+def _values(known: ColumnProfile, now: Present, whole: Floats | None) -> list[Tested]:
     rows = known.rows - known.nulls
     if now.ordered is not None:
         if known.kind is Kind.BOOLEAN:
             return [_flags(known, rows, now.ordered)]
-        return _numbers(known, reference(known.sample, rows, known.slack), now.ordered)
+        return _numbers(known, reference(known.sample if whole is None else whole, rows, known.slack), now.ordered)
     if known.counts is None or now.levels is None:
         return []
     levels = hashed(now.levels) if known.hashed else now.levels

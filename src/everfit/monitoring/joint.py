@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 import scipy
 
-from everfit.monitoring.columns import Column, Floats, hashed
+from everfit.monitoring.columns import Column, Floats
 from everfit.monitoring.exact import ks_distance
 from everfit.records.watch import ColumnDrift
 
 JOINT = "classifier_two_sample"
 MOST_ROWS = 20_000  # a side
-MOST_TERMS = 600
+MOST_TERMS = 300
 _LEVELS = 8
 _RIDGE = 1.0
 
@@ -87,8 +87,6 @@ def _parts(values: pl.Series) -> list[Floats]:
     """A column as numbers from -1 to 1: its ranks, or its most frequent levels; and what is missing of it."""
     gone = values.is_null().to_numpy().astype(np.float64)
     if values.dtype == pl.String:
-        if values.n_unique() > 50 * _LEVELS:
-            values = values.map_elements(lambda level: next(iter(hashed({level: 1}))), return_dtype=pl.String)
         top = values.drop_nulls().value_counts().sort(["count", "c"], descending=[True, False])["c"].head(_LEVELS)
         found = [(values == level).fill_null(False).to_numpy().astype(np.float64) for level in top]
     else:

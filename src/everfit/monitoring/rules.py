@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.monitoring.drift import Tested, recorded, tests
+from everfit.monitoring.drift import Tested, column_tests, recorded
 from everfit.monitoring.profile import SAMPLE, column
 from everfit.project.sections.monitoring import Drift
 from everfit.records.profile import ColumnProfile, Profile
@@ -56,7 +56,7 @@ def _look(
         then, now = (_draw(each, size, generator) for size in sizes[each.name])
         kind = each.kind if each.kind is not Kind.DATE else Kind.NUMERIC
         one = Profile((column(each.name, then, kind, SAMPLE),), each, "", 0.0, 0)
-        if any(drift.drifted for drift in by_rule(settings, tests(one, {each.name: now}))):
+        if any(drift.drifted for drift in by_rule(settings, column_tests(one, {each.name: now}))):
             return True
     return False
 
@@ -73,7 +73,8 @@ def _draw(known: ColumnProfile, rows: int, generator: np.random.Generator) -> ND
     if known.kind is Kind.BOOLEAN or len(values) == known.rows - known.nulls or len(values) < 2:
         return values[generator.integers(0, len(values), rows)]
     place = generator.integers(0, len(values) - 1, rows)
-    return values[place] + (values[place + 1] - values[place]) * generator.random(rows)
+    between: NDArray[Any] = values[place] + (values[place + 1] - values[place]) * generator.random(rows)
+    return between
 
 
 def _drifted(settings: Drift, one: ColumnDrift) -> bool:

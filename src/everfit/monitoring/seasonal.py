@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 import scipy
 
-from everfit.monitoring.drift import Tested, tests
+from everfit.monitoring.columns import numbers
+from everfit.monitoring.drift import Tested, column_tests
 from everfit.monitoring.profile import column
 from everfit.records.profile import ColumnProfile, Profile
 
@@ -27,7 +28,6 @@ LENGTH = {"weekday": timedelta(days=1), "hour": timedelta(hours=1)}
 LEAST_PEERS = 2
 LEAST_WINDOWS = 10
 MOST_WINDOWS = 60  # that the floors are learned from, the newest ones
-KEPT = 20_000  # values of a column of pooled windows
 _EPOCH = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday
 
 
@@ -83,7 +83,7 @@ def against_peers(
     peers = [one for one in peers if one.start < current.start and one.rows]
     if len(peers) < LEAST_PEERS or not current.rows:
         return None
-    return tests(_pooled(peers, kinds), current.columns)
+    return _held_against(current, peers, kinds)
 
 
 def learned(
@@ -103,7 +103,7 @@ def learned(
         if len(peers) < LEAST_PEERS or not one.rows:
             continue
         compared += 1
-        for test in tests(_pooled(peers, kinds), one.columns):
+        for test in _held_against(one, peers, kinds):
             found.setdefault((test.column, test.outcome.test), []).append(max(test.outcome.effect, 1e-4))
     if compared < LEAST_WINDOWS:
         return None
@@ -118,10 +118,12 @@ def _bound(key: tuple[str, str], found: Mapping[tuple[str, str], list[float]], a
     return float(min(1.0, np.exp(logs.mean() + reach)))
 
 
-def _pooled(peers: Sequence[Phased], kinds: Sequence[ColumnProfile]) -> Profile:
-    """The profile of all rows of the windows."""
-    made = []
+def _held_against(one: Phased, peers: Sequence[Phased], kinds: Sequence[ColumnProfile]) -> list[Tested]:
+    """The window against all rows of its peers."""
+    made, whole = [], {}
     for known in kinds:
-        whole = pl.concat([one.columns[known.name] for one in peers])
-        made.append(column(known.name, whole, known.kind, most=KEPT))
-    return Profile(tuple(made), made[0], "", 0.0, 0)
+        values = pl.concat([peer.columns[known.name] for peer in peers])
+        made.append(column(known.name, values, known.kind))
+        if made[-1].sample:
+            whole[known.name] = np.sort(numbers(values.drop_nulls(), known.kind))
+    return column_tests(Profile(tuple(made), made[0], "", 0.0, 0), one.columns, whole)

@@ -26,7 +26,7 @@ from everfit.project.sections.monitoring import Drift
 from everfit.records.table import Kind, Task
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
-Numbers = st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=60)
+Numbers = st.lists(st.integers(-20, 20).map(float), min_size=3, max_size=60)
 
 
 @given(Numbers, Numbers)

@@ -18,13 +18,21 @@ from everfit.flow.definitions import find
 from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
-from everfit.flow.steps import assessment, features, model, publish, table
+from everfit.flow.steps import assessment, features, model, publish, scoring, table
 from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
 from everfit.project.sections.root import Project
 from everfit.project.sections.training import ModelChoice, Training
 from everfit.training import families
 
-_LIBRARIES = ("scipy.stats", "sklearn.linear_model", "sklearn.ensemble", "skops.io", "xgboost", "matplotlib.figure")
+_LIBRARIES = (
+    "scipy.stats",
+    "scipy.optimize",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "skops.io",
+    "xgboost",
+    "matplotlib.figure",
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,13 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
     candidates = {f"candidate_{choice.name}": choice for choice in project.training.models}
     steps = [
         *_plain(table.table, table.columns, table.quality, table.valid, table.dataset, table.problem),
-        *_plain(table.truth, table.test, features.names, features.features, features.encoder, features.folds),
+        *_plain(
+            table.truth, table.weight, table.test, features.names, features.features, features.encoder, features.folds
+        ),
+        step(model.terms),
         *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
         step(model.best, candidates=tuple(candidates)),
-        *_plain(model.out_of_fold, model.estimator, model.scores),
+        *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
         *_plain(assessment.champion_metrics),
@@ -79,6 +90,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "target": data.target,
         "time": data.time,
         "entity": data.entity,
+        "weight_column": data.weight,
         "split": data.split,
         "data": data,
         "use": project.features.use,
@@ -86,6 +98,10 @@ def _settings(project: Project) -> dict[str, Given]:
         "budget": training.budget,
         "fold_count": training.budget.folds,
         "seed": training.seed,
+        "class_weight": training.class_weight,
+        "monotone": training.monotone,
+        "calibration_method": training.calibration,
+        "threshold_rule": training.threshold,
         "gate_rules": project.gates,
         "source_name": data.source,
     }

@@ -103,8 +103,11 @@ class Ports:
     def log(self) -> PredictionLog:
         """Every prediction answered."""
         from everfit.serving.log import JsonLinesLog
+        from everfit.serving.segments.compaction import Keep
 
-        return JsonLinesLog(self.folder / "predictions")
+        settings = self.loaded.project.serving.log
+        keep = Keep(settings.keep, settings.size)
+        return JsonLinesLog(self.folder / "predictions", fsync=settings.fsync, keep=keep)
 
     @cached_property
     def executor(self) -> Executor:

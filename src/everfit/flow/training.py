@@ -61,7 +61,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(table.truth, table.test, features.names, features.features, features.encoder, features.folds),
         *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
         step(model.best, candidates=tuple(candidates)),
-        *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.scores),
+        *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
         *_plain(assessment.champion_metrics),
@@ -95,6 +95,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "fold_count": training.budget.folds,
         "seed": training.seed,
         "calibration_method": training.calibration,
+        "threshold_rule": training.threshold,
         "gate_rules": project.gates,
         "source_name": data.source,
     }

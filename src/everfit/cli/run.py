@@ -84,22 +84,19 @@ def _metrics(trained: Trained, output: Output) -> None:
     output.table(
         f"Metrics of {trained.candidates[0].family}",
         ("metric", "test", "95% interval", "train"),
-        [
-            (name, number(value), around.get(name, "-"), number(found.train.get(name)))
-            for name, value in found.test.items()
-        ],
+        [(name, value, around.get(name, "-"), number(found.train.get(name))) for name, value in found.test.items()],
     )
-    if trained.differences:
+    shown = [one for one in trained.differences if not one.metric.endswith(("_macro", "_weighted"))]
+    if shown:
         output.line()
-        shown = [one for one in trained.differences if not one.metric.endswith(("_macro", "_weighted"))]
         output.table(
             f"Beside the champion on the same {shown[0].rows:,} test rows; a difference above 0 is for the better",
             ("metric", "this", "champion", "difference", "95% interval", ""),
             [
                 (
                     one.metric,
-                    number(one.challenger),
-                    number(one.champion),
+                    one.challenger,
+                    one.champion,
                     f"{one.difference:+.4f}",
                     f"{one.low:+.4f} to {one.high:+.4f}",
                     one.verdict,

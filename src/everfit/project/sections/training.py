@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -10,6 +11,14 @@ from everfit.project.quantities import Share
 from everfit.project.sections.section import Section, named
 
 Param = str | int | float | bool | None
+ClassWeight = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None
+
+
+class Direction(StrEnum):
+    """Which way the score may go as a feature grows."""
+
+    INCREASING = "increasing"
+    DECREASING = "decreasing"
 
 
 class ModelChoice(Section):
@@ -87,6 +96,13 @@ class Training(Section):
         None, description="What the best is judged by: roc_auc, or rmse for regression, if not given."
     )
     budget: Budget = Field(default_factory=Budget, description="How much the search may try.")
+    class_weight: ClassWeight = Field(
+        None,
+        description="What rows count in fitting by their class: `balanced`, or a weight by class, 1 for the others.",
+    )
+    monotone: dict[str, Direction] = Field(
+        default_factory=dict, description="Numeric features with which the score may only increase, or only decrease."
+    )
     calibration: Literal["auto", "none", "isotonic", "platt"] = Field(
         "auto",
         description="How scores are made probabilities, on out-of-fold scores; auto takes what lowers the Brier score.",

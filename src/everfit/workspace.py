@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from everfit.ports import Progress
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
+    from everfit.records.evaluation import Difference
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
@@ -73,6 +74,12 @@ class Trained:
         from everfit.records.model import GateReport
 
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The chosen model against the champion on the same test rows, by metric; empty while there is none."""
+        found: tuple[Difference, ...] = self.run["differences"]
+        return found
 
     @property
     def quality(self) -> QualityReport:

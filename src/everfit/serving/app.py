@@ -46,7 +46,8 @@ def create_app(
     """The application: POST /predict and /feedback; GET /health, /ready, /version, /metrics, /docs, /openapi.json.
 
     `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there. `hosts`
-    are the names that the server answers for; None takes any. `waits` says that the log waits for the disk. Raises ProjectError for a `response` that cannot be.
+    are the names that the server answers for; None takes any. `waits` says that the log waits for the
+    disk. Raises ProjectError for a `response` that cannot be.
     """
     answers.check_response(response or ResponseSection())
     app = _App(title=name, version=installed("everfit"), docs_url=None, redoc_url=None, openapi_url=None)

@@ -1,6 +1,7 @@
 """What Prometheus scrapes from a server: counts, latencies and who answers, summed over its workers.
 
-Every label is bounded: arms are few, versions come from the route table, statuses from HTTP; nothing comes from a caller.
+Every label is bounded: arms are few, versions come from the route table, statuses from HTTP;
+nothing comes from a caller.
 """
 
 from __future__ import annotations

@@ -90,29 +90,10 @@ class ServingMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as prometheus_client writes them."""
-        yield from self._counted()
+        yield from _counted(self._tallies)
         yield from self._released()
         waiting = "Requests of the worker asked whose prediction is not in the log yet."
         yield GaugeMetricFamily("prediction_log_waiting", waiting, self._waiting())
-
-    def _counted(self) -> Iterator[Metric]:
-        predictions = CounterMetricFamily("predictions", "Predictions.", labels=("status", "arm", "version"))
-        about = "Seconds from a request's arrival at the predictor to its log entry."
-        latency = HistogramMetricFamily("prediction_latency_seconds", about, labels=("arm", "version"))
-        feedback = CounterMetricFamily("feedback_labels", "Labels received by /feedback.")
-        errors = CounterMetricFamily("request_errors", "Answers that are errors, by HTTP status.", labels=("status",))
-        given = 0.0
-        for (name, *labels), numbers in self._tallies.all():
-            if name == "errors":
-                errors.add_metric(labels, numbers[0])
-            elif name == "feedback":
-                given = numbers[0]
-            else:
-                predictions.add_metric(labels, numbers[0])
-                if labels[0] == "ok":
-                    latency.add_metric(labels[1:], _cumulated(numbers[2:]), numbers[1])
-        feedback.add_metric((), given)
-        yield from (predictions, latency, feedback, errors)
 
     def _released(self) -> Iterator[Metric]:
         now = datetime.now(UTC).timestamp()
@@ -137,6 +118,26 @@ class ServingMetrics(Collector):
         yield from (versions, shares, made, age, quality)
         yield GaugeMetricFamily("release_number", "The last ledger event that is served.", self._table.number)
         yield GaugeMetricFamily("release_behind", "1 while a newer release cannot be served.", self._behind)
+
+
+def _counted(tallies: Tallies) -> Iterator[Metric]:
+    predictions = CounterMetricFamily("predictions", "Predictions.", labels=("status", "arm", "version"))
+    about = "Seconds from a request's arrival at the predictor to its log entry."
+    latency = HistogramMetricFamily("prediction_latency_seconds", about, labels=("arm", "version"))
+    feedback = CounterMetricFamily("feedback_labels", "Labels received by /feedback.")
+    errors = CounterMetricFamily("request_errors", "Answers that are errors, by HTTP status.", labels=("status",))
+    given = 0.0
+    for (name, *labels), numbers in tallies.all():
+        if name == "errors":
+            errors.add_metric(labels, numbers[0])
+        elif name == "feedback":
+            given = numbers[0]
+        else:
+            predictions.add_metric(labels, numbers[0])
+            if labels[0] == "ok":
+                latency.add_metric(labels[1:], _cumulated(numbers[2:]), numbers[1])
+    feedback.add_metric((), given)
+    yield from (predictions, latency, feedback, errors)
 
 
 def _cumulated(counts: list[float]) -> list[tuple[str, float]]:

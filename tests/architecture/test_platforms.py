@@ -13,6 +13,8 @@ PLACES = {
     "skops": ("training/",),
     "xgboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
+    "sqlalchemy": ("adapters/postgres.py",),
+    "psycopg2": ("adapters/postgres.py",),
     "matplotlib": (
         "evaluation/plots.py",
         "evaluation/canvas.py",

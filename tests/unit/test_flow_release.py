@@ -168,7 +168,7 @@ def test_every_decision_and_some_looks_before_it_are_kept_with_their_picture(
     assert (found.worse, found.champion, found.challenger) == (True, 200, 20)
 
 
-BY_LABELS = Release(steps=(0.5,), verdict=Verdict(requests=50, errors=None, log_loss=0.1, deadline=timedelta(days=9)))
+BY_LABELS = Release(steps=(0.5,), verdict=Verdict(requests=50, errors=None, log_loss=0.2, deadline=timedelta(days=9)))
 
 
 def labels(version: int, truth: str) -> Labels:

@@ -47,8 +47,9 @@ def command(workspace: Workspace, output: Output, at: datetime | None) -> None:
       everfit history --json
     """
     from everfit.flow import ledger
+    from everfit.wiring import begun
 
-    events = ledger.events(workspace.ports.state) if workspace.ports.folder.is_dir() else []
+    events = ledger.events(workspace.ports.state) if begun(workspace.ports) else []
     if at is None:
         show(events, output)
         output.document(events)
@@ -73,6 +74,9 @@ def show(events: list[LedgerEvent], output: Output) -> None:
         for event in events
     ]
     output.table("Ledger", ("#", "when", "event", "version", "by", "reason"), rows)
+    pictures = {str(event.evidence["picture"]): event for event in events if event.evidence.get("picture")}
+    for picture, event in pictures.items():
+        output.line(f"[dim]picture of event {event.number}: {escape(picture)}[/]")
     output.line(f"\n[green]✓[/] {len(events):,} events, and the chain of their hashes holds")
 
 

@@ -14,6 +14,7 @@ from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.flow.status import Overview, RunLine, Standing
+    from everfit.records.release import Verdict
     from everfit.records.watch import MonitorReport
     from everfit.workspace import Workspace
 
@@ -39,11 +40,12 @@ def command(workspace: Workspace, output: Output) -> None:
       everfit status --json
     """
     from everfit.flow import status
+    from everfit.wiring import begun
 
     ports, project = workspace.ports, workspace.project
     found = (
         status.overview(project, ports.state, ports.log, ports.labels, ports.artifacts)
-        if ports.folder.is_dir()
+        if begun(ports)
         else status.Overview()
     )
     step = status.next_step(found)
@@ -61,6 +63,7 @@ def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> d
         "coverage": found.traffic.coverage if found.traffic else None,
         "drift_score": found.looked.drift.drift_score if found.looked and found.looked.drift else None,
         "folder": ports.folder,
+        "state": workspace.project.backends.state_place,
         "tracking": masked(ports.tracking_uri),
         "next": {"command": step[0], "because": step[1]},
     }
@@ -84,6 +87,8 @@ def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str,
     output.line()
     # Plain lines, whose words are not broken: they are there to be copied.
     output.line(f"[dim]{'stored in':<{_LABEL}}[/]{workspace.ports.folder}")
+    if place := workspace.project.backends.state_place:
+        output.line(f"[dim]{'state in':<{_LABEL}}[/]{place}")
     output.line(f"[dim]{'MLflow':<{_LABEL}}[/]mlflow ui --backend-store-uri {masked(workspace.ports.tracking_uri)}")
     output.line(f"\nNext: [bold]{step[0]}[/]  [dim]{step[1]}[/]")
 
@@ -100,9 +105,19 @@ def _release(found: Overview, output: Output, now: datetime) -> None:
         steps = ", ".join(f"{one:.0%}" for one in release.steps)
         _row(output, "", f"canary at {share:.0%}, step {release.step + 1} of {len(release.steps)} ({steps}), "
                          f"begun {ago(now - since)}")  # fmt: skip
+    if found.verdict is not None:
+        _verdict(found.verdict, output, now)
     if found.release.latest is not None:
         rejected = f"; rolled back: {', '.join(map(str, found.release.rejected))}" if found.release.rejected else ""
         _row(output, "latest", f"version {found.release.latest} of {len(found.release.registered)}{rejected}")
+
+
+def _verdict(verdict: Verdict, output: Output, now: datetime) -> None:
+    when = f", {ago(now - verdict.at)}" if verdict.at else ""
+    action = verdict.action.value.replace("_", " ")
+    _row(output, "verdict", f"version {verdict.version}: [bold]{action}[/]{when}: {escape(verdict.reason)}")
+    if verdict.picture:
+        _row(output, "", f"[dim]picture: {escape(verdict.picture)}[/]")
 
 
 def _standing(output: Output, label: str, one: Standing, now: datetime) -> None:

@@ -12,7 +12,7 @@ from everfit.flow import trial as evidence
 from everfit.flow.trial import Trial
 from everfit.ports import Progress, Registry, StateStore
 from everfit.project.sections.release import Release
-from everfit.records.release import Action, ReleaseState, Verdict
+from everfit.records.release import ReleaseState, Verdict
 from everfit.rollout import strategy, tally, verdict
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import polars as pl
+
 from everfit.errors import StorageError
-from everfit.flow import alerting, ledger, monitoring, retraining
+from everfit.flow import alerting, ledger, monitoring, retraining, verdicts
 from everfit.flow.run import runs
 from everfit.ports import ArtifactStore, LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode
 from everfit.records.model import ModelVersion
-from everfit.records.release import LedgerEvent, ReleaseState
+from everfit.records.release import LedgerEvent, ReleaseState, Verdict
 from everfit.records.run import RunRecord, Status
 from everfit.records.watch import Alarm, MonitorReport, Retraining
 from everfit.rollout import ledger as rules
@@ -79,7 +80,7 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """All of it: `release` is the ledger folded, `runs` the last ones, newest first, `looks` and `alarms` how many
-    there were; `looked` is the last look."""
+    there were; `looked` is the last look; `verdict` is the newest one that was kept."""
 
     release: ReleaseState = field(default_factory=ReleaseState)
     champion: Standing | None = None
@@ -91,6 +92,7 @@ class Overview:
     alarms: int = 0
     last_alarm: Alarm | None = None
     retraining: Retraining | None = None
+    verdict: Verdict | None = None
 
 
 def overview(
@@ -121,6 +123,7 @@ def overview(
         alarms=len(alarms),
         last_alarm=alarms[-1] if alarms else None,
         retraining=retrainings[-1] if retrainings else None,
+        verdict=verdicts.last(state),
     )
 
 
@@ -205,17 +208,10 @@ def _line(record: RunRecord) -> RunLine:
 
 
 def _traffic(log: PredictionLog, labels: LabelStore, since: datetime, now: datetime, delay: timedelta) -> Traffic:
-    known = labels.latest()
-    versions: Counter[int] = Counter()
-    errors = matured = labelled = 0
-    last: datetime | None = None
-    for record in log.read(since):
-        versions[record.version] += 1
-        errors += record.error is not None
-        due = record.error is None and record.time <= now - delay
-        matured += due
-        labelled += due and record.id in known
-        last = max(last or record.time, record.time)
-    return Traffic(
-        since, versions.total(), errors, last, dict(sorted(versions.items())), matured, labelled, len(known)
-    )  # fmt: skip
+    found = log.frame(["id", "time", "version", "error"], since)
+    answered, known = found.filter(pl.col("error").is_null()), labels.latest()
+    due = answered.filter(pl.col("time") <= now - delay)["id"]
+    versions = dict(found.group_by("version").len().sort("version").iter_rows())
+    last: datetime | None = found.select(pl.col("time").max()).item()
+    labelled = int(due.is_in(list(known)).sum())
+    return Traffic(since, found.height, found.height - answered.height, last, versions, len(due), labelled, len(known))

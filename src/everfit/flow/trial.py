@@ -33,16 +33,7 @@ _TASKS: Mapping[Criterion, tuple[Task, ...]] = {
     Criterion.LOG_LOSS: (Task.BINARY,),
     Criterion.MAE: (Task.REGRESSION,),
 }
-_SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {
-    "id": pl.String,
-    "time": pl.Datetime("us", "UTC"),
-    "entity": pl.String,
-    "version": pl.Int64,
-    "error": pl.Boolean,
-    "latency": pl.Float64,
-    "score": pl.Float64,
-    "prediction": pl.String,
-}
+_FIELDS = ("id", "time", "entity", "version", "error", "latency", "score", "prediction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +63,11 @@ def scale(trial: Trial, state: ReleaseState) -> Scale:
 def _tail(log: PredictionLog, state: ReleaseState) -> float | None:
     """The champion's 99% quantile of latency in the day before the release; None of too few requests."""
     began = state.step_times[0]
-    found = {
-        (record.time, record.latency)
-        for record in log.read(began - _BEFORE, began)
-        if record.version == state.champion and record.error is None
-    }
-    if len(found) < _LEAST_BEFORE:
+    rows = log.frame(("time", "version", "latency", "error"), began - _BEFORE, began)
+    found = rows.filter(pl.col("version") == state.champion, pl.col("error").is_null()).unique(["time", "latency"])
+    if found.height < _LEAST_BEFORE:
         return None
-    return quantiles.quantile(quantiles.classes(np.array([latency for _, latency in found])), 0.99)
+    return quantiles.quantile(quantiles.classes(found["latency"].to_numpy()), 0.99)
 
 
 def steps(state: ReleaseState, until: datetime) -> list[Step]:
@@ -109,17 +97,10 @@ def observed(trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: dat
 
 
 def _rows(log: PredictionLog, state: ReleaseState, now: datetime) -> pl.DataFrame:
-    since = state.step_times[0] if state.step_times else state.step_since
-    arms = {state.champion, state.challenger}
-    found = [
-        (r.id, r.time, r.entity, r.version, r.error is not None, r.latency, r.score, r.prediction)
-        for r in log.read(since, now)
-        if r.version in arms
-    ]
-    columns = zip(*found, strict=True) if found else [()] * len(_SCHEMA)
-    data = {name: list(column) for name, column in zip(_SCHEMA, columns, strict=True)}
-    data["prediction"] = [None if value is None else str(value) for value in data["prediction"]]
-    return pl.DataFrame(data, schema=dict(_SCHEMA)).sort("time", maintain_order=True)
+    """The columns `_FIELDS` of both arms in the order of their time, `error` as whether there was one."""
+    arms = [version for version in (state.champion, state.challenger) if version is not None]
+    rows = log.frame(_FIELDS, state.step_times[0], now).filter(pl.col("version").is_in(arms))
+    return rows.with_columns(pl.col("error").is_not_null()).sort("time", maintain_order=True)
 
 
 def _loss(criterion: Criterion, manifest: Manifest) -> Loss:

@@ -104,7 +104,9 @@ def _panel(panel: _Panel, steps: Sequence[tuple[datetime, float]]) -> list[str]:
 def _band(panel: _Panel) -> str:
     pairs = list(zip(panel.times, panel.findings, strict=True))
     upper = [(panel.x(at), panel.y(panel.high if one.high is None else one.high)) for at, one in pairs]
-    lower = [(panel.x(at), panel.y(panel.low if one.low is None else one.low)) for at, one in pairs]
+    # A distance has nothing below zero.
+    least = 0.0 if panel.criterion is Criterion.SCORES else panel.low
+    lower = [(panel.x(at), panel.y(least if one.low is None else one.low)) for at, one in pairs]
     points = " ".join(f"{x},{y}" for x, y in [*upper, *reversed(lower)])
     return f'<polygon points="{points}" fill="{_BAND}" fill-opacity="0.3"/>'
 

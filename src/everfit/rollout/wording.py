@@ -45,6 +45,18 @@ def told(found: Finding) -> str:
     return f"{name} {amount(found.criterion, found.estimate)}, {between}, {allowed}"
 
 
+def row(found: Finding) -> tuple[str, ...]:
+    """The finding as cells: criterion, excess seen, its two bounds, what is allowed, and what is shown.
+
+    >>> row(Finding(Criterion.ERRORS, 0.02, 0.012, None, 0.005, 0.05, 0.05, True, False, 900, 100))
+    ('error rate', '+2 points', '+1.2 points', '?', '+0.5 points', 'worse')
+    """
+    values = (found.estimate, found.low, found.high, found.margin)
+    shown = "worse" if found.worse else "fine" if found.fine else "nothing yet"
+    cells = ("?" if value is None else amount(found.criterion, value) for value in values)
+    return (_NAMES[found.criterion], *cells, shown)
+
+
 def title(criterion: Criterion) -> str:
     """The criterion's name in words.
 

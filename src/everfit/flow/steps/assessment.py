@@ -13,10 +13,12 @@ from everfit.data import schema
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
 from everfit.evaluation import metrics, plots
+from everfit.evaluation.calibration import calibrated
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import profile as profiling
 from everfit.project.sections.training import Gates
+from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
@@ -25,7 +27,6 @@ from everfit.training import bundle
 
 # Rows on which shuffling one feature at a time is precise enough to rank them.
 _IMPORTANCE_ROWS = 2_000
-_THRESHOLD = 0.5
 _VERSUS = "not_worse_than"
 _VERSUS_GATE = "not_worse_than_production"
 
@@ -38,10 +39,11 @@ def importance(
     truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
+    calibration: Calibration,
     seed: int,
 ) -> tuple[Importance, ...]:
     """What each feature is worth on test rows, by the training metric."""
-    model = bundle.read_estimator(estimator, trusted)
+    model = calibrated(bundle.read_estimator(estimator, trusted), calibration)
     measure = metrics.measure(problem.metric, problem.task, problem.classes)
     rows = np.flatnonzero(test)[:_IMPORTANCE_ROWS]
     y = truth[rows]
@@ -58,11 +60,13 @@ def evaluation(
     test: np.ndarray[Any, Any],
     problem: Problem,
     best: Candidate,
+    threshold: ThresholdChoice,
     importance: tuple[Importance, ...],
 ) -> Evaluation:
     """All metrics on training rows, on test rows and over the folds."""
     parts = [
-        metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, _THRESHOLD) for rows in (~test, test)
+        metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, threshold.value)
+        for rows in (~test, test)
     ]
     sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
     cv = {f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
@@ -74,10 +78,11 @@ def pictures(
     truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
+    threshold: ThresholdChoice,
     importance: tuple[Importance, ...],
 ) -> dict[str, bytes]:
     """The model on the test rows, drawn."""
-    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, _THRESHOLD)
+    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, threshold.value)
 
 
 def champion_metrics(

@@ -47,24 +47,24 @@ def finding(criterion: Criterion, margin: float, seen: Steps, scale: Scale, leve
     found = Finding(criterion, None, None, None, margin, levels.worse, levels.fine, False, False, champion, challenger)
     if not champion or not challenger:
         return found
-    against = _against(one, seen, levels)
+    worse = against(one, seen, levels)
     for_it = _for(one, seen, levels)
     return Finding(
         criterion,
         one.estimate(seen),
-        _edge(against, one.span, rising=False),
+        _edge(worse, one.span, rising=False),
         _edge(for_it, one.span, rising=True),
         margin,
         levels.worse,
         levels.fine,
-        against(margin),
+        worse(margin),
         for_it(margin),
         champion,
         challenger,
     )
 
 
-def _against(one: Judged, seen: Steps, levels: Levels) -> Callable[[float], bool]:
+def against(one: Judged, seen: Steps, levels: Levels) -> Callable[[float], bool]:
     """Whether the excess is shown to be more than so much."""
     shares = np.full(len(seen), 0.5 / max(1, levels.steps - 1))
     shares[0] = 0.5 if levels.steps > 1 else 1.0

@@ -96,7 +96,7 @@ def tally(
 def _arm(seen: Observed, first: Firsts, rows: slice, version: int, thresholds: Floats) -> ArmTally:
     here = seen.version[rows] == version
     pairs = zip(seen.losses, first.losses, strict=True)
-    losses = [_loss_classes(loss[rows][here & once[rows]]) for loss, once in pairs]
+    losses = [loss_classes(loss[rows][here & once[rows]]) for loss, once in pairs]
     return ArmTally(
         requests=int(here.sum()),
         errors=int((here & seen.failed[rows]).sum()),
@@ -146,5 +146,6 @@ def _first(among: NDArray[np.bool_], entity: NDArray[np.int64]) -> NDArray[np.bo
     return found
 
 
-def _loss_classes(losses: Floats) -> NDArray[np.int64]:
+def loss_classes(losses: Floats) -> NDArray[np.int64]:
+    """How many of the losses (n,), as shares of the greatest, are nearest to each of 400 even steps (400,)."""
     return np.bincount((np.clip(losses, 0, 1) * (LOSSES - 1)).round().astype(np.int64), minlength=LOSSES)

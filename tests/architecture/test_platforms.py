@@ -12,6 +12,8 @@ PLACES = {
     "sklearn": ("training/", "evaluation/"),
     "skops": ("training/",),
     "xgboost": ("training/",),
+    "lightgbm": ("training/",),
+    "catboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
     "sqlalchemy": ("adapters/postgres.py",),
     "psycopg2": ("adapters/postgres.py",),

@@ -30,7 +30,7 @@ from everfit.serving.model import Model, open_model
 from everfit.serving.rows import RawRow
 from everfit.serving.segments import chosen, columns
 from everfit.training import bundle as bundles
-from everfit.training.fit import fit
+from everfit.training.fit import Sample, Terms, fit
 
 SOURCE = """
 import numpy as np
@@ -93,7 +93,9 @@ def bundle(target: str = "Churn", source: str = SOURCE, rules: tuple[ValueRule, 
     matrix = encoders.transform(encoder, features)
     folder = Path(tempfile.mkdtemp(prefix="everfit-serving-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    bundles.write_estimator(fit(candidate, ModelChoice(name="logistic"), matrix, y, task, seed=1), folder)
+    bundles.write_estimator(
+        fit(candidate, ModelChoice(name="logistic"), Terms(task, classes, 1), Sample.plain(matrix, y)), folder
+    )
     (folder / "features.py").write_text(source, encoding="utf-8")
     bundles.seal(
         folder,

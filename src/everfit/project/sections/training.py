@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -10,6 +11,14 @@ from everfit.project.quantities import Share
 from everfit.project.sections.section import Section, named
 
 Param = str | int | float | bool | None
+ClassWeight = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None
+
+
+class Direction(StrEnum):
+    """Which way the score may go as a feature grows."""
+
+    INCREASING = "increasing"
+    DECREASING = "decreasing"
 
 
 class ModelChoice(Section):
@@ -87,6 +96,13 @@ class Training(Section):
         None, description="What the best is judged by: roc_auc, or rmse for regression, if not given."
     )
     budget: Budget = Field(default_factory=Budget, description="How much the search may try.")
+    class_weight: ClassWeight = Field(
+        None,
+        description="What rows count in fitting by their class: `balanced`, or a weight by class, 1 for the others.",
+    )
+    monotone: dict[str, Direction] = Field(
+        default_factory=dict, description="Numeric features with which the score may only increase, or only decrease."
+    )
     calibration: Literal["auto", "none", "isotonic", "platt"] = Field(
         "auto",
         description="How scores are made probabilities, on out-of-fold scores; auto takes what lowers the Brier score.",
@@ -118,6 +134,7 @@ class Gates(Section):
     roc_auc: float | None = Field(None, description="Least area under the ROC curve (one-vs-rest for several classes).")
     log_loss: float | None = Field(None, description="Greatest log loss.")
     brier: float | None = Field(None, description="Greatest Brier score.")
+    ece: float | None = Field(None, description="Greatest expected calibration error.")
     r2: float | None = Field(None, description="Least coefficient of determination.")
     rmse: float | None = Field(None, description="Greatest root mean squared error.")
     mae: float | None = Field(None, description="Greatest mean absolute error.")
@@ -125,3 +142,6 @@ class Gates(Section):
         None, description="Compare with the champion on the same test rows, by the training metric."
     )
     tolerance: float = Field(0.005, ge=0, description="How much worse than the champion still counts as no worse.")
+    confident: bool = Field(
+        False, description="Whether the worse end of each metric's 95% interval has to hold, not the metric itself."
+    )

@@ -15,12 +15,12 @@ from everfit.adapters.executors.processes import ProcessesExecutor
 from everfit.adapters.executors.serial import SerialExecutor
 from everfit.errors import StepFailed
 from everfit.project.sections.training import Budget, ModelChoice
-from everfit.records.model import Candidate
+from everfit.records.model import Candidate, TrialStatus
 from everfit.records.table import Task
 from everfit.training.families import resolve
 from everfit.training.fit import fit
 from everfit.training.scorers import scorer
-from everfit.training.search import Fold, Job, Measure, Outcome, Shared, draws, search, trial
+from everfit.training.search import Fold, Job, Measure, Outcome, Shared, draws, out_of_fold, search, trial
 
 
 def negative_log_loss(y: NDArray[Any], scores: NDArray[np.float64], floor: float = 1e-9) -> float:
@@ -40,7 +40,7 @@ def folds(classes: int = 2, rows: int = 80, number: int = 2) -> list[Fold]:
     x = random.normal(size=(rows, 3))
     y = np.digitize(x[:, 0] + random.normal(size=rows) / 2, np.linspace(-0.5, 0.5, classes - 1)).astype(np.int64)
     held = [np.arange(rows) % number == i for i in range(number)]
-    return [Fold(x[~h], y[~h], x[h], y[h]) for h in held]
+    return [Fold(x[~h], y[~h], x[h], y[h], np.flatnonzero(h)) for h in held]
 
 
 def run(
@@ -99,6 +99,30 @@ def test_the_best_draw_of_those_that_go_on_wins_by_its_mean_over_the_folds() -> 
     assert (found.trials, found.failed, found.metric) == (9, 0, "log_loss")
 
 
+def test_every_trial_is_told_with_its_scores_and_how_it_ended() -> None:
+    tried = run(LOGISTIC, parts=folds(number=4), trials=9).tried
+    assert [len(one.scores) for one in tried if one.status is TrialStatus.COMPLETE] == [4, 4, 4]
+    assert [len(one.scores) for one in tried if one.status is TrialStatus.PRUNED] == [1] * 6
+    assert all(one.seconds > 0 and one.family == "logistic" and not one.error for one in tried)
+
+
+def test_a_failed_trial_says_why() -> None:
+    failed = [one for one in run(ModelChoice(name="logistic", space={"C": (-1.0,)})).tried if one.error]
+    assert [(one.status, one.scores, one.params["C"]) for one in failed] == [(TrialStatus.FAILED, (), -1.0)]
+
+
+@pytest.mark.parametrize("classes", [("no", "yes"), ("a", "b", "c")])
+def test_out_of_fold_scores_are_those_of_models_that_never_saw_the_row(classes: tuple[str, ...]) -> None:
+    task = Task.BINARY if len(classes) == 2 else Task.MULTICLASS
+    parts = folds(len(classes), number=4)
+    best = Candidate("logistic", {"C": 0.5}, "log_loss", 0.0, 0.0, 1)
+    found = out_of_fold(best, LOGISTIC, parts, task, classes, 7, IN_TURN)
+    assert found.shape == (80, len(classes))
+    for fold in parts:
+        model = fit(best, LOGISTIC, fold.x_train, fold.y_train, task, 7)
+        assert found[fold.rows].tobytes() == scorer(model).score(fold.x_valid).tobytes()
+
+
 def test_only_a_third_of_the_settings_see_the_other_folds() -> None:
     seen: list[int] = []
 
@@ -127,7 +151,9 @@ def test_when_the_leaders_fail_on_a_later_fold_the_next_ones_go_on() -> None:
 
 @pytest.mark.parametrize("choice", [LOGISTIC, FOREST, ModelChoice(name="xgboost")], ids=lambda c: c.name)
 def test_processes_and_serial_find_the_same_bits(choice: ModelChoice) -> None:
-    assert run(choice, IN_TURN) == run(choice, ProcessesExecutor(2).map)
+    found = [run(choice, run_all) for run_all in (IN_TURN, ProcessesExecutor(2).map)]
+    timeless = [replace(one, tried=tuple(replace(trial, seconds=0.0) for trial in one.tried)) for one in found]
+    assert timeless[0] == timeless[1]
 
 
 def test_large_folds_reach_the_workers_as_read_only_maps() -> None:
@@ -165,7 +191,7 @@ def test_a_class_without_rows_in_a_fold_gets_probability_zero(name: str) -> None
         return 0.0
 
     shared = Shared(ModelChoice(name=name), (fold,), Task.MULTICLASS, 3, look, 0)
-    assert trial(shared, Job({}, 0)) == Outcome(0.0)
+    assert trial(shared, Job({}, 0)).score == 0.0
     assert seen[0].shape == (40, 3)
     assert not seen[0][:, 1].any()
     assert seen[0][:, 2].all()

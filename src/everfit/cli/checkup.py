@@ -24,8 +24,15 @@ PYTHON = (3, 11)
 # Below the first a run may not finish, below the second not the next one.
 _LEAST, _SCARCE = 200_000_000, 2_000_000_000
 _CLOCK = 120.0  # seconds that a file may seem to come from the future
-_MODULES = {"pyyaml": "yaml", "scikit-learn": "sklearn", "xgboost-cpu": "xgboost"}
-_REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)(?:>=([0-9.]+))?(?:.*extra == ['\"](\w+)['\"])?")
+_MODULES = {
+    "grpcio": "grpc",
+    "protobuf": "google.protobuf",
+    "psycopg2-binary": "psycopg2",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+    "xgboost-cpu": "xgboost",
+}
+_REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)(?:[^;]*?>=([0-9.]+))?(?:.*extra == ['\"](\w+)['\"])?")
 _TOOLS = {
     "git": (("--version",), "keeps the history of everfit.yaml and features.py"),
     "make": (("--version",), "runs the targets of a checkout"),
@@ -84,6 +91,8 @@ def _package(requirement: str) -> Package:
 
     >>> _package("xgboost-cpu>=3.0; extra == 'xgboost'")
     Package(name='xgboost-cpu', least='3.0', extra='xgboost')
+    >>> _package("apscheduler<4,>=3.11")
+    Package(name='apscheduler', least='3.11', extra='')
     """
     match = _REQUIREMENT.match(requirement)
     return Package(*match.groups("")) if match else Package(requirement, "", "")
@@ -102,7 +111,7 @@ def _judged(one: Package, version: str, broken: str) -> Finding:
     area = "Optional packages" if one.extra else "Packages"
     if not version:
         level: Level = "absent" if one.extra else "fail"
-        return Finding(area, one.name, level, "not installed", f"{install}, if you want models of {one.extra}"
+        return Finding(area, one.name, level, "not installed", f"{install}, if you need {one.extra}"
                        if one.extra else install)  # fmt: skip
     if broken:
         return Finding(

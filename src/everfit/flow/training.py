@@ -18,13 +18,21 @@ from everfit.flow.definitions import find
 from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
-from everfit.flow.steps import assessment, features, model, publish, table
+from everfit.flow.steps import assessment, features, model, publish, scoring, table
 from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
 from everfit.project.sections.root import Project
 from everfit.project.sections.training import ModelChoice, Training
 from everfit.training import families
 
-_LIBRARIES = ("scipy.stats", "sklearn.linear_model", "sklearn.ensemble", "skops.io", "xgboost", "matplotlib.figure")
+_LIBRARIES = (
+    "scipy.stats",
+    "scipy.optimize",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "skops.io",
+    "xgboost",
+    "matplotlib.figure",
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(table.truth, table.test, features.names, features.features, features.encoder, features.folds),
         *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
         step(model.best, candidates=tuple(candidates)),
-        *_plain(model.estimator, model.scores),
+        *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.scores),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
         *_plain(assessment.champion_metrics),
@@ -86,6 +94,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "budget": training.budget,
         "fold_count": training.budget.folds,
         "seed": training.seed,
+        "calibration_method": training.calibration,
         "gate_rules": project.gates,
         "source_name": data.source,
     }

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from math import nan
+from statistics import fmean, pstdev
 
+from everfit.records.calibration import Calibration
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
@@ -24,11 +28,47 @@ class Problem:
     metric: str
 
 
+class TrialStatus(StrEnum):
+    """How a trial ended: judged on every fold, given up after some of them, or not trained or judged on one."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting that the search tried: `scores` is its metric on each fold that it saw, in the order of the folds,
+    greater always better (losses negated); `seconds` is the time that its fits and scores took, added up; `error` says
+    why it failed. A trial that is not complete is never chosen."""
+
+    family: str
+    params: Mapping[str, Param]
+    scores: tuple[float, ...]
+    status: TrialStatus
+    seconds: float
+    error: str = ""
+
+    @property
+    def mean(self) -> float:
+        """The mean over the folds seen; NaN where there was none.
+
+        >>> Trial("logistic", {}, (0.8, 0.9), TrialStatus.COMPLETE, 0.1).mean.__round__(3)
+        0.85
+        """
+        return fmean(self.scores) if self.scores else nan
+
+    @property
+    def std(self) -> float:
+        """The standard deviation over the folds seen (population form); NaN where there was none."""
+        return pstdev(self.scores) if self.scores else nan
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One family's best setting: `score` and `spread` are the mean and the standard deviation of `metric` over the
     cross-validation folds, greater always better (losses negated); `failed` of the `trials` settings could not be
-    trained or judged on every fold."""
+    trained or judged on every fold; `tried` is every trial, in the order in which they were asked for."""
 
     family: str
     params: Mapping[str, Param]
@@ -37,6 +77,7 @@ class Candidate:
     spread: float
     trials: int
     failed: int = 0
+    tried: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +141,7 @@ class Manifest:
     `classes` are the target's levels in the order of the score columns (empty for regression), the positive one last
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
-    `quality` is the training table's quality score, 0..1.
+    `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score.
     """
 
     model: str
@@ -122,6 +163,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[ValueRule, ...] = ()
     quality: float = 1.0
+    calibration: Calibration | None = None
 
     @property
     def title(self) -> str:

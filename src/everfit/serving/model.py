@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.errors import RequestError, StepFailed, StorageError
+from everfit.evaluation.calibration import calibrated
 from everfit.features.encoder import transform
 from everfit.features.functions import Functions, compute, inputs, load
 from everfit.ports import Scorer
@@ -36,7 +37,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A version's manifest, feature functions, estimator and parser of its rows; never changed, so safe in threads."""
+    """A version's manifest, feature functions, calibrated estimator and parser of its rows; never changed, so safe in
+    threads."""
 
     manifest: Manifest
     functions: Functions
@@ -121,7 +123,8 @@ def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:
             fix="train and register the model again",
         )
     parser = RowParser(manifest.schema, required, manifest.checks)
-    model = Model(manifest, functions, read_estimator(bundle, trusted), parser)
+    scorer = calibrated(read_estimator(bundle, trusted), manifest.calibration)
+    model = Model(manifest, functions, scorer, parser)
     model.answer([manifest.example])
     return model
 

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
+from statistics import fmean
+from time import perf_counter
 from typing import Any
 from zlib import crc32
 
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 
 from everfit.errors import StepFailed
 from everfit.project.sections.training import Budget, ModelChoice
-from everfit.records.model import Candidate, Param
+from everfit.records.model import Candidate, Param, Trial, TrialStatus
 from everfit.records.table import Task
 from everfit.training.families import Family, resolve
 from everfit.training.fit import fitted
@@ -26,12 +29,14 @@ Measure = Callable[[NDArray[Any], Matrix], float]
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One cross-validation fold, encoded by an encoder fitted on its training rows only."""
+    """One cross-validation fold, encoded by an encoder fitted on its training rows only. `rows` are the places of the
+    validation rows among all training rows."""
 
     x_train: Matrix
     y_train: NDArray[Any]
     x_valid: Matrix
     y_valid: NDArray[Any]
+    rows: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The metric on the fold, or why there is none."""
+    """The metric on the fold, or why there is none; and how long the trial took."""
 
     score: float | None
     error: str = ""
+    seconds: float = 0.0
 
 
 RunAll = Callable[[Callable[[Shared, Job], Outcome], Sequence[Job], Shared], Iterable[Outcome]]
@@ -90,13 +96,15 @@ def trial(shared: Shared, job: Job) -> Outcome:
     What the estimator raises becomes the outcome's `error`, so that one impossible setting does not end the search;
     `search` counts it and never takes it for a score.
     """
+    began = perf_counter()
     fold = shared.folds[job.fold]
     try:
         estimator = resolve(shared.choice, shared.task, shared.seed).build(job.params)
         score = float(shared.measure(fold.y_valid, _scores(estimator, fold, shared)))
     except Exception as error:  # noqa: BLE001  an estimator may raise anything; the error is kept and reported
-        return Outcome(None, f"{type(error).__name__}: {error}")
-    return Outcome(score) if math.isfinite(score) else Outcome(None, f"the metric was {score}")
+        return Outcome(None, f"{type(error).__name__}: {error}", perf_counter() - began)
+    seconds = perf_counter() - began
+    return Outcome(score, "", seconds) if math.isfinite(score) else Outcome(None, f"the metric was {score}", seconds)
 
 
 def search(
@@ -120,39 +128,84 @@ def search(
     """
     settings = draws(resolve(choice, task, seed), budget.trials, seed)
     shared = Shared(choice, tuple(folds), task, len(classes), measure, seed)
-    table, errors = _race(settings, shared, run_all)
-    complete = np.isfinite(table).all(axis=1)
-    if not complete.any():
+    tried = [
+        _tried(choice.name, setting, found, len(folds))
+        for setting, found in zip(settings, _race(settings, shared, run_all), strict=True)
+    ]
+    complete = [one for one in tried if one.status is TrialStatus.COMPLETE]
+    failed = [one for one in tried if one.status is TrialStatus.FAILED]
+    if not complete:
         raise StepFailed(
-            f"none of {len(settings)} settings could be trained and judged on all folds; first error: {errors[0]}",
+            f"none of {len(settings)} settings could be trained and judged on all folds; first error: "
+            f"{failed[0].error}",
             where=f"training.models: {choice.name}",
             fix="correct the model's params or the data it reads, or leave it out",
         )
-    best = int(np.argmax(np.where(complete, table.mean(axis=1), -np.inf)))
-    mean, spread = float(table[best].mean()), float(table[best].std())
-    failed = int(np.isnan(table).any(axis=1).sum())
-    return Candidate(choice.name, settings[best], metric, mean, spread, len(settings), failed)
+    best = max(complete, key=lambda one: one.mean)
+    return Candidate(choice.name, best.params, metric, best.mean, best.std, len(settings), len(failed), tuple(tried))
 
 
-def _race(settings: Sequence[Params], shared: Shared, run_all: RunAll) -> tuple[Matrix, list[str]]:
-    """Scores by (setting, fold), NaN where the trial failed and -inf where it was not run; and the failures' errors."""
-    table = np.full((len(settings), len(shared.folds)), -np.inf)
-    errors: list[str] = []
+def out_of_fold(
+    candidate: Candidate,
+    choice: ModelChoice,
+    folds: Sequence[Fold],
+    task: Task,
+    classes: Sequence[str],
+    seed: int,
+    run_all: Callable[[Callable[[Shared, Job], Matrix], Sequence[Job], Shared], Iterable[Matrix]],
+) -> Matrix:
+    """Every training row scored by the candidate fitted on the folds that do not hold it: (rows, classes)
+    probabilities, or (rows,) values. Raises what the estimator raises."""
+    shared = Shared(choice, tuple(folds), task, len(classes), _nothing, seed)
+    jobs = [Job(candidate.params, number) for number in range(len(folds))]
+    rows = sum(len(fold.rows) for fold in folds)
+    scores = np.empty(rows if task is Task.REGRESSION else (rows, len(classes)))
+    for fold, found in zip(folds, run_all(held_out, jobs, shared), strict=True):
+        scores[fold.rows] = found
+    return scores
+
+
+def held_out(shared: Shared, job: Job) -> Matrix:
+    """The scores of a fold's validation rows by the setting fitted on its training rows."""
+    fold = shared.folds[job.fold]
+    return _scores(resolve(shared.choice, shared.task, shared.seed).build(job.params), fold, shared)
+
+
+def _nothing(_y: NDArray[Any], _scores: Matrix) -> float:
+    return 0.0
+
+
+def _tried(family: str, params: Params, found: Mapping[int, Outcome], folds: int) -> Trial:
+    """The trial that the outcomes by fold make up."""
+    scores = tuple(one.score for _, one in sorted(found.items()) if one.score is not None)
+    errors = [one.error for one in found.values() if one.score is None]
+    status = TrialStatus.COMPLETE if len(scores) == folds else TrialStatus.PRUNED
+    seconds = sum(one.seconds for one in found.values())
+    return Trial(family, params, scores, TrialStatus.FAILED if errors else status, seconds, errors[0] if errors else "")
+
+
+def _race(settings: Sequence[Params], shared: Shared, run_all: RunAll) -> list[dict[int, Outcome]]:
+    """What came of each setting, by the folds on which it was tried."""
+    every = len(shared.folds)
+    found: list[dict[int, Outcome]] = [{} for _ in settings]
 
     def run(which: Sequence[int], folds: Sequence[int]) -> None:
         places = [(i, fold) for i in which for fold in folds]
         jobs = [Job(settings[i], fold) for i, fold in places]
-        for place, outcome in zip(places, run_all(trial, jobs, shared), strict=True):
-            table[place] = np.nan if outcome.score is None else outcome.score
-            errors.extend([outcome.error] if outcome.score is None else [])
+        for (i, fold), outcome in zip(places, run_all(trial, jobs, shared), strict=True):
+            found[i][fold] = outcome
+
+    def mean(one: Mapping[int, Outcome]) -> float:
+        scores = [outcome.score for outcome in one.values()]
+        return fmean(score for score in scores if score is not None) if None not in scores else -inf
 
     run(range(len(settings)), [0])
-    left = [int(i) for i in np.argsort(-table[:, 0], kind="stable") if np.isfinite(table[i, 0])]
+    left = sorted((i for i, one in enumerate(found) if one[0].score is not None), key=lambda i: -mean(found[i]))
     size = max(3, -(-len(settings) // 3))
-    while left and not np.isfinite(table).all(axis=1).any():
-        run(left[:size], range(1, len(shared.folds)))
+    while left and not any(len(one) == every and mean(one) > -inf for one in found):
+        run(left[:size], range(1, every))
         left = left[size:]
-    return table, errors
+    return found
 
 
 def _size(space: Mapping[str, tuple[Param, ...]]) -> int:

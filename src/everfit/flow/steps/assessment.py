@@ -13,10 +13,12 @@ from everfit.data import schema
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
 from everfit.evaluation import metrics, plots
+from everfit.evaluation.calibration import calibrated
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import profile as profiling
 from everfit.project.sections.training import Gates
+from everfit.records.calibration import Calibration
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
@@ -38,10 +40,11 @@ def importance(
     truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
+    calibration: Calibration,
     seed: int,
 ) -> tuple[Importance, ...]:
     """What each feature is worth on test rows, by the training metric."""
-    model = bundle.read_estimator(estimator, trusted)
+    model = calibrated(bundle.read_estimator(estimator, trusted), calibration)
     measure = metrics.measure(problem.metric, problem.task, problem.classes)
     rows = np.flatnonzero(test)[:_IMPORTANCE_ROWS]
     y = truth[rows]

@@ -69,7 +69,7 @@ def folds(
         time=valid[time].to_numpy()[rows] if split.by == "time" and time else None,
         seed=seed,
     )
-    return tuple(_fold(features, truth, rows[number != k], rows[number == k]) for k in range(fold_count))
+    return tuple(_fold(features, truth, rows, number == k) for k in range(fold_count))
 
 
 def fitted(features: pl.DataFrame) -> Encoder:
@@ -104,7 +104,9 @@ def frame(found: dict[str, np.ndarray[Any, Any]]) -> pl.DataFrame:
 
 
 def _fold(
-    features: pl.DataFrame, truth: np.ndarray[Any, Any], fit: np.ndarray[Any, Any], check: np.ndarray[Any, Any]
+    features: pl.DataFrame, truth: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], held: np.ndarray[Any, Any]
 ) -> Fold:
+    fit, check = rows[~held], rows[held]
     own = fitted(features[fit])
-    return Fold(matrix(own, features[fit]), truth[fit], matrix(own, features[check]), truth[check])
+    x_train, x_valid = matrix(own, features[fit]), matrix(own, features[check])
+    return Fold(x_train, truth[fit], x_valid, truth[check], np.flatnonzero(held))

@@ -1,7 +1,8 @@
-"""From folds to a fitted model and its scores."""
+"""From folds to a fitted model."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,23 @@ def candidate(
 
 
 def best(candidates: tuple[Candidate, ...]) -> Candidate:
-    """The candidate with the greatest mean score; the earlier in the project file where two are equal."""
-    return max(candidates, key=lambda c: c.score)
+    """The candidate with the greatest mean score, without its trials; the earlier in the project file where two are
+    equal."""
+    return replace(max(candidates, key=lambda c: c.score), tried=())
+
+
+def out_of_fold(
+    best: Candidate,
+    choices: tuple[ModelChoice, ...],
+    folds: tuple[Fold, ...],
+    problem: Problem,
+    seed: int,
+    executor: Executor,
+) -> np.ndarray[Any, Any]:
+    """Every training row scored by the best candidate as fitted without it: (training rows, classes) probabilities, or
+    (training rows,) values, in the order of the table."""
+    choice = next(c for c in choices if c.name == best.family)
+    return search.out_of_fold(best, choice, folds, problem.task, problem.classes, seed, executor.map)
 
 
 def estimator(
@@ -51,9 +67,3 @@ def estimator(
     fitted = fit.fit(best, choice, x, truth[~test], problem.task, seed, cores)
     bundle.write_estimator(fitted, into)
     return into
-
-
-def scores(estimator: Path, trusted: tuple[str, ...], encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
-    """Every row scored by the model as it was written: (rows, classes) probabilities, or (rows,) values."""
-    found: np.ndarray[Any, Any] = bundle.read_estimator(estimator, trusted).score(matrix(encoder, features))
-    return found

@@ -15,6 +15,7 @@ from everfit.features.functions import Functions, inputs
 from everfit.flow import ledger
 from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
+from everfit.records.calibration import Calibration
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
 from everfit.records.profile import Profile
@@ -58,6 +59,7 @@ def manifest(
     example: Row,
     rules: tuple[Check, ...],
     quality: QualityReport,
+    calibration: Calibration,
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -79,6 +81,7 @@ def manifest(
         example=example,
         checks=value_rules(rules),
         quality=quality.score,
+        calibration=calibration,
     )
 
 

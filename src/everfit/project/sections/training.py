@@ -48,6 +48,10 @@ class Training(Section):
         None, description="What the best is judged by: roc_auc, or rmse for regression, if not given."
     )
     budget: Budget = Field(default_factory=Budget, description="How much the search may try.")
+    calibration: Literal["auto", "none", "isotonic", "platt"] = Field(
+        "auto",
+        description="How scores are made probabilities, on out-of-fold scores; auto takes what lowers the Brier score.",
+    )
     seed: int = Field(42, ge=0, description="The seed of everything random.")
     executor: Literal["processes", "serial"] = Field("processes", description="Where trials run.")
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one a core.")

@@ -1,0 +1,53 @@
+"""From a fitted estimator to probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from everfit.errors import ProjectError
+from everfit.evaluation import calibration_fit
+from everfit.evaluation.calibration import calibrated
+from everfit.flow.steps.features import matrix
+from everfit.records.calibration import Calibration, Method
+from everfit.records.features import Encoder
+from everfit.records.model import Problem
+from everfit.records.table import Task
+from everfit.training import bundle
+
+
+def calibration(
+    out_of_fold: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    calibration_method: str,
+    seed: int,
+) -> Calibration:
+    """What makes probabilities of the scores, chosen on training rows only. Raises ProjectError for regression."""
+    if problem.task is not Task.REGRESSION:
+        return calibration_fit.choose(out_of_fold, truth[~test], calibration_method, seed)
+    if calibration_method not in ("auto", "none"):
+        raise ProjectError(
+            f"{calibration_method} calibrates probabilities, and {problem.target} is a number",
+            where="training.calibration",
+            fix="leave the setting out",
+        )
+    return Calibration(Method.NONE, reason="a value is predicted, no probability")
+
+
+def scores(
+    estimator: Path,
+    trusted: tuple[str, ...],
+    encoder: Encoder,
+    features: pl.DataFrame,
+    calibration: Calibration,
+) -> np.ndarray[Any, Any]:
+    """Every row scored by the model as it was written and calibrated: (rows, classes) probabilities, or (rows,)
+    values."""
+    model = calibrated(bundle.read_estimator(estimator, trusted), calibration)
+    found: np.ndarray[Any, Any] = model.score(matrix(encoder, features))
+    return found

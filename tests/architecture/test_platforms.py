@@ -12,6 +12,7 @@ PLACES = {
     "sklearn": ("training/", "evaluation/"),
     "skops": ("training/",),
     "xgboost": ("training/",),
+    "llvmlite": ("compiled/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
     "matplotlib": (
         "evaluation/plots.py",

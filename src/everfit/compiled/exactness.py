@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from everfit.compiled.edges import at_splits
 from everfit.compiled.encoding import CompiledEncoder
-from everfit.compiled.scorer import CompiledScorer
+from everfit.compiled.scorer import CompiledScorer, calibrator
+from everfit.records.calibration import Calibration
 from everfit.records.compiled import Exactness, Form, Trees
 from everfit.records.features import Encoder
 
@@ -29,27 +30,35 @@ def compare(
     features: Features,
     transform: Callable[[Features], Matrix],
     score: Callable[[Matrix], Matrix],
+    calibration: Calibration | None = None,
+    calibrate: Callable[[Matrix], Matrix] | None = None,
     rows: int = ROWS,
 ) -> Exactness:
-    """The compiled encoder against `transform` and the compiled form against `score`, the library's own.
+    """The compiled encoder against `transform`, the compiled form against `score`, the library's own, and the compiled
+    calibration against `calibrate`.
 
     `features` are real ones, by name; of them up to a fifth of `rows` is compared as they are, with missing values and
     with levels never seen. The others stand at every split and on both sides of it, as many times `rows` as that
     takes. Scores must be equal to 1e-12, relative above 1; to the bit where the library's own sums are float32.
     """
     compiled, scorer = CompiledEncoder(encoder), CompiledScorer(form)
+    apply = calibrator(calibration, form.classes)
     real = _varied(features, encoder, rows // 5)
     matrix = transform(real)
     if not np.array_equal(compiled.many(compiled.raw(real)), matrix):
         return Exactness(False, len(matrix), reason="the compiled encoder gives other numbers than the one of training")
     exact = any(isinstance(part, Trees) and part.single_sum for part in form.parts)
-    count, thresholds, worst = 0, 0, 0.0
+    count, thresholds, worst, curves = 0, 0, 0.0, 0.0
     for block, splits in _blocks(matrix, at_splits(form, matrix), rows):
         count, thresholds = count + len(block), thresholds + splits
-        worst = max(worst, difference(score(block), scorer.score(block)))
+        expected = score(block)
+        worst = max(worst, difference(expected, scorer.score(block)))
+        curves = max(curves, difference(calibrate(expected), apply(expected)) if calibrate else 0.0)
     allowed = 0.0 if exact else TOLERANCE
     reason = "" if worst <= allowed else f"scores differ by {worst:.3g}; {allowed:.3g} is allowed"
-    return Exactness(not reason, count, thresholds, worst, reason)
+    if curves > TOLERANCE:
+        reason = f"calibrated scores differ by {curves:.3g}; {TOLERANCE:.3g} is allowed"
+    return Exactness(not reason, count, thresholds, max(worst, curves), reason)
 
 
 def difference(expected: Matrix, found: Matrix) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -63,14 +63,14 @@ def read(path: Path) -> Form:
     """The form in the file. Raises StorageError when it is damaged, or its arrays point out of themselves: the kernel
     does not look twice."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         head = codec.decode(_Head, arrays.pop("head").tobytes(), where=str(path))
         parts = tuple(_part(one, number, arrays) for number, one in enumerate(head.parts))
         form = Form(parts, head.weights, head.classes)
         for problem in _problems(form):
             raise ValueError(problem)
-    except (OSError, BadZipFile, KeyError, ValueError, json.JSONDecodeError) as error:
+    except (OSError, EOFError, BadZipFile, KeyError, ValueError) as error:
         raise StorageError(
             f"not a compiled model: {error}", where=str(path), fix="restore the bundle, or train it again"
         ) from error
@@ -84,7 +84,7 @@ def _trees_out(part: Trees) -> tuple[_Trees, dict[str, NDArray[Any]]]:
 
 def _network_out(part: Network) -> tuple[_Network, dict[str, NDArray[Any]]]:
     head = _Network("network", part.link, tuple(layer.activation for layer in part.layers))
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for number, layer in enumerate(part.layers):
         arrays |= {f"weights{number}": layer.weights, f"bias{number}": layer.bias}
     return head, arrays
@@ -139,6 +139,6 @@ def _layer_problems(network: Network) -> Iterator[str]:
     sizes = [layer.weights.shape[:1] + layer.bias.shape for layer in network.layers]
     sound = all(layer.weights.shape == (*layer.weights.shape[:1], *layer.bias.shape) for layer in network.layers)
     types = {array.dtype for layer in network.layers for array in (layer.weights, layer.bias)}
-    chained = all(a[-1] == b[0] for a, b in zip(sizes, sizes[1:], strict=False))
+    chained = all(a[-1] == b[0] for a, b in pairwise(sizes))
     if not network.layers or not sound or not chained or types != {np.dtype(np.float64)}:
         yield "its layers do not fit each other"

@@ -33,9 +33,7 @@ def _kernel(shape: _Shape) -> Native:
     sizes, activations, last = shape
     made, build = native.function("layers", [POINTER["long"], POINTER["double"], LONG, POINTER["double"]])
     model, rows, count, scores = made.args
-    tables = [
-        build.inttoptr(get(build, model, integer(i)), POINTER["double"]) for i in range(2 * len(activations))
-    ]
+    tables = [build.inttoptr(get(build, model, integer(i)), POINTER["double"]) for i in range(2 * len(activations))]
     rooms = [native.local(build, DOUBLE, size) for size in sizes[1:-1]]
     with native.loop(build, count) as row:
         x = at(build, rows, build.mul(row, integer(sizes[0])))

@@ -126,9 +126,7 @@ def _walk(build: Builder, memory: _Memory, group: Value, x: Value) -> list[Value
 
 
 def _step(build: Builder, nodes: Value, x: Value, node: Value) -> Value:
-    threshold, left, feature, missing_left = (
-        build.load(build.gep(nodes, [node, WORD(field)])) for field in range(4)
-    )
+    threshold, left, feature, missing_left = (build.load(build.gep(nodes, [node, WORD(field)])) for field in range(4))
     value = get(build, x, build.zext(feature, LONG))
     missing = build.and_(build.fcmp_unordered("uno", value, value), build.icmp_signed("!=", missing_left, HALF(0)))
     goes_left = build.or_(build.fcmp_ordered("<=", value, threshold), missing)

@@ -10,6 +10,7 @@ from math import nan
 from statistics import fmean, pstdev
 
 from everfit.records.calibration import Calibration
+from everfit.records.compiled import Exactness
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
@@ -141,7 +142,8 @@ class Manifest:
     `classes` are the target's levels in the order of the score columns (empty for regression), the positive one last
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
-    `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score.
+    `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score;
+    `exactness` says whether the compiled form is served.
     """
 
     model: str
@@ -164,6 +166,7 @@ class Manifest:
     checks: tuple[ValueRule, ...] = ()
     quality: float = 1.0
     calibration: Calibration | None = None
+    exactness: Exactness | None = None
 
     @property
     def title(self) -> str:

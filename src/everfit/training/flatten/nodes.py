@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.records.compiled import NODE
+from everfit.records.compiled import NODE, Link, Trees
 
 MAX_FEATURES = 2**16
 MAX_NODES = 2**32 - 2
@@ -29,21 +29,41 @@ class Tree:
     value: NDArray[np.float64]
 
 
-def laid_out(trees: Sequence[Tree]) -> dict[str, NDArray[Any]]:
-    """`nodes`, `roots`, `depths` and `values` as `records.compiled.Trees` has them. ValueError for trees that are too
-    large for it."""
+def assembled(
+    trees: Sequence[Tree],
+    base: NDArray[np.float64],
+    width: int,
+    *,
+    target: Sequence[int] | None = None,
+    divisor: float = 1.0,
+    link: Link = Link.IDENTITY,
+    single: bool = False,
+    single_sum: bool = False,
+) -> Trees:
+    """The trees as one record; see `records.compiled.Trees`. By default the trees take turns at the outputs, or add to
+    all of them. ValueError for trees that are too large to be numbered there."""
     placed = [_placed(tree) for tree in trees]
     sizes = np.cumsum([0, *(len(nodes) for nodes, _, _ in placed)])
     if sizes[-1] > MAX_NODES or any(int(tree.feature.max(initial=0)) >= MAX_FEATURES for tree in trees):
         raise ValueError("the trees have more nodes or columns than the compiled form can number")
     for (nodes, _, _), start in zip(placed, sizes, strict=False):
         nodes["left"] += np.uint32(start)
-    return {
-        "nodes": np.concatenate([nodes for nodes, _, _ in placed]),
-        "roots": sizes[:-1].astype(np.int64),
-        "depths": np.array([depth for _, depth, _ in placed], dtype=np.int64),
-        "values": np.concatenate([values for _, _, values in placed]),
-    }
+    if target is None:
+        turns = len(base) if placed[0][2].shape[1] < len(base) else 1
+        target = [number % turns for number in range(len(trees))]
+    return Trees(
+        nodes=np.concatenate([nodes for nodes, _, _ in placed]),
+        roots=sizes[:-1].astype(np.int64),
+        depths=np.array([depth for _, depth, _ in placed], dtype=np.int64),
+        target=np.array(target, dtype=np.int64),
+        values=np.concatenate([values for _, _, values in placed]),
+        base=np.asarray(base, dtype=np.float64),
+        width=width,
+        divisor=divisor,
+        link=link,
+        single=single,
+        single_sum=single_sum,
+    )
 
 
 def _placed(tree: Tree) -> tuple[NDArray[Any], int, NDArray[np.float64]]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.records.compiled import Layer, Link, Network, Part, Trees
-from everfit.training.flatten.nodes import Tree, laid_out
+from everfit.records.compiled import Layer, Link, Network, Part
+from everfit.training.flatten.nodes import Tree, assembled
 
 
 def linear(estimator: Any) -> Part:
@@ -23,11 +23,12 @@ def forest(estimator: Any) -> Part:
     """RandomForest and ExtraTrees: the mean of the trees; of two classes only the positive one is kept."""
     trees = [member.tree_ for member in estimator.estimators_]
     values = [_shares(tree) for tree in trees]
-    return _sum(
+    return assembled(
         [_tree(tree, value) for tree, value in zip(trees, values, strict=True)],
         np.zeros(values[0].shape[1]),
         int(estimator.n_features_in_),
         divisor=float(len(trees)),
+        single=True,
     )
 
 
@@ -38,26 +39,11 @@ def gradient_boosting(estimator: Any) -> Part:
     # What it starts from does not depend on the row: its own initial estimators are constants.
     base = np.asarray(estimator._raw_predict_init(np.zeros((1, width), dtype=np.float32)), dtype=np.float64)[0]  # noqa: SLF001  there is no public name
     trees = [member.tree_ for member in stages.ravel()]
-    return _sum(
+    return assembled(
         [_tree(tree, estimator.learning_rate * tree.value[:, 0, :]) for tree in trees],
         base,
         width,
         link=_link(estimator, stages.shape[1]),
-    )
-
-
-def _sum(
-    trees: list[Tree], base: NDArray[np.float64], width: int, divisor: float = 1.0, link: Link = Link.IDENTITY
-) -> Trees:
-    per_leaf = trees[0].value.shape[1]
-    target = np.arange(len(trees)) % len(base) if per_leaf < len(base) else np.zeros(len(trees))
-    return Trees(
-        **laid_out(trees),
-        target=target.astype(np.int64),
-        base=base,
-        width=width,
-        divisor=divisor,
-        link=link,
         single=True,
     )
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.records.compiled import Link, Part, Trees
-from everfit.training.flatten.nodes import Tree, laid_out
+from everfit.records.compiled import Link, Part
+from everfit.training.flatten.nodes import Tree, assembled
 
 _LINKS = {
     "binary:logistic": Link.LOGISTIC,
@@ -31,11 +31,11 @@ def booster(model: Any) -> Part:
     link = _LINKS[objective]
     base = _base(learner["learner_model_param"]["base_score"], link)
     outputs = max(1, int(learner["learner_model_param"]["num_class"]))
-    return Trees(
-        **laid_out([_tree(tree) for tree in found["trees"]]),
-        target=np.array(found["tree_info"], dtype=np.int64),
-        base=np.broadcast_to(base, (outputs,)).astype(np.float64),
-        width=int(learner["learner_model_param"]["num_feature"]),
+    return assembled(
+        [_tree(tree) for tree in found["trees"]],
+        np.broadcast_to(base, (outputs,)).astype(np.float64),
+        int(learner["learner_model_param"]["num_feature"]),
+        target=found["tree_info"],
         link=link,
         single=True,
         single_sum=True,
@@ -47,7 +47,8 @@ def _base(text: str, link: Link) -> NDArray[np.float32]:
     score = np.asarray(json.loads(text), dtype=np.float32)
     if link is Link.LOGISTIC:
         one = np.float32(1.0)
-        return -np.log(one / score - one)
+        # The odds are float32; a logarithm in float64, rounded once, is what the C library's logf returns.
+        score = -np.log((one / score - one).astype(np.float64)).astype(np.float32)
     return score
 
 

@@ -199,7 +199,7 @@ class Workspace:
         manifest = _manifest(self, ledger.current(ports.state))
         if manifest is None:
             raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
-        return labels.store(rows, ports.log.read(), ports.labels, manifest, now or self.clock())
+        return labels.store(rows, ports.log, ports.labels, manifest, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""

@@ -13,7 +13,11 @@ PLACES = {
     "skops": ("training/",),
     "xgboost": ("training/",),
     "llvmlite": ("compiled/",),
+    "lightgbm": ("training/",),
+    "catboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
+    "sqlalchemy": ("adapters/postgres.py",),
+    "psycopg2": ("adapters/postgres.py",),
     "matplotlib": (
         "evaluation/plots.py",
         "evaluation/canvas.py",

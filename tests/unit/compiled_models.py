@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from everfit.project.sections.training import ModelChoice
 from everfit.records.compiled import Form
+from everfit.records.model import Param
 from everfit.records.table import Task
-from everfit.training.families import names, resolve
-from everfit.training.fit import fitted
+from everfit.training.families import resolve
+from everfit.training.fit import Sample, Terms, fitted
 from everfit.training.flatten.form import flat
 from everfit.training.scorers import Scorer, scorer
 
-FAMILIES = names()
-TREES = tuple(name for name in FAMILIES if name in ("random_forest", "gradient_boosting", "xgboost"))
+FAMILIES = ("logistic", "random_forest", "gradient_boosting", "xgboost")
+TREES = FAMILIES[1:]
 RANDOM = np.random.default_rng(11)
 X: NDArray[np.float64] = np.column_stack(
     (RANDOM.normal(size=(400, 3)), RANDOM.integers(0, 2, (400, 2)), RANDOM.integers(0, 9, 400) / 8)
@@ -38,9 +39,10 @@ def classes(task: Task) -> int:
 @lru_cache
 def library(family: str, task: Task) -> Scorer:
     """The library's own predictor, small and fitted on X."""
-    params = {} if family == "logistic" else {"n_estimators": 11}
+    params: dict[str, Param] = {} if family == "logistic" else {"n_estimators": 11}
     found = resolve(ModelChoice(name=family, params=params), task, seed=1)
-    return scorer(fitted(found.build(found.defaults), X, target(task)))
+    terms = Terms(task, tuple("abc"[: classes(task)]), 1)
+    return scorer(fitted(found, found.defaults, terms, Sample.plain(X, target(task))))
 
 
 @lru_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -31,8 +31,9 @@ from everfit.records.release import Arm, RouteTable
 from everfit.records.table import DatasetVersion, Kind, Row, ValueRule
 from everfit.serving.model import Model, open_model
 from everfit.serving.rows import RawRow
+from everfit.serving.segments import chosen, columns
 from everfit.training import bundle as bundles
-from everfit.training.fit import fit
+from everfit.training.fit import Sample, Terms, fit
 
 SOURCE = """
 import numpy as np
@@ -103,7 +104,8 @@ def bundle(
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     problem = Problem(task, target, classes, "roc_auc")
     choice = ModelChoice(name=family)
-    bundles.write_estimator(fit(candidate, choice, matrix, y, task, seed=1), folder)
+    fitted = fit(candidate, choice, Terms(task, classes, 1), Sample.plain(matrix, y))
+    bundles.write_estimator(fitted, folder)
     exactness = None
     if compiled:
         compiling.compiled(folder, (), problem, folder)
@@ -175,6 +177,19 @@ class MemoryLog:
 
     def read(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[PredictionRecord]:
         return iter(self.records)
+
+    def frame(
+        self,
+        fields: Sequence[str],
+        since: datetime | None = None,
+        until: datetime | None = None,
+        features: Mapping[str, Kind] | None = None,
+    ) -> pl.DataFrame:
+        wanted = chosen.wanted(fields, features or {})
+        return chosen.of_parquet(columns.table(list(self.read(since, until))), wanted)
+
+    def tend(self) -> None:
+        """It is in order."""
 
 
 @dataclass

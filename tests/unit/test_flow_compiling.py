@@ -15,7 +15,6 @@ from everfit.records.compiled import Exactness
 from everfit.records.model import Problem
 from everfit.records.table import Kind, Task
 from everfit.training.bundle import write_estimator
-from everfit.training.fit import fitted
 
 RANDOM = np.random.default_rng(1)
 FEATURES: dict[str, Any] = {
@@ -29,7 +28,7 @@ Y = (FEATURES["x"] > 0).astype(int)
 
 def judged(estimator: Any, folder: Path, calibration: Calibration = Calibration(Method.NONE)) -> Exactness:  # noqa: B008  a frozen record
     """The estimator through both steps."""
-    trusted = write_estimator(fitted(estimator, encoders.transform(ENCODER, FEATURES), Y), folder)
+    trusted = write_estimator(estimator.fit(encoders.transform(ENCODER, FEATURES), Y), folder)
     made = folder / "made"
     made.mkdir()
     compiling.compiled(folder, trusted, PROBLEM, made)

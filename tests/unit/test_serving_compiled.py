@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.compiled_models import FAMILIES
 from tests.unit.serving_models import GOOD, RULES, SOURCE, bundle, table, without
 
 from everfit.compiled import file
@@ -20,7 +21,6 @@ from everfit.records.compiled import Exactness
 from everfit.serving import compiled_rows
 from everfit.serving.model import Answer, Model, open_model
 from everfit.training.bundle import open_bundle, seal
-from everfit.training.families import names
 
 TARGETS = ("Churn", "level", "risk")
 
@@ -48,7 +48,7 @@ def rounded(answer: Answer) -> object:
     return said, round(answer.score, 9), shares, list(answer.features.items())
 
 
-CASES = [(family, target, "") for family in names() for target in TARGETS] + [("logistic", t, SOURCE) for t in TARGETS]
+CASES = [(family, target, "") for family in FAMILIES for target in TARGETS] + [("logistic", t, SOURCE) for t in TARGETS]
 
 
 @pytest.mark.parametrize(("family", "target", "source"), CASES)

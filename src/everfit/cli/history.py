@@ -47,8 +47,9 @@ def command(workspace: Workspace, output: Output, at: datetime | None) -> None:
       everfit history --json
     """
     from everfit.flow import ledger
+    from everfit.wiring import begun
 
-    events = ledger.events(workspace.ports.state) if workspace.ports.folder.is_dir() else []
+    events = ledger.events(workspace.ports.state) if begun(workspace.ports) else []
     if at is None:
         show(events, output)
         output.document(events)

@@ -39,11 +39,12 @@ def command(workspace: Workspace, output: Output) -> None:
       everfit status --json
     """
     from everfit.flow import status
+    from everfit.wiring import begun
 
     ports, project = workspace.ports, workspace.project
     found = (
         status.overview(project, ports.state, ports.log, ports.labels, ports.artifacts)
-        if ports.folder.is_dir()
+        if begun(ports)
         else status.Overview()
     )
     step = status.next_step(found)
@@ -61,6 +62,7 @@ def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> d
         "coverage": found.traffic.coverage if found.traffic else None,
         "drift_score": found.looked.drift.drift_score if found.looked and found.looked.drift else None,
         "folder": ports.folder,
+        "state": workspace.project.backends.state_place,
         "tracking": masked(ports.tracking_uri),
         "next": {"command": step[0], "because": step[1]},
     }
@@ -84,6 +86,8 @@ def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str,
     output.line()
     # Plain lines, whose words are not broken: they are there to be copied.
     output.line(f"[dim]{'stored in':<{_LABEL}}[/]{workspace.ports.folder}")
+    if place := workspace.project.backends.state_place:
+        output.line(f"[dim]{'state in':<{_LABEL}}[/]{place}")
     output.line(f"[dim]{'MLflow':<{_LABEL}}[/]mlflow ui --backend-store-uri {masked(workspace.ports.tracking_uri)}")
     output.line(f"\nNext: [bold]{step[0]}[/]  [dim]{step[1]}[/]")
 

@@ -151,7 +151,7 @@ def _find(
         drifted = drift.drift(
             manifest.profile, window.columns, window.score, alpha, settings.drift.floor, window.since, now
         )
-        impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score)
+        impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score, manifest.threshold)
     known = watched.labels.latest()
     fresh_labels = _Fresh(known, before.judged, before.labels, now)
     judged = _performance(watched.project, manifest, records, fresh_labels, alpha)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+
+import polars as pl
 
 from everfit.errors import StorageError
 from everfit.flow import alerting, ledger, monitoring, retraining
@@ -205,17 +206,10 @@ def _line(record: RunRecord) -> RunLine:
 
 
 def _traffic(log: PredictionLog, labels: LabelStore, since: datetime, now: datetime, delay: timedelta) -> Traffic:
-    known = labels.latest()
-    versions: Counter[int] = Counter()
-    errors = matured = labelled = 0
-    last: datetime | None = None
-    for record in log.read(since):
-        versions[record.version] += 1
-        errors += record.error is not None
-        due = record.error is None and record.time <= now - delay
-        matured += due
-        labelled += due and record.id in known
-        last = max(last or record.time, record.time)
-    return Traffic(
-        since, versions.total(), errors, last, dict(sorted(versions.items())), matured, labelled, len(known)
-    )  # fmt: skip
+    found = log.frame(["id", "time", "version", "error"], since)
+    answered, known = found.filter(pl.col("error").is_null()), labels.latest()
+    due = answered.filter(pl.col("time") <= now - delay)["id"]
+    versions = dict(found.group_by("version").len().sort("version").iter_rows())
+    last: datetime | None = found.select(pl.col("time").max()).item()
+    labelled = int(due.is_in(list(known)).sum())
+    return Traffic(since, found.height, found.height - answered.height, last, versions, len(due), labelled, len(known))

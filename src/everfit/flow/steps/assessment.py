@@ -18,7 +18,7 @@ from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import profile as profiling
 from everfit.project.sections.training import Gates
-from everfit.records.calibration import Calibration
+from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
@@ -27,7 +27,6 @@ from everfit.training import bundle
 
 # Rows on which shuffling one feature at a time is precise enough to rank them.
 _IMPORTANCE_ROWS = 2_000
-_THRESHOLD = 0.5
 _VERSUS = "not_worse_than"
 _VERSUS_GATE = "not_worse_than_production"
 
@@ -61,11 +60,13 @@ def evaluation(
     test: np.ndarray[Any, Any],
     problem: Problem,
     best: Candidate,
+    threshold: ThresholdChoice,
     importance: tuple[Importance, ...],
 ) -> Evaluation:
     """All metrics on training rows, on test rows and over the folds."""
     parts = [
-        metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, _THRESHOLD) for rows in (~test, test)
+        metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, threshold.value)
+        for rows in (~test, test)
     ]
     sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
     cv = {f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
@@ -77,10 +78,11 @@ def pictures(
     truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
+    threshold: ThresholdChoice,
     importance: tuple[Importance, ...],
 ) -> dict[str, bytes]:
     """The model on the test rows, drawn."""
-    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, _THRESHOLD)
+    return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, threshold.value)
 
 
 def champion_metrics(

@@ -15,15 +15,13 @@ from everfit.features.functions import Functions, inputs
 from everfit.flow import ledger
 from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
-from everfit.records.calibration import Calibration
+from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Kind, QualityReport, Row, Schema, Severity, ValueRule
 from everfit.training import bundle as bundles
-
-_THRESHOLD = 0.5
 
 
 def lineage(
@@ -62,6 +60,7 @@ def manifest(
     quality: QualityReport,
     calibration: Calibration,
     exactness: Exactness,
+    threshold: ThresholdChoice,
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -70,7 +69,7 @@ def manifest(
         target=problem.target,
         entity=data.entity,
         classes=problem.classes,
-        threshold=_THRESHOLD,
+        threshold=threshold.value,
         schema=columns,
         features=names,
         encoder=encoder,
@@ -85,6 +84,7 @@ def manifest(
         quality=quality.score,
         calibration=calibration,
         exactness=exactness,
+        threshold_choice=threshold,
     )
 
 

@@ -123,5 +123,7 @@ def show_retraining(done: Retraining, output: Output) -> None:
     """What came of acting on the decision."""
     if done.error:
         output.line(f"[bold red]The retraining released nothing[/]: {done.error}")
+    elif done.waiting:
+        output.line(f"[bold yellow]Version {done.version}[/] waits for approval: everfit approve {done.version}")
     elif done.deployed:
         output.line(f"[bold green]Version {done.version}[/] was trained, passed its gates and is being released.")

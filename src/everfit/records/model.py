@@ -11,6 +11,7 @@ from statistics import fmean, pstdev
 
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
+from everfit.records.evaluation import Interval
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
@@ -91,12 +92,14 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Metrics of the chosen model by name (`roc_auc`, `f1`, `rmse` ...), on training rows, test rows and over folds."""
+    """Metrics of the chosen model by name (`roc_auc`, `f1`, `rmse` ...), on training rows, test rows and over folds;
+    `intervals` are those of the test."""
 
     train: Mapping[str, float]
     test: Mapping[str, float]
     cv: Mapping[str, float]
     importance: tuple[Importance, ...]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

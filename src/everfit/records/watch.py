@@ -127,7 +127,7 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Retraining:
     """What came of a decision to retrain: the version made and whether it was released; `error` says why not, and
-    `exit_code` is that of the error."""
+    `exit_code` is that of the error. A release that needs approvals is `waiting` for them."""
 
     at: datetime
     retrained: bool
@@ -136,6 +136,7 @@ class Retraining:
     deployed: bool = False
     error: str | None = None
     exit_code: int = 0
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

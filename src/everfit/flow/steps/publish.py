@@ -127,10 +127,8 @@ def version(
         raise _refused(every)
     digest = artifacts.put(bundle)
     known = next((v for v in ledger.versions(state).values() if v.bundle_hash == digest), None)
-    if known is not None:
-        return known
-    made = registry.add(bundle, digest, manifest)
-    ledger.register(state, made, author, clock())
+    made = known or registry.add(bundle, digest, manifest)
+    ledger.register(state, made, author, clock(), every)
     return made
 
 

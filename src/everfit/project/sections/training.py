@@ -134,6 +134,7 @@ class Gates(Section):
     roc_auc: float | None = Field(None, description="Least area under the ROC curve (one-vs-rest for several classes).")
     log_loss: float | None = Field(None, description="Greatest log loss.")
     brier: float | None = Field(None, description="Greatest Brier score.")
+    ece: float | None = Field(None, description="Greatest expected calibration error.")
     r2: float | None = Field(None, description="Least coefficient of determination.")
     rmse: float | None = Field(None, description="Greatest root mean squared error.")
     mae: float | None = Field(None, description="Greatest mean absolute error.")
@@ -141,3 +142,6 @@ class Gates(Section):
         None, description="Compare with the champion on the same test rows, by the training metric."
     )
     tolerance: float = Field(0.005, ge=0, description="How much worse than the champion still counts as no worse.")
+    confident: bool = Field(
+        False, description="Whether the worse end of each metric's 95% interval has to hold, not the metric itself."
+    )

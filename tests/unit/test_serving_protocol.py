@@ -39,7 +39,7 @@ def log() -> Watched:
 
 @pytest.fixture
 def predictor(log: Watched, monkeypatch: pytest.MonkeyPatch) -> Predictor:
-    monkeypatch.setattr(arms.Snapshot, "is_quick", True)
+    monkeypatch.setattr(arms.Snapshot, "is_quick", True)  # of a model small enough for a test
     made = Predictor(log, online=MemoryStore({"c-7": GOOD}))
     made.swap(one(3), {3: model()})
     return made

@@ -13,6 +13,7 @@ PLACES = {
     "skops": ("training/",),
     "xgboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
+    "ray": ("adapters/executors/ray.py",),
     "matplotlib": (
         "evaluation/plots.py",
         "evaluation/canvas.py",

@@ -49,11 +49,15 @@ class TestRayExecutor(ExecutorContract):
         return RayExecutor(self.address)
 
 
-def node(seconds: float, item: int) -> str:
+def met(folder: str, item: int) -> int:
+    """How many nodes were at work at once, as soon as there are two: none goes on to its next item before that."""
     import ray
 
-    time.sleep(seconds)
-    return str(ray.get_runtime_context().get_node_id())
+    Path(folder, ray.get_runtime_context().get_node_id()).touch()
+    deadline = time.monotonic() + 90
+    while len(list(Path(folder).iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return len(list(Path(folder).iterdir()))
 
 
 def placed(shared: NDArray[np.float64], item: int) -> tuple[bool, bool, float, str | None]:
@@ -74,8 +78,8 @@ def ends_its_process(shared: str, item: int) -> int:
     os._exit(1)
 
 
-def test_items_run_on_both_nodes(on_cluster: RayExecutor) -> None:
-    assert len(set(on_cluster.map(node, range(6), 0.2))) == 2
+def test_items_run_on_both_nodes(on_cluster: RayExecutor, tmp_path: Path) -> None:
+    assert list(on_cluster.map(met, range(2), str(tmp_path))) == [2, 2]
 
 
 def test_a_mapped_array_lies_in_the_object_store_once_and_items_compute_in_one_thread(

@@ -13,7 +13,7 @@ PLACES = {
     "skops": ("training/",),
     "xgboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
-    "ray": ("adapters/executors/ray_connection.py"),
+    "ray": ("adapters/executors/ray_connection.py",),
     "matplotlib": (
         "evaluation/plots.py",
         "evaluation/canvas.py",

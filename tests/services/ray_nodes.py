@@ -18,7 +18,9 @@ import sys
 from ray.cluster_utils import Cluster
 
 node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
-cluster = Cluster(initialize_head=True, head_node_args=node)
+# On a busy machine a node may take its time to answer; one that is gone is noticed by its closed connections.
+patient = {"health_check_timeout_ms": 60_000, "agent_register_timeout_ms": 120_000}
+cluster = Cluster(initialize_head=True, head_node_args={**node, "_system_config": patient})
 cluster.add_node(**node)
 print(cluster.address, flush=True)
 for line in sys.stdin:

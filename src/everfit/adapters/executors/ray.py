@@ -9,8 +9,10 @@ process speaks to one cluster at a time; through `ray://` each worker holds a co
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 from everfit.adapters.executors.ray_connection import WHERE, Cluster
@@ -22,6 +24,7 @@ B = TypeVar("B")
 S = TypeVar("S")
 
 _RETRIES = 5
+_AHEAD = 2  # items handed out for each core
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class RayExecutor:
     modules: tuple[str, ...] = ()
 
     def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
-        """The results in the order of the items; what is still to run is cancelled when the iterator is closed.
+        """The results in the order of the items; nothing more is begun once the iterator is closed.
 
         Raises MissingExtra without Ray, StepFailed when there is no cluster or an item keeps killing its worker.
         """
@@ -44,14 +47,15 @@ class RayExecutor:
         with connected(Cluster(self.address, self.workers, self.modules)) as ray:
             task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
             stored = ray.put(shared)
-            pending = [task.remote(function, stored, item) for item in items]
-            try:
-                while pending:
-                    yield _result(ray, pending[0])
-                    pending.pop(0)
-            finally:
-                for left in pending:
-                    ray.cancel(left, force=False)
+            # What was handed to Ray runs to its end, whoever stops reading: a task cancelled as it ends can abort this
+            # process (seen with Ray 2.60). So only as many as keep every core busy.
+            ahead = _AHEAD * int(ray.cluster_resources().get("CPU", 1))
+            left = iter(items)
+            pending = deque(task.remote(function, stored, item) for item in islice(left, ahead))
+            while pending:
+                result = _result(ray, pending.popleft())
+                pending.extend(task.remote(function, stored, item) for item in islice(left, 1))
+                yield result
 
 
 def _call(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Generator
 
 import pytest
 
+pytest_plugins = ("tests.services.plugin",)
+
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if os.environ.get("EVERFIT_NO_SKIP") and report.outcome == "skipped" and not hasattr(report, "wasxfail"):

@@ -14,7 +14,7 @@ import polars as pl
 
 from everfit.records.model import Manifest, ModelVersion
 from everfit.records.prediction import Label, PredictionRecord
-from everfit.records.table import Row
+from everfit.records.table import Kind, Row
 from everfit.records.watch import Alarm
 
 A = TypeVar("A")
@@ -110,7 +110,25 @@ class PredictionLog(Protocol):
         ...
 
     def read(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[PredictionRecord]:
-        """The records with since <= time < until in the order written; a torn last line is passed over."""
+        """The records with since <= time < until in the order written; a torn end is passed over."""
+        ...
+
+    def frame(
+        self,
+        fields: Sequence[str],
+        since: datetime | None = None,
+        until: datetime | None = None,
+        features: Mapping[str, Kind] | None = None,
+    ) -> pl.DataFrame:
+        """Some columns of the same records in the same order, without making records: a row each, the fields of
+        `PredictionRecord` by name (but `input` and `features`), then `features.NAME` for each name given: Float64 for
+        numbers and yes-or-no, String for others, null where a record has none. `prediction` is text. Raises ValueError
+        for an unknown field."""
+        ...
+
+    def tend(self) -> None:
+        """Puts in order what was left by crashes, brings what is stored into its fastest form and removes what is not
+        to be kept; to be called once in a while by who serves. Raises StorageError."""
         ...
 
 

@@ -26,6 +26,7 @@ from everfit.serving.server import serve as listen
 from everfit.workspace import Workspace
 
 GRACE_SECONDS = 5.0
+TEND_EVERY = timedelta(minutes=1)
 _REMIND_SECONDS = 3600.0
 _logger = logging.getLogger("everfit.service")
 
@@ -67,6 +68,7 @@ def serve(
     )
     follower = _thread(workspace, "routes", workspace.refresh, settings.refresh, ended)
     follower.start()
+    _thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
     try:
         listen(app, host or settings.host, settings.port if port is None else port, started=started, stop=ended)
     finally:

@@ -29,7 +29,7 @@ from everfit.project.sections.training import Training
 class Ports:
     """The adapters of one project in one environment; nothing is shared between environments.
 
-    Everything that is stored lies below `folder`, `.everfit/ENVIRONMENT` beside the project file."""
+    What is stored on this machine lies below `folder`, `.everfit/ENVIRONMENT` beside the project file."""
 
     loaded: Loaded
 
@@ -53,6 +53,12 @@ class Ports:
     @cached_property
     def state(self) -> StateStore:
         """Runs, ledger, looks, alarms."""
+        address = self.loaded.project.backends.state
+        if address is not None:
+            from everfit.adapters.state.postgres import PostgresConfig, PostgresState
+
+            space = f"{self.loaded.project.name}/{self.loaded.environment}"
+            return PostgresState(PostgresConfig(address.get_secret_value(), space))
         from everfit.adapters.state.sqlite import SqliteState
 
         return SqliteState(self.folder / "state.db")
@@ -98,8 +104,11 @@ class Ports:
     def log(self) -> PredictionLog:
         """Every prediction answered."""
         from everfit.serving.log import JsonLinesLog
+        from everfit.serving.segments.compaction import Keep
 
-        return JsonLinesLog(self.folder / "predictions")
+        settings = self.loaded.project.serving.log
+        keep = Keep(settings.keep, settings.size)
+        return JsonLinesLog(self.folder / "predictions", fsync=settings.fsync, keep=keep)
 
     @cached_property
     def executor(self) -> Executor:
@@ -119,6 +128,11 @@ class Ports:
     def channels(self) -> tuple[AlertChannel, ...]:
         """Where alarms go."""
         return tuple(_CHANNELS[channel.kind](channel) for channel in self.loaded.project.alerts)
+
+
+def begun(ports: Ports) -> bool:
+    """Whether anything may be stored yet; where not, a command that only reads leaves no file behind."""
+    return ports.loaded.project.backends.state is not None or ports.folder.is_dir()
 
 
 def source(root: Path, address: str) -> Source:

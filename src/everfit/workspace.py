@@ -24,6 +24,7 @@ from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
 from everfit.records.model import GateReport
+from everfit.versions import Versions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from everfit.ports import Progress
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
+    from everfit.records.evaluation import Difference
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
@@ -72,6 +74,12 @@ class Trained:
         from everfit.records.model import GateReport
 
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The chosen model against the champion on the same test rows, by metric; empty while there is none."""
+        found: tuple[Difference, ...] = self.run["differences"]
+        return found
 
     @property
     def quality(self) -> QualityReport:
@@ -139,17 +147,21 @@ class Workspace:
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
         return Trained(run)
 
-    def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
-        """Brings a version, or the newest, in front of traffic by the project's strategy."""
-        from everfit.flow import release
+    @property
+    def versions(self) -> Versions:
+        """The verbs on registered versions that people use by hand: approve, promote, archive and the rest."""
+        return Versions(self.ports, self.author, self.progress, self.clock)
 
-        after = release.start(self.ports.state, self.project.release, self.author, version, force, self.clock())
-        return release.mirror(self.ports.registry, after, self.progress)
+    def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
+        """Brings a version, or the newest, in front of traffic by the project's strategy; where it needs approvals
+        that it lacks, it is staged instead."""
+        return self.versions.release(version, force)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the canary under way, if there is one, and acts on the verdict."""
         from everfit.flow import release
 
+        self.versions.resume()
         before = ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
         verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
@@ -159,10 +171,7 @@ class Workspace:
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
-        from everfit.flow import release
-
-        after = release.roll_back(self.ports.state, self.author, reason, self.clock())
-        return release.mirror(self.ports.registry, after, self.progress)
+        return self.versions.roll_back(reason)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -199,7 +208,7 @@ class Workspace:
         manifest = _manifest(self, ledger.current(ports.state))
         if manifest is None:
             raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
-        return labels.store(rows, ports.log.read(), ports.labels, manifest, now or self.clock())
+        return labels.store(rows, ports.log, ports.labels, manifest, now or self.clock())
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
@@ -266,6 +275,8 @@ def _rival(workspace: Workspace, champion: ModelVersion) -> Path | None:
 
 
 def _user() -> str:
+    if named := os.environ.get("EVERFIT_USER"):
+        return named
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run as a number that has no name

@@ -12,7 +12,11 @@ PLACES = {
     "sklearn": ("training/", "evaluation/"),
     "skops": ("training/",),
     "xgboost": ("training/",),
+    "lightgbm": ("training/",),
+    "catboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
+    "sqlalchemy": ("adapters/postgres.py",),
+    "psycopg2": ("adapters/postgres.py",),
     "ray": ("adapters/executors/ray_connection.py",),
     "matplotlib": (
         "evaluation/plots.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -28,8 +28,9 @@ from everfit.records.release import Arm, RouteTable
 from everfit.records.table import DatasetVersion, Kind, Row, ValueRule
 from everfit.serving.model import Model, open_model
 from everfit.serving.rows import RawRow
+from everfit.serving.segments import chosen, columns
 from everfit.training import bundle as bundles
-from everfit.training.fit import fit
+from everfit.training.fit import Sample, Terms, fit
 
 SOURCE = """
 import numpy as np
@@ -92,7 +93,9 @@ def bundle(target: str = "Churn", source: str = SOURCE, rules: tuple[ValueRule, 
     matrix = encoders.transform(encoder, features)
     folder = Path(tempfile.mkdtemp(prefix="everfit-serving-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    bundles.write_estimator(fit(candidate, ModelChoice(name="logistic"), matrix, y, task, seed=1), folder)
+    bundles.write_estimator(
+        fit(candidate, ModelChoice(name="logistic"), Terms(task, classes, 1), Sample.plain(matrix, y)), folder
+    )
     (folder / "features.py").write_text(source, encoding="utf-8")
     bundles.seal(
         folder,
@@ -157,6 +160,19 @@ class MemoryLog:
 
     def read(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[PredictionRecord]:
         return iter(self.records)
+
+    def frame(
+        self,
+        fields: Sequence[str],
+        since: datetime | None = None,
+        until: datetime | None = None,
+        features: Mapping[str, Kind] | None = None,
+    ) -> pl.DataFrame:
+        wanted = chosen.wanted(fields, features or {})
+        return chosen.of_parquet(columns.table(list(self.read(since, until))), wanted)
+
+    def tend(self) -> None:
+        """It is in order."""
 
 
 @dataclass

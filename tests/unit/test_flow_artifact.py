@@ -93,10 +93,10 @@ def test_an_array_of_objects_is_refused_for_it_would_be_pickled(tmp_path: Path) 
 
 
 def test_a_dataclass_of_arrays_and_a_tuple_of_them(tmp_path: Path) -> None:
-    folds = tuple(Fold(*(np.full((2, 2), float(i + k)) for i in range(5))) for k in range(12))
+    folds = tuple(Fold(*(np.full((2, 2), float(i + k)) for i in range(7))) for k in range(12))
     found = trip(folds, tuple[Fold, ...], tmp_path / "a")
     assert len(found) == 12
-    assert [fold.y_valid[0, 0] for fold in found] == [3.0 + k for k in range(12)]
+    assert [fold.y_valid[0, 0] for fold in found] == [4.0 + k for k in range(12)]
     assert trip(Pair(np.zeros(2), np.ones(1)), Pair, tmp_path / "b").right.tolist() == [1.0]
 
 

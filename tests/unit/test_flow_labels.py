@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.unit.serving_models import model
+from tests.unit.serving_models import MemoryLog, model
 
 from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.errors import SourceError
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> SqliteLabels:
 
 def put(store: SqliteLabels, table: pl.DataFrame, target: str = "Churn") -> labels.Labelled:
     about = model(target).manifest
-    return labels.store(table, RECORDS, store, about, NOW)
+    return labels.store(table, MemoryLog(RECORDS), store, about, NOW)
 
 
 def test_labels_by_prediction(store: SqliteLabels) -> None:
@@ -51,14 +51,14 @@ def test_the_newest_answer_is_the_latest_in_time_however_the_log_has_it(store: S
     server = replace(record("p5", "ann"), time=EARLIER + timedelta(minutes=9))
     batch = replace(record("p6", "ann"), time=EARLIER + timedelta(minutes=3))  # in a segment that was opened later
     table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})
-    labels.store(table, [*RECORDS, server, batch], store, model().manifest, NOW)
+    labels.store(table, MemoryLog([*RECORDS, server, batch]), store, model().manifest, NOW)
     assert list(store.latest()) == ["p5"]
 
 
 def test_an_entity_may_be_called_id_as_predictions_are(store: SqliteLabels) -> None:
     about = replace(model().manifest, entity="id")
     table = pl.DataFrame({"id": ["ann", "p2"], "Churn": ["Yes", "No"]})
-    assert labels.store(table, RECORDS, store, about, NOW).matched == 2
+    assert labels.store(table, MemoryLog(RECORDS), store, about, NOW).matched == 2
     assert set(store.latest()) == {"p3", "p2"}
 
 

@@ -121,10 +121,12 @@ def test_a_verdict_on_a_canary_that_ended_meanwhile_is_dropped(state: SqliteStat
 
 
 def test_evidence_counts_each_arm_by_itself() -> None:
-    champion, challenger = release.evidence([*records(1, 100, 3), *records(2, 10, 1), *records(7, 5, 5)], 1, 2)
+    log = MemoryLog([*records(1, 100, 3), *records(2, 10, 1), *records(7, 5, 5)])
+    seen = log.frame(["version", "latency", "error"])
+    champion, challenger = release.evidence(seen, 1, 2)
     assert (champion.requests, champion.errors, challenger.requests, challenger.errors) == (100, 3, 10, 1)
     assert champion.latency_p99 == pytest.approx(0.9901)
-    assert release.evidence([], 1, 2)[0].latency_p99 is None
+    assert release.evidence(seen.clear(), 1, 2)[0].latency_p99 is None
 
 
 def test_a_rollback_gives_the_traffic_back(state: SqliteState) -> None:

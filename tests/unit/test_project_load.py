@@ -77,6 +77,29 @@ def test_secrets_come_only_from_whole_variables(tmp_path: Path) -> None:
         assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://me:hush@db/everfit", "postgresql://db/everfit?user=me&password=hush", "mysql://db/everfit"],
+)
+def test_an_address_of_the_state_is_refused_with_a_password_or_of_another_kind(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "everfit.yaml"
+    path.write_text(f"project: a\ndata: {{source: a.csv, target: b}}\nbackends: {{state: '{address}'}}\n")
+    with pytest.raises(ProjectError, match=r"everfit\.yaml:3:12: backends\.state: ") as told:
+        load(path, env={})
+    assert "hush" not in str(told.value)
+
+
+@pytest.mark.parametrize("state", ["postgresql://me@db/everfit", "${STATE}"])
+def test_an_address_of_the_state_is_taken_without_a_password_or_from_the_environment(
+    tmp_path: Path, state: str
+) -> None:
+    path = tmp_path / "everfit.yaml"
+    path.write_text(f"project: a\ndata: {{source: a.csv, target: b}}\nbackends: {{state: '{state}'}}\n")
+    loaded = load(path, env={"STATE": "postgresql+psycopg2://me:hush@db/everfit"})
+    assert loaded.project.backends.state is not None
+    assert "hush" not in repr(loaded.project)
+
+
 def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
     text = 'project: churn\ndata: {source: a, target: b, key: "${KEY}"}\n'
     with pytest.raises(ProjectError, match="the environment variable is empty"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 from everfit.errors import StorageError
 from everfit.project.sections.training import ModelChoice
 from everfit.records.features import Encoder
-from everfit.records.model import Evaluation, GateReport, Lineage, Manifest
+from everfit.records.model import Evaluation, GateReport, Lineage, Manifest, Param
 from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.table import DatasetVersion, Kind, Schema, Task
 from everfit.training.bundle import MANIFEST, open_bundle, read_estimator, seal, write_estimator
 from everfit.training.families import names, resolve
-from everfit.training.fit import fitted
+from everfit.training.fit import Sample, Terms, fitted
 from everfit.training.scorers import scorer
 
 RANDOM = np.random.default_rng(5)
@@ -26,14 +27,24 @@ X = RANDOM.normal(size=(120, 4))
 SIGNAL = X[:, 0] + X[:, 1] * X[:, 2]
 
 
+TERMS = {task: Terms(task, tuple(classes), 1) for task, classes in zip(Task, ("ab", "abc", ""), strict=True)}
+SMALL: dict[str, dict[str, Param]] = {
+    "logistic": {},
+    "spline_logistic": {},
+    "hist_gradient_boosting": {"max_iter": 4},
+    "catboost": {"iterations": 4},
+    "neural_network": {"width": 4, "epochs": 2},
+}
+FILES = ["additive.json", "model.cbm", "model.skops", "model.txt", "model.ubj"]
+
+
 def target(task: Task) -> NDArray[Any]:
     return SIGNAL if task is Task.REGRESSION else np.digitize(SIGNAL, [0.0] if task is Task.BINARY else [-0.5, 0.5])
 
 
 def model(name: str, task: Task = Task.BINARY) -> Any:
-    params = {} if name == "logistic" else {"n_estimators": 4}
-    family = resolve(ModelChoice(name=name, params=params), task, seed=1)
-    return fitted(family.build(family.defaults), X, target(task))
+    family = resolve(ModelChoice(name=name, params=SMALL.get(name, {"n_estimators": 4})), task, seed=1)
+    return fitted(family, family.defaults, TERMS[task], Sample.plain(X, target(task)))
 
 
 def manifest() -> Manifest:
@@ -81,15 +92,15 @@ def test_a_stored_estimator_scores_the_same_to_the_bit(name: str, task: Task, tm
 def test_only_data_files_are_written(tmp_path: Path) -> None:
     for name in names():
         write_estimator(model(name), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.skops", "model.ubj"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
 
 
 WRITE = """
 import sys
 from pathlib import Path
-from tests.unit.test_training_bundle import model
+from tests.unit.test_training_bundle import model, names
 from everfit.training.bundle import write_estimator
-for name in ("logistic", "random_forest", "gradient_boosting", "xgboost"):
+for name in names():
     folder = Path(sys.argv[1]) / name
     folder.mkdir()
     write_estimator(model(name), folder)
@@ -123,7 +134,8 @@ def test_a_class_of_ones_own_is_read_only_if_trusted(tmp_path: Path, monkeypatch
     (tmp_path / "models_for_bundle_tests.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
     choice = ModelChoice.model_validate({"name": "mine", "class": "models_for_bundle_tests.Constant"})
-    estimator = fitted(resolve(choice, Task.BINARY, 0).build({"level": 0.25}), X, target(Task.BINARY))
+    family, sample = resolve(choice, Task.BINARY, 0), Sample.plain(X, target(Task.BINARY))
+    estimator = fitted(family, {"level": 0.25}, TERMS[Task.BINARY], sample)
     types = write_estimator(estimator, tmp_path)
     assert types == ("models_for_bundle_tests.Constant",)
     with pytest.raises(StorageError, match=r"models_for_bundle_tests\.Constant"):
@@ -145,15 +157,41 @@ def test_a_tree_outside_the_built_in_forests_is_refused(tmp_path: Path) -> None:
         read_estimator(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["model.skops", "model.ubj"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_no_model_is_a_storage_error(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"nonsense")
     with pytest.raises(StorageError):
         read_estimator(tmp_path)
 
 
+def test_a_text_model_that_is_cut_off_is_a_storage_error(tmp_path: Path) -> None:
+    write_estimator(model("lightgbm"), tmp_path)
+    text = (tmp_path / "model.txt").read_text()
+    (tmp_path / "model.txt").write_text(text[: len(text) // 2])
+    with pytest.raises(StorageError, match="not a LightGBM model"):
+        read_estimator(tmp_path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("left", 10_000), ("feature_idx", 9), ("is_categorical", 1)])
+def test_a_histogram_tree_that_reaches_out_of_its_arrays_is_refused(field: str, value: int, tmp_path: Path) -> None:
+    estimator = model("hist_gradient_boosting")
+    estimator._predictors[1][0].nodes[field][0] = value
+    (tmp_path / "model.skops").write_bytes(skops.io.dumps(estimator))
+    with pytest.raises(StorageError, match="not sound"):
+        read_estimator(tmp_path)
+
+
+def test_an_additive_model_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
+    write_estimator(model("spline_logistic"), tmp_path)
+    content = json.loads((tmp_path / "additive.json").read_text())
+    content["splines"][0]["column"] = 99
+    (tmp_path / "additive.json").write_text(json.dumps(content))
+    with pytest.raises(StorageError, match="do not fit"):
+        read_estimator(tmp_path)
+
+
 def test_a_folder_without_a_model_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="neither"):
+    with pytest.raises(StorageError, match="holds no model"):
         read_estimator(tmp_path)
 
 

@@ -10,8 +10,15 @@ from everfit.errors import MissingExtra, ProjectError
 from everfit.project.sections.training import ModelChoice
 from everfit.records.table import Task
 from everfit.training.families import names, resolve
-from everfit.training.fit import fitted
+from everfit.training.fit import Sample, Terms, fitted
 from everfit.training.scorers import scorer
+
+# Few rows need leaves of few rows, and a network more passes.
+QUICKER: dict[str, dict[str, int | float | None]] = {
+    "lightgbm": {"min_child_samples": 5},
+    "hist_gradient_boosting": {"min_samples_leaf": 5},
+    "neural_network": {"epochs": 60},
+}
 
 MODULE = """
 import numpy as np
@@ -48,8 +55,9 @@ def test_every_family_learns_every_task(name: str, task: Task) -> None:
     signal = x[:, 0] + 0.1 * random.normal(size=90)
     cuts = {Task.BINARY: [0.0], Task.MULTICLASS: [-0.5, 0.5]}
     y = signal if task is Task.REGRESSION else np.digitize(signal, cuts[task])
-    family = resolve(ModelChoice(name=name), task, seed=3)
-    scores = scorer(fitted(family.build(family.defaults), x, y)).score(x)
+    family = resolve(ModelChoice(name=name, params=QUICKER.get(name, {})), task, seed=3)
+    terms = Terms(task, tuple("abc"[: len(cuts.get(task, [])) + 1]), 3)
+    scores = scorer(fitted(family, family.defaults, terms, Sample.plain(x, y))).score(x)
     assert scores.dtype == np.float64
     if task is Task.REGRESSION:
         assert scores.shape == (90,)
@@ -70,7 +78,7 @@ def test_every_value_of_a_space_is_accepted_by_its_estimator(name: str, task: Ta
         assert default in family.space.get(parameter, (default,))
 
 
-@pytest.mark.parametrize("name", ["random_forest", "gradient_boosting", "xgboost"])
+@pytest.mark.parametrize("name", [name for name in names() if "logistic" not in name])
 def test_the_seed_reaches_every_estimator_that_draws(name: str) -> None:
     family = resolve(ModelChoice(name=name), Task.BINARY, seed=17, cores=2)
     assert family.build({}).get_params()["random_state"] == 17
@@ -94,17 +102,39 @@ def test_a_misspelt_family_gets_a_suggestion(name: str) -> None:
     assert "did you mean" in caught.value.fix
 
 
-@pytest.mark.parametrize(("name", "wrong"), [("logistic", "c"), ("xgboost", "max_deph")])
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("logistic", "c"),
+        ("xgboost", "max_deph"),
+        ("lightgbm", "num_leafs"),
+        ("catboost", "dept"),
+        ("neural_network", "widht"),
+        ("spline_logistic", "knot"),
+    ],
+)
 def test_a_misspelt_parameter_is_refused(name: str, wrong: str) -> None:
     with pytest.raises(ProjectError, match=wrong):
         resolve(ModelChoice(name=name, params={wrong: 1}), Task.BINARY, seed=0)
 
 
-def test_an_absent_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "xgboost", None)
+def test_lightgbm_takes_its_parameters_that_have_no_name_of_their_own() -> None:
+    family = resolve(ModelChoice(name="lightgbm", params={"path_smooth": 1.0}), Task.BINARY, seed=0)
+    assert family.build(family.defaults).get_params()["path_smooth"] == 1.0
+
+
+def test_many_columns_take_another_solver_unless_one_is_given() -> None:
+    family = resolve(ModelChoice(name="logistic"), Task.BINARY, seed=0)
+    assert [family.build({}, columns).solver for columns in (40, 4000)] == ["newton-cholesky", "lbfgs"]
+    assert family.build({"solver": "saga"}, 4000).solver == "saga"
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost"])
+def test_an_absent_package_names_the_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra) as caught:
-        resolve(ModelChoice(name="xgboost"), Task.BINARY, seed=0)
-    assert 'pip install "everfit[xgboost]"' in caught.value.fix
+        resolve(ModelChoice(name=name), Task.BINARY, seed=0)
+    assert f'pip install "everfit[{name}]"' in caught.value.fix
 
 
 def test_a_family_of_ones_own_is_built_with_its_params_and_the_seed(module: str) -> None:

@@ -17,8 +17,9 @@ from everfit.errors import StepFailed
 from everfit.project.sections.training import Budget, ModelChoice
 from everfit.records.model import Candidate, TrialStatus
 from everfit.records.table import Task
-from everfit.training.families import resolve
-from everfit.training.fit import fit
+from everfit.training import fit as fitting
+from everfit.training.families import names, resolve
+from everfit.training.fit import Sample, Terms, fit
 from everfit.training.scorers import scorer
 from everfit.training.search import Fold, Job, Measure, Outcome, Shared, draws, out_of_fold, search, trial
 
@@ -32,6 +33,7 @@ def not_a_number(y: NDArray[Any], scores: NDArray[np.float64]) -> float:
 
 
 IN_TURN = SerialExecutor().map
+TERMS = Terms(Task.BINARY, ("no", "yes"), 7)
 MEASURE = partial(negative_log_loss, floor=1e-6)
 
 
@@ -40,7 +42,7 @@ def folds(classes: int = 2, rows: int = 80, number: int = 2) -> list[Fold]:
     x = random.normal(size=(rows, 3))
     y = np.digitize(x[:, 0] + random.normal(size=rows) / 2, np.linspace(-0.5, 0.5, classes - 1)).astype(np.int64)
     held = [np.arange(rows) % number == i for i in range(number)]
-    return [Fold(x[~h], y[~h], x[h], y[h], np.flatnonzero(h)) for h in held]
+    return [Fold(x[~h], y[~h], np.empty(0), x[h], y[h], np.flatnonzero(h), np.array(["a", "b", "c"])) for h in held]
 
 
 def run(
@@ -53,8 +55,7 @@ def run(
 ) -> Candidate:
     budget = Budget(trials=trials, folds=2)
     parts = folds() if parts is None else parts
-    classes = ("no", "yes")
-    return search(choice, parts, Task.BINARY, classes, "log_loss", measure, budget, seed, run_all)
+    return search(choice, parts, replace(TERMS, seed=seed), "log_loss", measure, budget, run_all)
 
 
 LOGISTIC = ModelChoice(name="logistic")
@@ -88,7 +89,7 @@ def test_a_family_without_a_space_is_tried_once() -> None:
 
 
 def test_the_best_draw_of_those_that_go_on_wins_by_its_mean_over_the_folds() -> None:
-    shared = Shared(LOGISTIC, tuple(folds()), Task.BINARY, 2, MEASURE, 7)
+    shared = Shared(LOGISTIC, tuple(folds()), TERMS, MEASURE)
     settings = draws(resolve(LOGISTIC, Task.BINARY, 7), 9, 7)
     table = np.array([[trial(shared, Job(s, i)).score or np.nan for i in range(2)] for s in settings])
     going_on = np.argsort(-table[:, 0])[:3]
@@ -114,12 +115,12 @@ def test_a_failed_trial_says_why() -> None:
 @pytest.mark.parametrize("classes", [("no", "yes"), ("a", "b", "c")])
 def test_out_of_fold_scores_are_those_of_models_that_never_saw_the_row(classes: tuple[str, ...]) -> None:
     task = Task.BINARY if len(classes) == 2 else Task.MULTICLASS
-    parts = folds(len(classes), number=4)
+    terms, parts = Terms(task, classes, 7), folds(len(classes), number=4)
     best = Candidate("logistic", {"C": 0.5}, "log_loss", 0.0, 0.0, 1)
-    found = out_of_fold(best, LOGISTIC, parts, task, classes, 7, IN_TURN)
+    found = out_of_fold(best, LOGISTIC, parts, terms, IN_TURN)
     assert found.shape == (80, len(classes))
     for fold in parts:
-        model = fit(best, LOGISTIC, fold.x_train, fold.y_train, task, 7)
+        model = fit(best, LOGISTIC, terms, Sample.plain(fold.x_train, fold.y_train))
         assert found[fold.rows].tobytes() == scorer(model).score(fold.x_valid).tobytes()
 
 
@@ -179,7 +180,7 @@ def test_a_metric_that_is_not_a_number_is_a_failure() -> None:
         run(LOGISTIC, measure=not_a_number)
 
 
-@pytest.mark.parametrize("name", ["logistic", "random_forest", "gradient_boosting", "xgboost"])
+@pytest.mark.parametrize("name", names())
 def test_a_class_without_rows_in_a_fold_gets_probability_zero(name: str) -> None:
     fold = folds(classes=3)[0]
     keep = fold.y_train != 1
@@ -190,22 +191,22 @@ def test_a_class_without_rows_in_a_fold_gets_probability_zero(name: str) -> None
         seen.append(scores)
         return 0.0
 
-    shared = Shared(ModelChoice(name=name), (fold,), Task.MULTICLASS, 3, look, 0)
+    shared = Shared(ModelChoice(name=name), (fold,), Terms(Task.MULTICLASS, ("a", "b", "c"), 0), look)
     assert trial(shared, Job({}, 0)).score == 0.0
     assert seen[0].shape == (40, 3)
     assert not seen[0][:, 1].any()
     assert seen[0][:, 2].all()
 
 
-@pytest.mark.parametrize("name", ["logistic", "random_forest", "gradient_boosting", "xgboost"])
-def test_the_final_fit_is_the_same_to_the_bit_on_any_number_of_cores(name: str) -> None:
+@pytest.mark.parametrize("name", names())
+def test_the_final_fit_is_the_same_to_the_bit_on_any_number_of_cores(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "_CELLS_A_THREAD", 100)
     fold = folds(rows=400)[0]
-    choice = ModelChoice(name=name)
+    choice, sample = ModelChoice(name=name), Sample.plain(fold.x_train, fold.y_train)
     found = Candidate(name, draws(resolve(choice, Task.BINARY, 3), 2, 3)[1], "log_loss", 0.0, 0.0, 1)
-    scores = [
-        scorer(fit(found, choice, fold.x_train, fold.y_train, Task.BINARY, 3, cores)).score(fold.x_valid)
-        for cores in (1, 2)
-    ]
+    scores = [scorer(fit(found, choice, TERMS, sample, cores)).score(fold.x_valid) for cores in (1, 2)]
     assert scores[0].tobytes() == scores[1].tobytes()
 
 
@@ -213,5 +214,5 @@ def test_a_fit_that_raises_names_the_model() -> None:
     fold = folds()[0]
     found = Candidate("logistic", {"C": -1.0}, "log_loss", 0.0, 0.0, 1)
     with pytest.raises(StepFailed, match="fitting raised") as caught:
-        fit(found, LOGISTIC, fold.x_train, fold.y_train, Task.BINARY, 0)
+        fit(found, LOGISTIC, TERMS, Sample.plain(fold.x_train, fold.y_train))
     assert "logistic" in caught.value.where

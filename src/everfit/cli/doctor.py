@@ -167,8 +167,9 @@ def _families(loaded: Loaded) -> Finding:
 def _ledger(ports: Ports) -> Finding:
     from everfit.cli.checkup import Finding
     from everfit.flow import ledger
+    from everfit.wiring import begun
 
-    if not ports.folder.is_dir():
+    if not begun(ports):
         return Finding("Project", "ledger", "absent", "nothing has been stored yet; `everfit run` begins")
     try:
         events = ledger.events(ports.state)

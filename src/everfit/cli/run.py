@@ -43,6 +43,7 @@ def show(trained: Trained, output: Output, why: bool = False) -> None:
             "version": trained.version,
             "candidates": trained.candidates,
             "evaluation": trained.evaluation,
+            "differences": trained.differences,
             "gates": trained.gates,
             "quality": trained.quality,
         }
@@ -71,11 +72,35 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
     ]
     output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took"), rows)
     output.line()
-    test, train = trained.evaluation.test, trained.evaluation.train
-    output.table(
-        f"Metrics of {trained.candidates[0].family}",
-        ("metric", "test", "train"),
-        [(name, number(value), number(train.get(name))) for name, value in test.items()],
-    )
+    _metrics(trained, output)
     output.line()
     output.table("Gates", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in trained.gates.results])
+
+
+def _metrics(trained: Trained, output: Output) -> None:
+    """The metrics with their intervals, and beside the champion's on the same rows."""
+    found = trained.evaluation
+    around = {name: f"{each.low:.4f} to {each.high:.4f}" for name, each in found.intervals.items()}
+    output.table(
+        f"Metrics of {trained.candidates[0].family}",
+        ("metric", "test", "95% interval", "train"),
+        [(name, value, around.get(name, "-"), number(found.train.get(name))) for name, value in found.test.items()],
+    )
+    shown = [one for one in trained.differences if not one.metric.endswith(("_macro", "_weighted"))]
+    if shown:
+        output.line()
+        output.table(
+            f"Beside the champion on the same {shown[0].rows:,} test rows; a difference above 0 is for the better",
+            ("metric", "this", "champion", "difference", "95% interval", ""),
+            [
+                (
+                    one.metric,
+                    one.challenger,
+                    one.champion,
+                    f"{one.difference:+.4f}",
+                    f"{one.low:+.4f} to {one.high:+.4f}",
+                    one.verdict,
+                )
+                for one in shown
+            ],
+        )

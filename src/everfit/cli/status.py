@@ -39,11 +39,12 @@ def command(workspace: Workspace, output: Output) -> None:
       everfit status --json
     """
     from everfit.flow import status
+    from everfit.wiring import begun
 
     ports, project = workspace.ports, workspace.project
     found = (
-        status.overview(project, ports.state, ports.log, ports.labels, ports.artifacts)
-        if ports.folder.is_dir()
+        status.overview(project, ports.state, ports.log, ports.labels, ports.artifacts, rule=workspace.versions.rule)
+        if begun(ports)
         else status.Overview()
     )
     step = status.next_step(found)
@@ -61,6 +62,7 @@ def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> d
         "coverage": found.traffic.coverage if found.traffic else None,
         "drift_score": found.looked.drift.drift_score if found.looked and found.looked.drift else None,
         "folder": ports.folder,
+        "state": workspace.project.backends.state_place,
         "tracking": masked(ports.tracking_uri),
         "next": {"command": step[0], "because": step[1]},
     }
@@ -84,6 +86,8 @@ def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str,
     output.line()
     # Plain lines, whose words are not broken: they are there to be copied.
     output.line(f"[dim]{'stored in':<{_LABEL}}[/]{workspace.ports.folder}")
+    if place := workspace.project.backends.state_place:
+        output.line(f"[dim]{'state in':<{_LABEL}}[/]{place}")
     output.line(f"[dim]{'MLflow':<{_LABEL}}[/]mlflow ui --backend-store-uri {masked(workspace.ports.tracking_uri)}")
     output.line(f"\nNext: [bold]{step[0]}[/]  [dim]{step[1]}[/]")
 
@@ -100,6 +104,10 @@ def _release(found: Overview, output: Output, now: datetime) -> None:
         steps = ", ".join(f"{one:.0%}" for one in release.steps)
         _row(output, "", f"canary at {share:.0%}, step {release.step + 1} of {len(release.steps)} ({steps}), "
                          f"begun {ago(now - since)}")  # fmt: skip
+    if found.release.staged is not None:
+        begun = ago(now - (found.release.staged_since or now))
+        staged = f"[bold yellow]version {found.release.staged}[/] for {escape(found.waiting)}, begun {begun}"
+        _row(output, "waiting", staged)
     if found.release.latest is not None:
         rejected = f"; rolled back: {', '.join(map(str, found.release.rejected))}" if found.release.rejected else ""
         _row(output, "latest", f"version {found.release.latest} of {len(found.release.registered)}{rejected}")
@@ -172,7 +180,8 @@ def _retraining(found: Overview, output: Output, now: datetime) -> None:
     if done is None:
         _row(output, "retraining", "[dim]never[/]")
         return
-    came = f"version {done.version}, released" if done.deployed else "released nothing"
+    came = f"version {done.version}, {'released' if done.deployed else 'waits for approval'}"
+    came = came if done.deployed or done.waiting else "released nothing"
     _row(output, "retraining", f"{ago(now - done.at)}: {came}; because: {escape(done.reason.partition('; ')[0])}")
     if done.error:
         _row(output, "", f"[red]{escape(brief(done.error))}[/]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,9 +11,9 @@ import polars as pl
 from everfit.data import target as targets
 from everfit.data.reading import flat, text
 from everfit.errors import SourceError
-from everfit.ports import LabelStore
+from everfit.ports import LabelStore, PredictionLog
 from everfit.records.model import Manifest
-from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.prediction import Label
 
 _IDS = ("prediction_id", "id")
 _KNOWN_AT = "known_at"
@@ -30,7 +30,7 @@ class Labelled:
 
 def store(
     table: pl.DataFrame,
-    predictions: Iterable[PredictionRecord],
+    predictions: PredictionLog,
     labels: LabelStore,
     manifest: Manifest,
     now: datetime | None = None,
@@ -63,17 +63,14 @@ def store(
     return Labelled(table.height, len(matched), labels.put(matched))
 
 
-def _meant(
-    keys: frozenset[str | None], predictions: Iterable[PredictionRecord], by_id: bool, by_entity: bool
-) -> Mapping[str, str]:
+def _meant(keys: frozenset[str | None], log: PredictionLog, by_id: bool, by_entity: bool) -> Mapping[str, str]:
     """What the rows say, to the prediction that it means: its own id, or whom it is about, and then the newest one."""
-    answered = [
-        record for record in predictions if record.error is None and not keys.isdisjoint((record.id, record.entity))
-    ]
+    said = pl.Series(list(keys), dtype=pl.String).drop_nulls()
     # Several processes write the log, each in its own order.
-    answered.sort(key=lambda record: record.time)
-    entities = {record.entity: record.id for record in answered if by_entity and record.entity is not None}
-    return entities | {record.id: record.id for record in answered if by_id}
+    answered = log.frame(["id", "entity", "time", "error"]).filter(pl.col("error").is_null()).sort("time")
+    about = answered.filter(pl.col("entity").is_in(said)) if by_entity else answered.clear()
+    named = answered.filter(pl.col("id").is_in(said)) if by_id else answered.clear()
+    return dict(about.select("entity", "id").iter_rows()) | {identity: identity for identity in named["id"]}
 
 
 def _truths(values: pl.Series, manifest: Manifest) -> list[str | float | None]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 
 from everfit.errors import ReleaseError
 from everfit.flow import ledger
 from everfit.ports import PredictionLog, Progress, Registry, StateStore
 from everfit.project.sections.release import Release
-from everfit.records.prediction import PredictionRecord
 from everfit.records.release import ArmEvidence, ReleaseState, Verdict
-from everfit.rollout import strategy, verdict
+from everfit.rollout import approval, strategy, verdict
+from everfit.rollout.approval import Rule
+
+NO_APPROVAL = Rule()
 
 
 def start(
@@ -23,14 +25,17 @@ def start(
     version: int | None = None,
     force: bool = False,
     at: datetime | None = None,
+    rule: Rule = NO_APPROVAL,
 ) -> ReleaseState:
-    """Brings a version, or the newest registered one, in front of traffic by the project's strategy."""
+    """Brings a version, or the newest registered one, in front of traffic by the project's strategy. While it lacks
+    approvals it is staged instead, and nothing else changes."""
 
     def drafts(now: ReleaseState) -> tuple[strategy.Draft, ...]:
         chosen = version if version is not None else now.latest
         if chosen is None:
             raise ReleaseError("no version is registered yet", where="release", fix="train one with `everfit run`")
-        return strategy.start(now, chosen, settings, force=force)
+        begun = strategy.start(now, chosen, settings, force=force)
+        return approval.hold(now, chosen, rule, force=force) if approval.missing(now, chosen, rule) else begun
 
     return ledger.commit(state, drafts, by, at)
 
@@ -43,7 +48,8 @@ def look(
     before = ledger.current(state)
     if before.challenger is None or before.champion is None:
         return None, before
-    arms = evidence(log.read(before.step_since), before.champion, before.challenger)
+    seen = log.frame(["version", "latency", "error"], before.step_since)
+    arms = evidence(seen, before.champion, before.challenger)
     found = verdict.judge(before, settings, *arms, now)
     return found, ledger.commit(state, lambda seen: strategy.apply(seen, found) if seen == before else (), by, now)
 
@@ -53,21 +59,16 @@ def roll_back(state: StateStore, by: str, reason: str, now: datetime | None = No
     return ledger.commit(state, lambda seen: strategy.roll_back(seen, reason), by, now)
 
 
-def evidence(records: Iterable[PredictionRecord], champion: int, challenger: int) -> tuple[ArmEvidence, ArmEvidence]:
-    """What each of the two versions did, from the prediction log."""
-    latencies: dict[int, list[float]] = {champion: [], challenger: []}
-    errors = {champion: 0, challenger: 0}
-    for record in records:
-        if record.version in latencies:
-            latencies[record.version].append(record.latency)
-            errors[record.version] += record.error is not None
-    return _arm(champion, latencies, errors), _arm(challenger, latencies, errors)
+def evidence(seen: pl.DataFrame, champion: int, challenger: int) -> tuple[ArmEvidence, ArmEvidence]:
+    """What each of the two versions did, from the prediction log's columns `version`, `latency` and `error`."""
+    return _arm(seen, champion), _arm(seen, challenger)
 
 
 def mirror(registry: Registry, now: ReleaseState, progress: Progress) -> ReleaseState:
     """Tells the registry who is in production and who is on trial, and passes the state on. The ledger is the truth:
     a registry that cannot be told is said to `progress`, and hears it with the next change."""
-    aliases = {"production": now.champion, "staging": now.challenger, "archived": now.previous_champion}
+    staging = now.challenger if now.challenger is not None else now.staged
+    aliases = {"production": now.champion, "staging": staging, "archived": now.previous_champion}
     try:
         registry.mirror({alias: version for alias, version in aliases.items() if version is not None})
     except Exception as error:  # noqa: BLE001  a registry raises its own errors, and none may undo a release
@@ -75,7 +76,7 @@ def mirror(registry: Registry, now: ReleaseState, progress: Progress) -> Release
     return now
 
 
-def _arm(version: int, latencies: dict[int, list[float]], errors: dict[int, int]) -> ArmEvidence:
-    seen = latencies[version]
-    tail = float(np.quantile(seen, 0.99)) if seen else None
-    return ArmEvidence(version, len(seen), errors[version], tail)
+def _arm(seen: pl.DataFrame, version: int) -> ArmEvidence:
+    own = seen.filter(pl.col("version") == version)
+    tail = float(np.quantile(own["latency"].to_numpy(), 0.99)) if own.height else None
+    return ArmEvidence(version, own.height, own.height - own["error"].null_count(), tail)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+
+import polars as pl
 
 from everfit.errors import StorageError
 from everfit.flow import alerting, ledger, monitoring, retraining
@@ -18,8 +19,8 @@ from everfit.records.model import ModelVersion
 from everfit.records.release import LedgerEvent, ReleaseState
 from everfit.records.run import RunRecord, Status
 from everfit.records.watch import Alarm, MonitorReport, Retraining
+from everfit.rollout import approval, routing
 from everfit.rollout import ledger as rules
-from everfit.rollout import routing
 from everfit.training import bundle
 
 RUNS = 5
@@ -79,7 +80,7 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """All of it: `release` is the ledger folded, `runs` the last ones, newest first, `looks` and `alarms` how many
-    there were; `looked` is the last look."""
+    there were; `looked` is the last look, `waiting` what a staged version waits for."""
 
     release: ReleaseState = field(default_factory=ReleaseState)
     champion: Standing | None = None
@@ -91,6 +92,7 @@ class Overview:
     alarms: int = 0
     last_alarm: Alarm | None = None
     retraining: Retraining | None = None
+    waiting: str = ""
 
 
 def overview(
@@ -100,6 +102,7 @@ def overview(
     labels: LabelStore,
     artifacts: ArtifactStore,
     now: datetime | None = None,
+    rule: approval.Rule | None = None,
 ) -> Overview:
     """What stands in the stores. Predictions are counted over `monitoring.window`; labels are those known so far.
 
@@ -121,6 +124,7 @@ def overview(
         alarms=len(alarms),
         last_alarm=alarms[-1] if alarms else None,
         retraining=retrainings[-1] if retrainings else None,
+        waiting=approval.waiting(release, release.staged, rule) if release.staged and rule else "",
     )
 
 
@@ -134,11 +138,13 @@ def next_step(found: Overview) -> tuple[str, str]:
     if release.latest is None:
         failed = found.runs and found.runs[0].status is Status.FAILED
         return "everfit run", "the last run failed" if failed else "nothing has been trained yet"
+    if release.staged is not None and release.challenger is None:
+        return f"everfit approve {release.staged}", f"version {release.staged} waits for {found.waiting}"
     if release.champion is None:
         return "everfit release", f"version {release.latest} is registered and nothing is released yet"
     if release.challenger is not None:
         return "everfit release --look", f"version {release.challenger} is on trial"
-    if release.latest > release.champion and release.latest not in release.rejected:
+    if release.latest > release.champion and release.latest not in (*release.rejected, *release.archived):
         return "everfit release", f"version {release.latest} is newer than the champion"
     if traffic is None or not traffic.predictions:
         return "everfit serve", "nothing has been predicted yet"
@@ -205,17 +211,10 @@ def _line(record: RunRecord) -> RunLine:
 
 
 def _traffic(log: PredictionLog, labels: LabelStore, since: datetime, now: datetime, delay: timedelta) -> Traffic:
-    known = labels.latest()
-    versions: Counter[int] = Counter()
-    errors = matured = labelled = 0
-    last: datetime | None = None
-    for record in log.read(since):
-        versions[record.version] += 1
-        errors += record.error is not None
-        due = record.error is None and record.time <= now - delay
-        matured += due
-        labelled += due and record.id in known
-        last = max(last or record.time, record.time)
-    return Traffic(
-        since, versions.total(), errors, last, dict(sorted(versions.items())), matured, labelled, len(known)
-    )  # fmt: skip
+    found = log.frame(["id", "time", "version", "error"], since)
+    answered, known = found.filter(pl.col("error").is_null()), labels.latest()
+    due = answered.filter(pl.col("time") <= now - delay)["id"]
+    versions = dict(found.group_by("version").len().sort("version").iter_rows())
+    last: datetime | None = found.select(pl.col("time").max()).item()
+    labelled = int(due.is_in(list(known)).sum())
+    return Traffic(since, found.height, found.height - answered.height, last, versions, len(due), labelled, len(known))

@@ -58,13 +58,17 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
     candidates = {f"candidate_{choice.name}": choice for choice in project.training.models}
     steps = [
         *_plain(table.table, table.columns, table.quality, table.valid, table.dataset, table.problem),
-        *_plain(table.truth, table.test, features.names, features.features, features.encoder, features.folds),
+        *_plain(
+            table.truth, table.weight, table.test, features.names, features.features, features.encoder, features.folds
+        ),
+        step(model.terms),
         *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
         step(model.best, candidates=tuple(candidates)),
-        *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.scores),
+        *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
-        *_plain(assessment.champion_metrics),
+        *_plain(assessment.champion_scores, assessment.champion_metrics),
+        step(assessment.differences, rules="gate_rules"),
         step(assessment.comparison, rules="gate_rules"),
         *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
         step(publish.version, cached=False),
@@ -87,6 +91,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "target": data.target,
         "time": data.time,
         "entity": data.entity,
+        "weight_column": data.weight,
         "split": data.split,
         "data": data,
         "use": project.features.use,
@@ -94,7 +99,10 @@ def _settings(project: Project) -> dict[str, Given]:
         "budget": training.budget,
         "fold_count": training.budget.folds,
         "seed": training.seed,
+        "class_weight": training.class_weight,
+        "monotone": training.monotone,
         "calibration_method": training.calibration,
+        "threshold_rule": training.threshold,
         "gate_rules": project.gates,
         "source_name": data.source,
     }

@@ -1,4 +1,4 @@
-"""How a model's scores become probabilities, as plain numbers."""
+"""How a model's scores become probabilities, and these become answers, as plain numbers."""
 
 from __future__ import annotations
 
@@ -47,3 +47,14 @@ class Calibration:
     brier: Mapping[str, float] = field(default_factory=dict)
     log_loss: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdChoice:
+    """The score from which a row counts as positive: `value`, the `objective` in words that it was chosen for, and
+    what it `reached` on out-of-fold scores by name (`precision`, `recall`, `f1`, `cost` a row); nothing where it was
+    given as a number."""
+
+    value: float
+    objective: str
+    reached: Mapping[str, float] = field(default_factory=dict)

@@ -9,7 +9,8 @@ from enum import StrEnum
 from math import nan
 from statistics import fmean, pstdev
 
-from everfit.records.calibration import Calibration
+from everfit.records.calibration import Calibration, ThresholdChoice
+from everfit.records.evaluation import Interval
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
@@ -90,12 +91,14 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Metrics of the chosen model by name (`roc_auc`, `f1`, `rmse` ...), on training rows, test rows and over folds."""
+    """Metrics of the chosen model by name (`roc_auc`, `f1`, `rmse` ...), on training rows, test rows and over folds;
+    `intervals` are those of the test."""
 
     train: Mapping[str, float]
     test: Mapping[str, float]
     cv: Mapping[str, float]
     importance: tuple[Importance, ...]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,8 @@ class Manifest:
     `classes` are the target's levels in the order of the score columns (empty for regression), the positive one last
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
-    `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score.
+    `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score;
+    `threshold_choice` says why the threshold is what it is.
     """
 
     model: str
@@ -164,6 +168,7 @@ class Manifest:
     checks: tuple[ValueRule, ...] = ()
     quality: float = 1.0
     calibration: Calibration | None = None
+    threshold_choice: ThresholdChoice | None = None
 
     @property
     def title(self) -> str:

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from everfit.errors import MissingExtra, StorageError
+from everfit.errors import StorageError
 from everfit.records import codec
 from everfit.records.model import Manifest
-from everfit.training import skops_file
-from everfit.training.scorers import BoosterScorer, Scorer, is_xgboost, scorer
+from everfit.training import additive_file, catboost_file, lightgbm_file, skops_file, xgboost_file
+from everfit.training.scorers import Scorer, package, scorer
 
 MANIFEST = "bundle.json"
 _SKOPS = "model.skops"
-_XGBOOST = "model.ubj"
 _UNFINISHED = ".bundle.json.tmp"
+# The forms beside skops: each library's own, and ours for additive models.
+_FORMS = {"xgboost": xgboost_file, "lightgbm": lightgbm_file, "catboost": catboost_file}
+_READERS: Mapping[str, Callable[[Path], Scorer]] = {
+    form.FILE: form.read for form in (xgboost_file, lightgbm_file, catboost_file, additive_file)
+}
 
 
 def write_estimator(estimator: Any, folder: Path) -> tuple[str, ...]:
-    """Writes the fitted estimator as `model.ubj` (XGBoost's own form) or `model.skops`; never a pickle.
+    """Writes the fitted estimator as one file in a data-only form, never a pickle: `model.ubj` (XGBoost), `model.txt`
+    (LightGBM), `model.cbm` (CatBoost), `additive.json` (linear models on splines) or `model.skops`.
 
     The same estimator gives the same bytes. Returns the types that a reader must trust beyond the built-in ones:
     empty for a built-in family, the user's class for a family of their own. Raises StorageError.
     """
+    form = additive_file if hasattr(estimator, "additive_") else _FORMS.get(package(estimator))
     try:
-        if is_xgboost(estimator):
-            (folder / _XGBOOST).write_bytes(estimator.get_booster().save_raw("ubj"))
+        if form is not None:
+            form.write(estimator, folder / form.FILE)
             return ()
         data = skops_file.dump(estimator)
         (folder / _SKOPS).write_bytes(data)
@@ -45,12 +50,15 @@ def read_estimator(folder: Path, trusted: Sequence[str] = ()) -> Scorer:
     `trusted` names types (`my_models.Ranker`) that may be loaded beyond scikit-learn's; take them from the project,
     not from the bundle. Raises StorageError when the file is absent, damaged or holds a type that is not trusted.
     """
-    if (folder / _XGBOOST).is_file():
-        return _read_booster(folder / _XGBOOST)
+    for name, read in _READERS.items():
+        if (folder / name).is_file():
+            return read(folder / name)
     if (folder / _SKOPS).is_file():
         return scorer(skops_file.load(folder / _SKOPS, trusted))
     raise StorageError(
-        f"the bundle holds neither {_XGBOOST} nor {_SKOPS}", where=str(folder), fix="train and register the model again"
+        f"the bundle holds no model: neither {_SKOPS} nor {', '.join(_READERS)}",
+        where=str(folder),
+        fix="train and register the model again",
     )
 
 
@@ -114,30 +122,6 @@ def _hashes(folder: Path) -> dict[str, str]:
             with path.open("rb") as file:
                 hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return hashes
-
-
-def _read_booster(path: Path) -> BoosterScorer:
-    try:
-        import xgboost
-    except ImportError as error:
-        raise _needs_xgboost(path) from error
-    booster = xgboost.Booster({"nthread": 1})
-    try:
-        booster.load_model(path)
-    except xgboost.core.XGBoostError as error:
-        raise StorageError(
-            f"not an XGBoost model: {str(error).splitlines()[0]}", where=str(path), fix="restore the bundle"
-        ) from error
-    return BoosterScorer(booster, _is_classifier(booster))
-
-
-def _is_classifier(booster: Any) -> bool:
-    objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
-    return str(objective).startswith(("binary:", "multi:"))
-
-
-def _needs_xgboost(path: Path) -> Exception:
-    return MissingExtra("the model needs the package xgboost", where=str(path), fix='pip install "everfit[xgboost]"')
 
 
 def _unwritable(folder: Path, error: OSError) -> StorageError:

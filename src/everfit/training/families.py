@@ -1,37 +1,56 @@
-"""The model families that compete, each one entry in a table; and families of the user's own."""
+"""The model families that compete: the built-in ones and those of the user's own, ready to build estimators."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
-from everfit.errors import MissingExtra, ProjectError
+from everfit.errors import ProjectError
 from everfit.project.sections.training import ModelChoice
 from everfit.records.model import Param
 from everfit.records.table import Task
+from everfit.training import built_in
+from everfit.training.built_in import Space
 
-Space = Mapping[str, tuple[Param, ...]]
+# A matrix with more columns is wide: methods whose cost grows with the square of the columns are not for it.
+_WIDE = 400
+# Has a parameter n_jobs that does nothing, and warns when it is set.
+_WITHOUT_THREADS = {"LogisticRegression": {"n_jobs"}}
+# LightGBM takes any keyword; these are the ones beyond its named ones that people use.
+_LIGHTGBM = (
+    "max_bin", "min_data_in_bin", "path_smooth", "extra_trees", "feature_fraction_bynode", "max_delta_step",
+    "scale_pos_weight", "drop_rate", "skip_drop", "top_rate", "other_rate", "monotone_penalty", "verbose",
+    "monotone_constraints", "monotone_constraints_method", "deterministic", "force_col_wise",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """A kind of estimator for one task: `defaults` are the first setting tried, `space` the values to draw from,
-    `fixed` what every estimator gets whatever is drawn (the seed, the number of threads)."""
+    `fixed` what every estimator gets whatever is drawn (the seed, the number of threads), `wide` what is different on
+    a wide matrix; `monotone` is the parameter that takes -1, 0 or 1 for each column, empty where there is none."""
 
     name: str
     estimator: Callable[..., Any]
     defaults: Mapping[str, Param]
     space: Space
     fixed: Mapping[str, Param]
+    wide: Mapping[str, Param] = field(default_factory=dict)
+    monotone: str = ""
 
-    def build(self, params: Mapping[str, Param]) -> Any:
-        """A new, unfitted estimator. Raises ProjectError when the estimator refuses the parameters."""
+    def build(self, params: Mapping[str, Param], columns: int = 0, monotone: Sequence[int] = ()) -> Any:
+        """A new, unfitted estimator for a matrix of that many columns; `monotone` holds -1, 0 or 1 for each of them,
+        or nothing. Raises ProjectError when the estimator refuses the parameters."""
+        settings: dict[str, Any] = {**self.fixed, **(self.wide if columns > _WIDE else {}), **params}
+        if any(monotone):
+            kind = tuple if self.name == "xgboost" else list  # it takes nothing else
+            settings[self._monotone_parameter()] = kind(monotone)
         try:
-            return self.estimator(**{**self.fixed, **params})
+            return self.estimator(**settings)
         except (TypeError, ValueError) as error:
             raise ProjectError(
                 f"the estimator refused its parameters: {error}",
@@ -39,62 +58,20 @@ class Family:
                 fix="correct params and space of this model",
             ) from error
 
-
-@dataclass(frozen=True, slots=True)
-class _BuiltIn:
-    module: str
-    classifier: str
-    regressor: str
-    defaults: Mapping[str, Param]
-    space: Space
-    regression: tuple[Mapping[str, Param], Space] | None = None  # where it differs from classification
-
-
-_BUILT_IN: Mapping[str, _BuiltIn] = {
-    "logistic": _BuiltIn(
-        "sklearn.linear_model",
-        "LogisticRegression",
-        "Ridge",
-        {"C": 1.0, "max_iter": 2000},
-        {"C": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)},
-        ({"alpha": 1.0}, {"alpha": (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)}),
-    ),
-    "random_forest": _BuiltIn(
-        "sklearn.ensemble",
-        "RandomForestClassifier",
-        "RandomForestRegressor",
-        {"n_estimators": 100, "max_depth": 10, "min_samples_leaf": 10, "max_features": "sqrt"},
-        {"max_depth": (6, 8, 10, 14), "min_samples_leaf": (3, 5, 10, 20), "max_features": ("sqrt", 0.2, 0.35)},
-    ),
-    "gradient_boosting": _BuiltIn(
-        "sklearn.ensemble",
-        "GradientBoostingClassifier",
-        "GradientBoostingRegressor",
-        {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "subsample": 0.7, "max_features": 0.3,
-         "min_samples_leaf": 20},
-        {"n_estimators": (60, 100, 150), "learning_rate": (0.03, 0.06, 0.1, 0.2), "max_depth": (2, 3, 4),
-         "subsample": (0.5, 0.7, 1.0), "max_features": ("sqrt", 0.3)},
-    ),
-    "xgboost": _BuiltIn(
-        "xgboost",
-        "XGBClassifier",
-        "XGBRegressor",
-        {"tree_method": "hist", "n_estimators": 150, "learning_rate": 0.06, "max_depth": 3, "subsample": 0.8,
-         "colsample_bytree": 0.5, "min_child_weight": 5.0, "reg_lambda": 3.0, "max_bin": 64},
-        {"n_estimators": (80, 150, 300), "learning_rate": (0.03, 0.06, 0.1), "max_depth": (2, 3, 4, 6),
-         "subsample": (0.6, 0.8, 1.0), "colsample_bytree": (0.3, 0.5, 0.8), "min_child_weight": (1.0, 5.0, 20.0),
-         "reg_lambda": (1.0, 3.0, 10.0)},
-    ),
-}  # fmt: skip
-
-_EXTRAS = {"xgboost": "xgboost"}
-# Has a parameter n_jobs that does nothing, and warns when it is set.
-_WITHOUT_THREADS = {"LogisticRegression"}
+    def _monotone_parameter(self) -> str:
+        if self.monotone:
+            return self.monotone
+        able = [name for name, entry in built_in.FAMILIES.items() if entry.monotone]
+        raise ProjectError(
+            f"{self.name} cannot keep to training.monotone",
+            where=f"training.models: {self.name}",
+            fix=f"remove it from training.models; these can: {', '.join(able)}",
+        )
 
 
 def names() -> tuple[str, ...]:
     """The built-in families."""
-    return tuple(_BUILT_IN)
+    return tuple(built_in.FAMILIES)
 
 
 def resolve(choice: ModelChoice, task: Task, seed: int, cores: int = 1) -> Family:
@@ -107,51 +84,39 @@ def resolve(choice: ModelChoice, task: Task, seed: int, cores: int = 1) -> Famil
     >>> resolve(ModelChoice(name="logistic"), Task.BINARY, seed=1).build({"C": 0.1}).C
     0.1
     """
-    estimator, defaults, space = _own(choice, task) if choice.estimator else _built_in(choice, task)
-    known = inspect.signature(estimator).parameters
-    settings = {"random_state": seed, "n_jobs": cores}
-    fixed: dict[str, Param] = {n: v for n, v in settings.items() if _accepts(known, n)}
-    if estimator.__name__ in _WITHOUT_THREADS:
-        fixed.pop("n_jobs", None)
+    family = _own(choice, task) if choice.estimator else _built_in(choice.name, task)
     for name in (*choice.params, *choice.space):
-        _check_param(name, known, estimator, choice.name)
-    merged = {n: v for n, v in {**space, **choice.space}.items() if n not in choice.params}
-    return Family(choice.name, estimator, {**defaults, **choice.params}, merged, fixed)
+        _check_param(name, family)
+    return replace(
+        family,
+        defaults={**family.defaults, **choice.params},
+        space={n: v for n, v in {**family.space, **choice.space}.items() if n not in choice.params},
+        fixed={**_seed_and_threads(family.estimator, seed, cores), **family.fixed},
+    )
 
 
-def _built_in(choice: ModelChoice, task: Task) -> tuple[type[Any], Mapping[str, Param], Space]:
-    if choice.name not in _BUILT_IN:
-        close = get_close_matches(choice.name, _BUILT_IN, 1)
-        raise ProjectError(
-            f"unknown model family {choice.name!r}",
-            where="training.models",
-            fix=(f"did you mean {close[0]!r}?" if close else f"the families are: {', '.join(_BUILT_IN)}.")
-            + " A family of your own needs `class: MODULE.CLASS`.",
-        )
-    entry = _BUILT_IN[choice.name]
-    module = _import_built_in(entry.module)
+def _seed_and_threads(estimator: Any, seed: int, cores: int) -> dict[str, Param]:
+    known = inspect.signature(estimator).parameters
+    names = set(known) - _WITHOUT_THREADS.get(estimator.__name__, set())
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        names |= {"random_state", "n_jobs"}
+    settings = {"random_state": seed, "n_jobs": cores, "thread_count": cores}
+    return {name: value for name, value in settings.items() if name in names}
+
+
+def _built_in(name: str, task: Task) -> Family:
+    entry = built_in.entry(name)
+    estimator = built_in.estimator(name, task)
+    defaults, space = entry.setting(task)
     if task is Task.REGRESSION:
-        defaults, space = entry.regression or (entry.defaults, entry.space)
-        return getattr(module, entry.regressor), defaults, space
-    return getattr(module, entry.classifier), entry.defaults, entry.space
+        return Family(name, estimator, defaults, space, entry.fixed, monotone=entry.monotone)
+    fixed = {**entry.fixed, **entry.classification}
+    return Family(name, estimator, defaults, space, fixed, entry.wide, entry.monotone)
 
 
-def _import_built_in(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        if module not in _EXTRAS:
-            raise
-        raise MissingExtra(
-            f"the package {module} is not installed",
-            where="training.models",
-            fix=f'pip install "everfit[{_EXTRAS[module]}]", or remove {module} from training.models',
-        ) from error
-
-
-def _own(choice: ModelChoice, task: Task) -> tuple[type[Any], Mapping[str, Param], Space]:
+def _own(choice: ModelChoice, task: Task) -> Family:
     where = f"training.models: {choice.name}: class"
-    return _checked(own_estimator(choice), task, choice.estimator or "", where), {}, {}
+    return Family(choice.name, _checked(own_estimator(choice), task, choice.estimator or "", where), {}, {}, {})
 
 
 def own_estimator(choice: ModelChoice) -> Any:
@@ -191,25 +156,24 @@ def _checked(estimator: Any, task: Task, path: str, where: str) -> type[Any]:
     return estimator
 
 
-def _accepts(known: Mapping[str, inspect.Parameter], name: str) -> bool:
-    # XGBoost's estimators name few parameters and take the rest by keyword; both of ours are among those it takes.
-    return name in known or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
-
-
-def _check_param(name: str, known: Mapping[str, inspect.Parameter], estimator: Callable[..., Any], family: str) -> None:
-    accepted = _keywords(known, estimator)
+def _check_param(name: str, family: Family) -> None:
+    accepted = _keywords(family.estimator)
     if accepted is None or name in accepted:
         return
     close = get_close_matches(name, accepted, 1)
     raise ProjectError(
-        f"{getattr(estimator, '__name__', family)} has no parameter {name!r}",
-        where=f"training.models: {family}",
+        f"{getattr(family.estimator, '__name__', family.name)} has no parameter {name!r}",
+        where=f"training.models: {family.name}",
         fix=f"did you mean {close[0]!r}?" if close else "the parameters are: " + ", ".join(accepted),
     )
 
 
-def _keywords(known: Mapping[str, inspect.Parameter], estimator: Any) -> list[str] | None:
+def _keywords(estimator: Any) -> list[str] | None:
     """The accepted names, or None where the estimator takes any keyword and does not say which it knows."""
+    known = inspect.signature(estimator).parameters
     if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in known.values()):
         return list(known)
-    return sorted(estimator().get_params()) if estimator.__module__.startswith("xgboost") else None
+    package = estimator.__module__.partition(".")[0]
+    if package not in ("xgboost", "lightgbm"):
+        return None
+    return sorted({*estimator().get_params(), *(_LIGHTGBM if package == "lightgbm" else ())})

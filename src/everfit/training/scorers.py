@@ -7,12 +7,15 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # ships no types
 
+from everfit.training.additive import Additive
 from everfit.training.forest import Forest
 
 Matrix = NDArray[np.float64]
 
 _FORESTS = {"RandomForestClassifier", "RandomForestRegressor"}
+_HISTOGRAMS = {"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}
 _FEW_ROWS = 16
 
 
@@ -59,18 +62,62 @@ class ForestScorer:
 
 
 @dataclass(frozen=True, slots=True)
+class OneThreadScorer:
+    """Trees on histograms, which would start a thread a core for each tree, and wait for them longer than they work."""
+
+    inner: Scorer
+    pools: ThreadpoolController
+
+    def score(self, matrix: Matrix) -> Matrix:
+        """(rows, columns) -> (rows, classes) probabilities, or (rows,) values."""
+        with self.pools.limit(limits=1, user_api="openmp"):
+            return self.inner.score(matrix)
+
+
+@dataclass(frozen=True, slots=True)
 class BoosterScorer:
-    """An XGBoost booster, always given dense float32, as when it was trained."""
+    """An XGBoost booster, always given dense float32, as when it was trained: no 0 is taken for a missing value."""
 
     booster: Any
     is_classifier: bool
 
     def score(self, matrix: Matrix) -> Matrix:
         """(rows, columns) -> (rows, classes) probabilities, or (rows,) values."""
-        raw = np.asarray(self.booster.inplace_predict(single(matrix)), dtype=np.float64)
-        if self.is_classifier and raw.ndim == 1:
-            return np.column_stack((1.0 - raw, raw))
-        return raw
+        return _by_class(self.booster.inplace_predict(single(matrix)), self.is_classifier)
+
+
+@dataclass(frozen=True, slots=True)
+class LightGbmScorer:
+    """A LightGBM booster."""
+
+    booster: Any
+    is_classifier: bool
+
+    def score(self, matrix: Matrix) -> Matrix:
+        """(rows, columns) -> (rows, classes) probabilities, or (rows,) values."""
+        # Starting threads takes longer than scoring a row.
+        found = self.booster.predict(np.ascontiguousarray(matrix), num_threads=1 if len(matrix) <= _FEW_ROWS else 0)
+        return _by_class(found, self.is_classifier)
+
+
+@dataclass(frozen=True, slots=True)
+class CatBoostScorer:
+    """A CatBoost model."""
+
+    model: Any
+    is_classifier: bool
+
+    def score(self, matrix: Matrix) -> Matrix:
+        """(rows, columns) -> (rows, classes) probabilities, or (rows,) values."""
+        kind = "Probability" if self.is_classifier else "RawFormulaVal"
+        found = self.model.predict(np.ascontiguousarray(matrix), prediction_type=kind, thread_count=1)
+        return np.asarray(found, dtype=np.float64)
+
+
+def _by_class(found: Any, is_classifier: bool) -> Matrix:
+    """What a booster says: for two classes it names the probability of the second one only."""
+    raw = np.asarray(found, dtype=np.float64)
+    return np.column_stack((1.0 - raw, raw)) if is_classifier and raw.ndim == 1 else raw
 
 
 def single(matrix: Matrix) -> NDArray[np.float32]:
@@ -78,18 +125,31 @@ def single(matrix: Matrix) -> NDArray[np.float32]:
     return np.ascontiguousarray(matrix, dtype=np.float32)
 
 
-def is_xgboost(estimator: Any) -> bool:
-    """Whether it is one of XGBoost's estimators, without importing XGBoost for others."""
-    return any(base.__module__.partition(".")[0] == "xgboost" for base in type(estimator).__mro__)
+def package(estimator: Any) -> str:
+    """The library that an estimator is of: `xgboost`, `lightgbm` or `catboost`, also for a class derived from theirs;
+    empty for every other. None of them is imported to say so."""
+    found = {base.__module__.partition(".")[0] for base in type(estimator).__mro__}
+    return next((name for name in ("xgboost", "lightgbm", "catboost") if name in found), "")
 
 
 def scorer(estimator: Any) -> Scorer:
     """The scorer of a fitted estimator; a classifier is what has `predict_proba`."""
-    if is_xgboost(estimator):
-        booster = estimator.get_booster()
-        booster.set_param({"nthread": 1})  # starting threads takes longer than scoring a row
-        return BoosterScorer(booster, hasattr(estimator, "predict_proba"))
-    plain = ProbabilityScorer(estimator) if hasattr(estimator, "predict_proba") else ValueScorer(estimator)
-    if type(estimator).__name__ in _FORESTS and type(estimator).__module__.startswith("sklearn."):
+    is_classifier = hasattr(estimator, "predict_proba")
+    match package(estimator):
+        case "xgboost":
+            booster = estimator.get_booster()
+            booster.set_param({"nthread": 1})  # starting threads takes longer than scoring a row
+            return BoosterScorer(booster, is_classifier)
+        case "lightgbm":
+            return LightGbmScorer(estimator.booster_, is_classifier)
+        case "catboost":
+            return CatBoostScorer(estimator, is_classifier)
+    if isinstance(additive := getattr(estimator, "additive_", None), Additive):
+        return additive
+    plain = ProbabilityScorer(estimator) if is_classifier else ValueScorer(estimator)
+    kind = type(estimator)
+    if kind.__module__.startswith("sklearn.") and kind.__name__ in _FORESTS:
         return ForestScorer(plain, Forest.of(estimator))
+    if kind.__module__.startswith("sklearn.") and kind.__name__ in _HISTOGRAMS:
+        return OneThreadScorer(plain, ThreadpoolController())
     return plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import inf
 from statistics import fmean
@@ -20,7 +20,7 @@ from everfit.project.sections.training import Budget, ModelChoice
 from everfit.records.model import Candidate, Param, Trial, TrialStatus
 from everfit.records.table import Task
 from everfit.training.families import Family, resolve
-from everfit.training.fit import fitted
+from everfit.training.fit import Sample, Terms, fitted
 from everfit.training.scorers import Matrix, scorer
 
 Params = Mapping[str, Param]
@@ -29,14 +29,17 @@ Measure = Callable[[NDArray[Any], Matrix], float]
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One cross-validation fold, encoded by an encoder fitted on its training rows only. `rows` are the places of the
-    validation rows among all training rows."""
+    """One cross-validation fold, encoded by an encoder fitted on its training rows only. `w_train` is empty where all
+    rows count the same; `columns` are the names of the matrices' columns, `rows` the places of the validation rows
+    among all training rows."""
 
     x_train: Matrix
     y_train: NDArray[Any]
+    w_train: NDArray[np.float64]
     x_valid: Matrix
     y_valid: NDArray[Any]
     rows: NDArray[np.intp]
+    columns: NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,8 @@ class Shared:
 
     choice: ModelChoice
     folds: tuple[Fold, ...]
-    task: Task
-    classes: int
+    terms: Terms
     measure: Measure
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,7 @@ def trial(shared: Shared, job: Job) -> Outcome:
     began = perf_counter()
     fold = shared.folds[job.fold]
     try:
-        estimator = resolve(shared.choice, shared.task, shared.seed).build(job.params)
-        score = float(shared.measure(fold.y_valid, _scores(estimator, fold, shared)))
+        score = float(shared.measure(fold.y_valid, held_out(shared, job)))
     except Exception as error:  # noqa: BLE001  an estimator may raise anything; the error is kept and reported
         return Outcome(None, f"{type(error).__name__}: {error}", perf_counter() - began)
     seconds = perf_counter() - began
@@ -110,12 +110,10 @@ def trial(shared: Shared, job: Job) -> Outcome:
 def search(
     choice: ModelChoice,
     folds: Sequence[Fold],
-    task: Task,
-    classes: Sequence[str],
+    terms: Terms,
     metric: str,
     measure: Measure,
     budget: Budget,
-    seed: int,
     run_all: RunAll,
 ) -> Candidate:
     """The family's best setting by the mean of `measure` over the folds; the earlier draw wins a tie.
@@ -126,8 +124,8 @@ def search(
     the outcomes in the order of the jobs. Settings that failed on a fold are counted in `failed` and never chosen.
     Raises StepFailed when none worked on all folds.
     """
-    settings = draws(resolve(choice, task, seed), budget.trials, seed)
-    shared = Shared(choice, tuple(folds), task, len(classes), measure, seed)
+    settings = draws(resolve(choice, terms.task, terms.seed), budget.trials, terms.seed)
+    shared = Shared(choice, tuple(folds), terms, measure)
     tried = [
         _tried(choice.name, setting, found, len(folds))
         for setting, found in zip(settings, _race(settings, shared, run_all), strict=True)
@@ -149,17 +147,15 @@ def out_of_fold(
     candidate: Candidate,
     choice: ModelChoice,
     folds: Sequence[Fold],
-    task: Task,
-    classes: Sequence[str],
-    seed: int,
+    terms: Terms,
     run_all: Callable[[Callable[[Shared, Job], Matrix], Sequence[Job], Shared], Iterable[Matrix]],
 ) -> Matrix:
     """Every training row scored by the candidate fitted on the folds that do not hold it: (rows, classes)
     probabilities, or (rows,) values. Raises what the estimator raises."""
-    shared = Shared(choice, tuple(folds), task, len(classes), _nothing, seed)
+    shared = Shared(choice, tuple(folds), terms, _nothing)
     jobs = [Job(candidate.params, number) for number in range(len(folds))]
     rows = sum(len(fold.rows) for fold in folds)
-    scores = np.empty(rows if task is Task.REGRESSION else (rows, len(classes)))
+    scores = np.empty(rows if terms.task is Task.REGRESSION else (rows, len(terms.classes)))
     for fold, found in zip(folds, run_all(held_out, jobs, shared), strict=True):
         scores[fold.rows] = found
     return scores
@@ -167,8 +163,18 @@ def out_of_fold(
 
 def held_out(shared: Shared, job: Job) -> Matrix:
     """The scores of a fold's validation rows by the setting fitted on its training rows."""
-    fold = shared.folds[job.fold]
-    return _scores(resolve(shared.choice, shared.task, shared.seed).build(job.params), fold, shared)
+    fold, terms = shared.folds[job.fold], shared.terms
+    family = resolve(shared.choice, terms.task, terms.seed)
+    sample = Sample(fold.x_train, fold.y_train, fold.w_train, fold.columns)
+    if terms.task is Task.REGRESSION:
+        return scorer(fitted(family, job.params, terms, sample)).score(fold.x_valid)
+    # A rare class may have no row in this fold; it then gets the probability 0.
+    present, y = np.unique(fold.y_train, return_inverse=True)
+    fewer = replace(terms, classes=tuple(terms.classes[i] for i in present))
+    found = scorer(fitted(family, job.params, fewer, replace(sample, y=y))).score(fold.x_valid)
+    scores = np.zeros((len(found), len(terms.classes)))
+    scores[:, present] = found
+    return scores
 
 
 def _nothing(_y: NDArray[Any], _scores: Matrix) -> float:
@@ -222,14 +228,3 @@ def _points(space: Mapping[str, tuple[Param, ...]], seed: int, name: str) -> Ite
             yield {n: values[int(i)] for (n, values), i in zip(space.items(), at, strict=True)}
     while True:
         yield {n: values[int(random.integers(len(values)))] for n, values in space.items()}
-
-
-def _scores(estimator: Any, fold: Fold, shared: Shared) -> Matrix:
-    if shared.task is Task.REGRESSION:
-        return scorer(fitted(estimator, fold.x_train, fold.y_train)).score(fold.x_valid)
-    # A rare class may have no row in this fold; it then gets the probability 0.
-    present, y = np.unique(fold.y_train, return_inverse=True)
-    found = scorer(fitted(estimator, fold.x_train, y)).score(fold.x_valid)
-    scores = np.zeros((len(found), shared.classes))
-    scores[:, present] = found
-    return scores

@@ -13,12 +13,17 @@ import numpy as np
 
 from everfit.errors import StorageError
 
-# skops does not trust this type, because child indices out of range make its compiled code read foreign memory.
-# It is allowed here for scikit-learn's own forests only, and every tree is checked after loading.
+# skops does not trust these types, because child indices out of range make their compiled code read foreign memory.
+# They are allowed here in scikit-learn's own ensembles only, and every tree is checked after loading.
 _TREE = "sklearn.tree._tree.Tree"
-_FORESTS = frozenset(
-    f"{kind}{task}" for kind in ("RandomForest", "GradientBoosting") for task in ("Classifier", "Regressor")
-)
+_HISTOGRAM_TREE = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+_TREES = {_TREE, _HISTOGRAM_TREE}
+_TASKS = ("Classifier", "Regressor")
+_FORESTS = {f"{kind}{task}" for kind in ("RandomForest", "GradientBoosting") for task in _TASKS}
+_HISTOGRAM = {f"HistGradientBoosting{task}" for task in _TASKS}
+# Ours, and nothing but scikit-learn's networks.
+_NETWORKS = {f"everfit.training.networks.Neural{task}" for task in _TASKS}
+_ALLOWED = _TREES | _NETWORKS
 
 
 def dump(estimator: Any) -> bytes:
@@ -35,7 +40,7 @@ def untrusted(data: bytes) -> tuple[str, ...]:
     """The types in the archive that `load` refuses unless they are named to it."""
     import skops.io
 
-    return tuple(t for t in skops.io.get_untrusted_types(data=data) if t != _TREE)
+    return tuple(t for t in skops.io.get_untrusted_types(data=data) if t not in _ALLOWED)
 
 
 def load(path: Path, trusted: Sequence[str] = ()) -> Any:
@@ -54,7 +59,7 @@ def load(path: Path, trusted: Sequence[str] = ()) -> Any:
                 where=str(path),
                 fix="name the class under training.models if it is yours; otherwise do not load this file",
             )
-        estimator = skops.io.loads(data, trusted=[*trusted, _TREE])
+        estimator = skops.io.loads(data, trusted=[*trusted, *sorted(_ALLOWED)])
     except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
         raise StorageError(
             f"the model could not be read: {type(error).__name__}: {error}",
@@ -97,23 +102,45 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
 def _check_trees(estimator: Any, data: bytes, trusted: Sequence[str], path: Path) -> None:
     import skops.io
 
-    if _TREE in trusted or _TREE not in skops.io.get_untrusted_types(data=data):
-        return
-    kind = type(estimator)
-    sound = kind.__module__.startswith("sklearn.ensemble.") and kind.__name__ in _FORESTS
-    if not sound or not all(_is_sound(e.tree_, estimator.n_features_in_) for e in np.ravel(estimator.estimators_)):
+    held = _TREES.intersection(skops.io.get_untrusted_types(data=data)).difference(trusted)
+    if held and not _holds_sound_trees(estimator):
         raise StorageError(
             "the model holds a decision tree that is not sound, or not in one of the built-in forests",
             where=str(path),
-            fix=f"do not load this file; for a class of your own that holds trees, trust {_TREE} too",
+            fix=f"do not load this file; for a class of your own that holds trees, trust {', '.join(sorted(held))} too",
         )
+
+
+def _holds_sound_trees(estimator: Any) -> bool:
+    kind, width = type(estimator), getattr(estimator, "n_features_in_", 0)
+    if not kind.__module__.startswith("sklearn.ensemble."):
+        return False
+    if kind.__name__ in _FORESTS:
+        return all(_is_sound(one.tree_, width) for one in np.ravel(estimator.estimators_))
+    if kind.__name__ in _HISTOGRAM:
+        return all(_is_sound_histogram(one.nodes, width) for row in estimator._predictors for one in row)  # noqa: SLF001
+    return False
 
 
 def _is_sound(tree: Any, features: int) -> bool:
     """Children come after their parent and exist; split columns exist."""
-    at = np.arange(tree.node_count)
-    left, right, column = tree.children_left, tree.children_right, tree.feature
-    leaf = (left == -1) & (right == -1)
-    inner = (left > at) & (left < tree.node_count) & (right > at) & (right < tree.node_count)
+    leaf = (tree.children_left == -1) & (tree.children_right == -1)
+    return bool(
+        tree.n_features == features and _follow(leaf, tree.children_left, tree.children_right, tree.feature, features)
+    )
+
+
+def _is_sound_histogram(nodes: Any, features: int) -> bool:
+    """The same for a tree on histograms, whose splits are all on numbers here."""
+    leaf = nodes["is_leaf"].astype(bool)
+    columns = nodes["feature_idx"].astype(np.int64)
+    left, right = nodes["left"].astype(np.int64), nodes["right"].astype(np.int64)
+    return not nodes["is_categorical"].any() and _follow(leaf, left, right, columns, features)
+
+
+def _follow(leaf: Any, left: Any, right: Any, column: Any, features: int) -> bool:
+    """Whether every node is a leaf, or splits on a column that exists into nodes that come after it and exist."""
+    at = np.arange(len(leaf))
+    inner = (left > at) & (left < len(leaf)) & (right > at) & (right < len(leaf))
     splits = (column >= 0) & (column < features)
-    return bool(tree.n_features == features and np.all(leaf | (inner & splits)))
+    return bool(len(leaf) and np.all(leaf | (inner & splits)))

@@ -29,7 +29,7 @@ def names(columns: Schema, functions: Functions, data: Data, use: tuple[str, ...
         target=data.target.column,
         entity=data.entity,
         time=data.time,
-        exclude=data.exclude,
+        exclude=(*data.exclude, *filter(None, [data.weight])),
         personal=tuple(data.personal),
         use=use,
     )
@@ -51,6 +51,7 @@ def encoder(features: pl.DataFrame, test: np.ndarray[Any, Any]) -> Encoder:
 def folds(
     features: pl.DataFrame,
     truth: np.ndarray[Any, Any],
+    weight: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
     split: Split,
@@ -69,7 +70,7 @@ def folds(
         time=valid[time].to_numpy()[rows] if split.by == "time" and time else None,
         seed=seed,
     )
-    return tuple(_fold(features, truth, rows, number == k) for k in range(fold_count))
+    return tuple(_fold(features, truth, weight, rows, number == k) for k in range(fold_count))
 
 
 def fitted(features: pl.DataFrame) -> Encoder:
@@ -103,10 +104,26 @@ def frame(found: dict[str, np.ndarray[Any, Any]]) -> pl.DataFrame:
     )
 
 
+def column_names(encoder: Encoder) -> np.ndarray[Any, Any]:
+    """The names of the matrix's columns as an array that can be stored."""
+    return np.array(encoding.output_names(encoder), dtype=np.str_)
+
+
 def _fold(
-    features: pl.DataFrame, truth: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], held: np.ndarray[Any, Any]
+    features: pl.DataFrame,
+    truth: np.ndarray[Any, Any],
+    weight: np.ndarray[Any, Any],
+    rows: np.ndarray[Any, Any],
+    held: np.ndarray[Any, Any],
 ) -> Fold:
     fit, check = rows[~held], rows[held]
     own = fitted(features[fit])
-    x_train, x_valid = matrix(own, features[fit]), matrix(own, features[check])
-    return Fold(x_train, truth[fit], x_valid, truth[check], np.flatnonzero(held))
+    return Fold(
+        x_train=matrix(own, features[fit]),
+        y_train=truth[fit],
+        w_train=weight[fit] if len(weight) else weight,
+        x_valid=matrix(own, features[check]),
+        y_valid=truth[check],
+        rows=np.flatnonzero(held),
+        columns=column_names(own),
+    )

@@ -15,14 +15,12 @@ from everfit.features.functions import Functions, inputs
 from everfit.flow import ledger
 from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
-from everfit.records.calibration import Calibration
+from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Kind, QualityReport, Row, Schema, Severity, ValueRule
 from everfit.training import bundle as bundles
-
-_THRESHOLD = 0.5
 
 
 def lineage(
@@ -60,6 +58,7 @@ def manifest(
     rules: tuple[Check, ...],
     quality: QualityReport,
     calibration: Calibration,
+    threshold: ThresholdChoice,
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -68,7 +67,7 @@ def manifest(
         target=problem.target,
         entity=data.entity,
         classes=problem.classes,
-        threshold=_THRESHOLD,
+        threshold=threshold.value,
         schema=columns,
         features=names,
         encoder=encoder,
@@ -82,6 +81,7 @@ def manifest(
         checks=value_rules(rules),
         quality=quality.score,
         calibration=calibration,
+        threshold_choice=threshold,
     )
 
 
@@ -114,10 +114,8 @@ def version(
         raise _refused(every)
     digest = artifacts.put(bundle)
     known = next((v for v in ledger.versions(state).values() if v.bundle_hash == digest), None)
-    if known is not None:
-        return known
-    made = registry.add(bundle, digest, manifest)
-    ledger.register(state, made, author, clock())
+    made = known or registry.add(bundle, digest, manifest)
+    ledger.register(state, made, author, clock(), every)
     return made
 
 

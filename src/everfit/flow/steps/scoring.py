@@ -1,4 +1,4 @@
-"""From a fitted estimator to probabilities."""
+"""From a fitted estimator to probabilities and a threshold."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import polars as pl
 
 from everfit.errors import ProjectError
 from everfit.evaluation import calibration_fit
-from everfit.evaluation.calibration import calibrated
+from everfit.evaluation import threshold as thresholds
+from everfit.evaluation.calibration import calibrated, calibrator
 from everfit.flow.steps.features import matrix
-from everfit.records.calibration import Calibration, Method
+from everfit.project.sections.training import Threshold
+from everfit.records.calibration import Calibration, Method, ThresholdChoice
 from everfit.records.features import Encoder
 from everfit.records.model import Problem
 from everfit.records.table import Task
@@ -37,6 +39,28 @@ def calibration(
             fix="leave the setting out",
         )
     return Calibration(Method.NONE, reason="a value is predicted, no probability")
+
+
+def threshold(
+    out_of_fold: np.ndarray[Any, Any],
+    calibration: Calibration,
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    threshold_rule: Threshold,
+) -> ThresholdChoice:
+    """The score from which the positive class is predicted, chosen on training rows only. Raises ProjectError where
+    one is asked for and there are not two classes, StepFailed for an objective out of reach."""
+    if problem.task is Task.BINARY:
+        held = calibrator(calibration)(out_of_fold)[:, 1]
+        return thresholds.choose(held, truth[~test] == 1, threshold_rule)
+    if threshold_rule != Threshold():
+        raise ProjectError(
+            f"a threshold needs a target of two classes, and {problem.target} is a {problem.task} target",
+            where="training.threshold",
+            fix="leave the setting out: of several classes the most probable one is predicted",
+        )
+    return ThresholdChoice(0.5, "not used")
 
 
 def scores(

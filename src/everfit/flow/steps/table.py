@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from everfit.data import checks, fingerprint, masking, schema
+from everfit.data import checks, fingerprint, masking, schema, weights
 from everfit.data import split as splitting
 from everfit.data import target as targets
 from everfit.data.named import demand_column
@@ -26,10 +26,20 @@ def table(source: Source, personal: Mapping[str, Any], masking_key: str | None) 
 
 
 def columns(
-    table: pl.DataFrame, kinds: Mapping[str, Kind], target: Target, entity: str | None, time: str | None
+    table: pl.DataFrame,
+    kinds: Mapping[str, Kind],
+    target: Target,
+    entity: str | None,
+    time: str | None,
+    weight_column: str | None,
 ) -> Schema:
     """What each column means. Raises ProjectError for a setting that names a column that is not there."""
-    named = {"data.target.column": target.column, "data.entity": entity, "data.time": time}
+    named = {
+        "data.target.column": target.column,
+        "data.entity": entity,
+        "data.time": time,
+        "data.weight": weight_column,
+    }
     for setting, name in named.items():
         if name is not None:
             demand_column(name, table.columns, setting)
@@ -71,6 +81,11 @@ def problem(valid: pl.DataFrame, columns: Schema, target: Target, metric: str | 
 def truth(valid: pl.DataFrame, problem: Problem) -> np.ndarray[Any, Any]:
     """The target as numbers: (rows,) class indices, or values for regression."""
     return targets.encode(valid, problem.target, problem.classes, problem.task)
+
+
+def weight(valid: pl.DataFrame, weight_column: str | None) -> np.ndarray[Any, Any]:
+    """(rows,) how much each row counts in fitting; empty where all count the same."""
+    return np.empty(0) if weight_column is None else weights.weights(valid, weight_column)
 
 
 def test(

@@ -51,6 +51,7 @@ class Data(Section):
     target: Annotated[Target, named(Target, "column")] = Field(description="The column to predict, or a mapping.")
     entity: str | None = Field(None, description="The column that identifies whom a row is about.")
     time: str | None = Field(None, description="The column that says when the row was true.")
+    weight: str | None = Field(None, description="The column that says how much a row counts in fitting; no feature.")
     columns: dict[str, Kind] = Field(default_factory=dict, description="Column kinds where inference should not guess.")
     exclude: tuple[str, ...] = Field((), description="Columns that are read and checked but never become features.")
     split: Split = Field(default_factory=Split, description="How rows are set aside for the test.")

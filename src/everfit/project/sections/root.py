@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from everfit.project.sections.data import Check, Data, Features
 from everfit.project.sections.monitoring import Channel, Monitoring, Retraining, channel
 from everfit.project.sections.release import Release
-from everfit.project.sections.section import Section, named
+from everfit.project.sections.section import Address, Section, named
 from everfit.project.sections.serving import Serving
 from everfit.project.sections.training import Gates, Training
 
@@ -21,6 +22,27 @@ class Backends(Section):
     experiment: str | None = Field(None, description="MLflow's experiment; the project's name if not given.")
     model: str | None = Field(None, description="The registered model's name; the project's name if not given.")
     tags: dict[str, str] = Field(default_factory=dict, description="Tags on every run, such as team or stage.")
+    state: Address | None = Field(
+        None,
+        description="Where ledger, runs and alarms are kept, such as postgresql://USER@HOST/DATABASE; ${NAME} where it "
+        "holds a password; a SQLite file if not given.",
+    )
+
+    @property
+    def state_place(self) -> str | None:
+        """Where the state is, without who enters and how; None for the file."""
+        if self.state is None:
+            return None
+        parts = urlsplit(self.state.get_secret_value())
+        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @field_validator("state")
+    @classmethod
+    def _is_postgresql(cls, value: Address | None) -> Address | None:
+        schemes = ("postgresql://", "postgresql+psycopg2://", "postgres://", "${")  # the last one is told elsewhere
+        if value is not None and not value.get_secret_value().startswith(schemes):
+            raise ValueError("state is kept in PostgreSQL: write postgresql://USER@HOST/DATABASE")
+        return value
 
 
 class Project(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
@@ -21,7 +22,18 @@ def _only_from_environment(value: object) -> object:
     raise ValueError("a secret is never written into the file; put it into the environment and write ${NAME}")
 
 
+def _without_password(value: object) -> object:
+    if isinstance(value, str) and not isinstance(value, FromEnvironment):
+        parts = urlsplit(value)
+        if parts.password or "password" in parse_qs(parts.query):
+            raise ValueError("a password is never written into the file; put the whole address into the environment")
+        return value
+    return _only_from_environment(value)
+
+
 Secret = Annotated[SecretStr, BeforeValidator(_only_from_environment)]
+# Where something is; only the environment may say it with a password in it.
+Address = Annotated[SecretStr, BeforeValidator(_without_password)]
 
 
 class Section(BaseModel):

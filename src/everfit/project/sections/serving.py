@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Literal
+
 from pydantic import Field
 
 from everfit.project.quantities import Duration
@@ -26,6 +29,18 @@ class Limits(Section):
     depth: int = Field(8, ge=2, description="Nesting of the JSON.")
 
 
+class Log(Section):
+    """The prediction log. Whatever is set, an answered prediction survives kill -9 of the server."""
+
+    fsync: Duration | Literal["always", "never"] = Field(
+        timedelta(seconds=1),
+        description="How much a loss of power may cost: so much of the last answers, nothing (`always`), or what the "
+        "system has not written yet (`never`).",
+    )
+    keep: Duration | None = Field(None, description="How long predictions are kept; for ever if not given.")
+    size: int | None = Field(None, ge=1, description="Bytes of Parquet kept; all of it if not given.")
+
+
 class Serving(Section):
     """The REST server."""
 
@@ -34,3 +49,4 @@ class Serving(Section):
     refresh: Duration = Field("1s", validate_default=True, description="How often the server looks for a new release.")
     response: Response = Field(default_factory=Response, description="What an answer looks like.")
     limits: Limits = Field(default_factory=Limits, description="What a request may not pass.")
+    log: Log = Field(default_factory=Log, description="The prediction log.")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from everfit.project.quantities import Share
 from everfit.project.sections.section import Section, named
 
 Param = str | int | float | bool | None
 Executor = Literal["processes", "serial", "ray"] | Annotated[str, Field(pattern=r"^ray://[\w.\[\]:-]+:\d+$")]
+ClassWeight = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None
+
+
+class Direction(StrEnum):
+    """Which way the score may go as a feature grows."""
+
+    INCREASING = "increasing"
+    DECREASING = "decreasing"
 
 
 class ModelChoice(Section):
@@ -32,6 +42,44 @@ class Budget(Section):
     folds: int = Field(5, ge=2, description="Cross-validation folds.")
 
 
+class Cost(Section):
+    """What each kind of wrong answer costs, in any unit."""
+
+    false_positive: float = Field(1, gt=0, description="Cost of calling a negative row positive.")
+    false_negative: float = Field(1, gt=0, description="Cost of missing a positive row.")
+
+
+class Threshold(Section):
+    """The score from which a row counts as positive: a number, or what it is chosen for. One of these."""
+
+    at: Share | None = Field(None, description="This very score; 0.5 if nothing is given.")
+    best: Literal["f1"] | None = Field(None, description="The metric that is to be greatest.")
+    cost: Cost | None = Field(None, description="What wrong answers cost: the total is to be least.")
+    precision_at_recall: Share | None = Field(
+        None, description="The greatest precision while recall is at least this share."
+    )
+    recall_at_precision: Share | None = Field(
+        None, description="The greatest recall while precision is at least this share."
+    )
+
+    @model_validator(mode="after")
+    def _one_objective(self) -> Threshold:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"one objective is enough: {', '.join(given)} are given")
+        return self
+
+
+def _threshold(value: object) -> object:
+    """A word is the metric that is to be greatest, any other scalar the score itself."""
+    if isinstance(value, str) and value.isidentifier():
+        return {"best": value}
+    return {"at": value} if isinstance(value, str | int | float) else value
+
+
+_WRITTEN = BeforeValidator(_threshold, json_schema_input_type=Threshold | float | str)
+
+
 class Training(Section):
     """Which models compete, and how."""
 
@@ -49,9 +97,22 @@ class Training(Section):
         None, description="What the best is judged by: roc_auc, or rmse for regression, if not given."
     )
     budget: Budget = Field(default_factory=Budget, description="How much the search may try.")
+    class_weight: ClassWeight = Field(
+        None,
+        description="What rows count in fitting by their class: `balanced`, or a weight by class, 1 for the others.",
+    )
+    monotone: dict[str, Direction] = Field(
+        default_factory=dict, description="Numeric features with which the score may only increase, or only decrease."
+    )
     calibration: Literal["auto", "none", "isotonic", "platt"] = Field(
         "auto",
         description="How scores are made probabilities, on out-of-fold scores; auto takes what lowers the Brier score.",
+    )
+    threshold: Annotated[Threshold, BeforeValidator(_threshold, json_schema_input_type=Threshold | float | str)] = (
+        Field(
+            default_factory=Threshold,
+            description="The score from which a row counts as positive: a number, `f1`, or an objective.",
+        )
     )
     seed: int = Field(42, ge=0, description="The seed of everything random.")
     executor: Executor = Field(
@@ -78,6 +139,7 @@ class Gates(Section):
     roc_auc: float | None = Field(None, description="Least area under the ROC curve (one-vs-rest for several classes).")
     log_loss: float | None = Field(None, description="Greatest log loss.")
     brier: float | None = Field(None, description="Greatest Brier score.")
+    ece: float | None = Field(None, description="Greatest expected calibration error.")
     r2: float | None = Field(None, description="Least coefficient of determination.")
     rmse: float | None = Field(None, description="Greatest root mean squared error.")
     mae: float | None = Field(None, description="Greatest mean absolute error.")
@@ -85,3 +147,6 @@ class Gates(Section):
         None, description="Compare with the champion on the same test rows, by the training metric."
     )
     tolerance: float = Field(0.005, ge=0, description="How much worse than the champion still counts as no worse.")
+    confident: bool = Field(
+        False, description="Whether the worse end of each metric's 95% interval has to hold, not the metric itself."
+    )

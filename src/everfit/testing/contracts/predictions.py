@@ -8,21 +8,67 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
+import polars as pl
 import pytest
 
 from everfit.ports import PredictionLog
 from everfit.records.prediction import PredictionRecord
+from everfit.records.table import Kind
 from everfit.testing.contracts.processes import Make, killed
 
 _NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_KINDS = {"age": Kind.NUMERIC, "city": Kind.CATEGORICAL, "never": Kind.NUMERIC}
+_SCHEMA = {
+    "version": pl.Int64,
+    "id": pl.String,
+    "entity": pl.String,
+    "score": pl.Float64,
+    "error": pl.String,
+    "features.age": pl.Float64,
+    "features.city": pl.String,
+    "features.never": pl.Float64,
+}
 
 
-class PredictionLogContract:
-    """Records in the order written; what was acknowledged survives kill -9."""
+class _Columns:
+    """What `frame` says is what `read` says."""
 
     def make(self, folder: Path) -> PredictionLog:
         """Opens the log in the folder."""
         raise NotImplementedError
+
+    def test_columns_say_what_the_records_say(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        failed = PredictionRecord("f", _NOON, None, {}, {}, "challenger", 2, None, None, 0.5, error="division\nby zero")
+        log.append([*(_record(i) for i in range(6)), failed])
+        found = log.frame(["version", "id", "entity", "score", "error"], features=_KINDS)
+        assert found.rows(named=True) == [_columns(record) for record in log.read()]
+        assert found.schema == _SCHEMA
+
+    def test_columns_of_a_window_are_those_of_its_records(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_record(i) for i in range(5)])
+        times = [_record(i).time for i in range(5)]
+        assert log.frame(["id"], since=times[1], until=times[3])["id"].to_list() == ["p1", "p2"]
+        assert log.frame(["time"], since=times[3])["time"].to_list() == times[3:]
+
+    def test_columns_of_an_empty_log_have_their_types(self, tmp_path: Path) -> None:
+        found = self.make(tmp_path).frame(["version", "id", "entity", "score", "error"], features=_KINDS)
+        assert found.is_empty()
+        assert found.schema == _SCHEMA
+
+    def test_classes_and_numbers_predicted_are_text(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_record(0), _record(1)])
+        assert log.frame(["prediction"])["prediction"].to_list() == ["12.5", "Yes"]
+
+    def test_an_unknown_column_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="features"):
+            self.make(tmp_path).frame(["features"])
+
+
+class PredictionLogContract(_Columns):
+    """Records in the order written, by rows and by columns; what was acknowledged survives kill -9."""
 
     def test_records_come_back_as_they_were_in_order(self, tmp_path: Path) -> None:
         log = self.make(tmp_path)
@@ -59,6 +105,14 @@ class PredictionLogContract:
             list(pool.map(lambda i: log.append([_record(2 * i), _record(2 * i + 1)]), range(50)))
         assert sorted(record.id for record in log.read()) == sorted(_record(i).id for i in range(100))
 
+    def test_tending_changes_no_record(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.tend()
+        log.append([_record(0)])
+        self.make(tmp_path).tend()
+        log.append([_record(1)])
+        assert list(log.read()) == [_record(0), _record(1)]
+
     @pytest.mark.parametrize("seed", range(3))
     def test_what_was_acknowledged_survives_kill_9(self, tmp_path: Path, seed: int) -> None:
         random = Random(seed)
@@ -85,6 +139,11 @@ def _record(i: int) -> PredictionRecord:
         prediction="Yes" if i % 2 else 12.5,
         latency=0.001,
     )
+
+
+def _columns(record: PredictionRecord) -> dict[str, object]:
+    fields = {name: getattr(record, name) for name in ("version", "id", "entity", "score", "error")}
+    return fields | {f"features.{name}": record.features.get(name) for name in _KINDS}
 
 
 def _append_on(make: Make, folder: Path, _: int, pipe: Connection) -> None:

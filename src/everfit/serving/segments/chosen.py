@@ -1,0 +1,94 @@
+"""Some columns of many records as a frame: what a look at production reads, a hundred thousand records a tenth of a
+second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from everfit.records.table import Kind
+from everfit.serving.segments.columns import FIELDS, DataType, values
+
+_NUMBERS = frozenset({Kind.NUMERIC, Kind.BOOLEAN})
+_FEATURES = "features."
+
+
+def wanted(columns: Iterable[str], features: Mapping[str, Kind]) -> dict[str, DataType]:
+    """The types of a frame's columns: fields by name, then `features.NAME`, a number or a text by its kind. Raises
+    ValueError for a column that is no field.
+
+    >>> wanted(["id"], {"plan": Kind.CATEGORICAL})
+    {'id': String, 'features.plan': String}
+    """
+    unknown = [name for name in columns if name not in FIELDS]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no column of the prediction log; there are {', '.join(FIELDS)}")
+    kinds = {_FEATURES + name: pl.Float64 if kind in _NUMBERS else pl.String for name, kind in features.items()}
+    return {name: FIELDS[name] for name in columns} | kinds
+
+
+def within(frame: pl.DataFrame, since: datetime | None, until: datetime | None) -> pl.DataFrame:
+    """The rows with since <= time < until."""
+    time = pl.col("time")
+    if since is not None:
+        frame = frame.filter(time >= since)
+    return frame if until is None else frame.filter(time < until)
+
+
+def of_parquet(frame: pl.DataFrame, columns: Mapping[str, DataType]) -> pl.DataFrame:
+    """The columns of a Parquet file as these types; null where it has none of a name."""
+    return frame.select(
+        _as(frame[name], kind) if name in frame.columns else pl.lit(None, kind).alias(name)
+        for name, kind in columns.items()
+    )
+
+
+def _as(column: pl.Series, kind: DataType) -> pl.Series:
+    if column.dtype == pl.Binary:
+        return _series(column.name, values(column), kind)
+    return column.cast(kind, strict=False)
+
+
+@lru_cache(maxsize=64)
+def reader(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    """Reads these columns of a line, `time` among them, and passes over the rest: four times as fast as all of it."""
+    places = {name: f"c{place}" for place, name in enumerate(columns)}
+    features = [
+        (place, Any, msgspec.field(name=name.removeprefix(_FEATURES), default=None))
+        for name, place in places.items()
+        if name not in FIELDS
+    ]
+    fields = [(place, Any, msgspec.field(name=name, default=None)) for name, place in places.items() if name in FIELDS]
+    return msgspec.json.Decoder(
+        msgspec.defstruct("Line", [("features", msgspec.defstruct("Features", features)), *fields])
+    )
+
+
+def of_lines(lines: Sequence[Any], columns: Mapping[str, DataType]) -> pl.DataFrame:
+    """The columns of lines that `reader` read."""
+    found = []
+    for i, (name, kind) in enumerate(columns.items()):
+        of_line = attrgetter(f"c{i}" if name in FIELDS else f"features.c{i}")
+        found.append(_series(name, [of_line(line) for line in lines], kind))
+    return pl.DataFrame(found)
+
+
+def _series(name: str, found: list[Any], kind: DataType) -> pl.Series:
+    if kind == pl.String:  # a class is a text, whatever it looks like
+        found = [value if value is None or isinstance(value, str) else _text(value) for value in found]
+    if kind == FIELDS["time"]:
+        return pl.Series(name, found, pl.String).str.to_datetime("%+", time_unit="us", time_zone="UTC")
+    try:
+        return pl.Series(name, found, kind)
+    except TypeError:  # whole numbers or texts of numbers among the others: ten times slower
+        return pl.Series(name, found, kind, strict=False)
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,98 @@
+"""Records as the columns of a Parquet file, and back as they were.
+
+There is a column for each field, and one for each name in a record's `input` and `features`: `input.tenure`,
+`features.tenure`. Where a name's values are of several types they are stored as JSON, in bytes. The columns `input`
+and `features` list the names that a record had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from everfit.records.prediction import PredictionRecord
+
+DataType = pl.DataType | type[pl.DataType]
+
+FIELDS: Mapping[str, DataType] = {
+    "id": pl.String,
+    "time": pl.Datetime("us", "UTC"),
+    "entity": pl.String,
+    "arm": pl.String,
+    "version": pl.Int64,
+    "score": pl.Float64,
+    "prediction": pl.String,
+    "latency": pl.Float64,
+    "error": pl.String,
+}
+_GROUPS = ("input", "features")
+_TYPES: Mapping[type, DataType] = {float: pl.Float64, int: pl.Int64, bool: pl.Boolean, str: pl.String}
+
+
+def table(records: Sequence[PredictionRecord]) -> pl.DataFrame:
+    """(records, columns) as a Parquet file holds them."""
+    columns = []
+    for name, kind in FIELDS.items():
+        values = [getattr(record, name) for record in records]
+        # A prediction is a class or a number, and is kept as the one or the other.
+        columns.append(_of_one_type(name, values) if name == "prediction" else pl.Series(name, values, kind))
+    for group in _GROUPS:
+        rows: list[Mapping[str, Any]] = [getattr(record, group) for record in records]
+        had = [tuple(row) for row in rows]
+        columns.append(pl.Series(group, [_list_of_names(names) for names in had], pl.String))
+        columns += [_of_one_type(f"{group}.{name}", list(found)) for name, found in _by_name(rows, set(had))]
+    return pl.DataFrame(columns)
+
+
+def _by_name(rows: Sequence[Mapping[str, Any]], had: set[tuple[str, ...]]) -> Iterable[tuple[str, Iterable[Any]]]:
+    if len(had) == 1:  # nearly always, and then transposed at once
+        return zip(*had, zip(*(row.values() for row in rows), strict=True), strict=False)
+    return ((name, (row.get(name) for row in rows)) for name in dict.fromkeys(chain.from_iterable(had)))
+
+
+def _of_one_type(name: str, values: list[Any]) -> pl.Series:
+    types = set(map(type, values)) - {type(None)}
+    if len(types) < 2:
+        try:
+            return pl.Series(name, values, _TYPES[types.pop()] if types else pl.String)
+        except (OverflowError, TypeError):  # a whole number beyond 64 bits
+            pass
+    return pl.Series(name, [None if v is None else msgspec.json.encode(v) for v in values], pl.Binary)
+
+
+@cache
+def _list_of_names(names: tuple[str, ...]) -> str:
+    return msgspec.json.encode(names).decode()
+
+
+def records(frame: pl.DataFrame) -> Iterator[PredictionRecord]:
+    """The records that `table` made the frame of."""
+    columns = {name: values(column) for name, column in frame.to_dict().items()}
+    fields = zip(*(columns[name] for name in FIELDS), strict=True)
+    rows = zip(*(_rows(group, columns) for group in _GROUPS), strict=True)
+    for field, (given, features) in zip(fields, rows, strict=True):
+        identity, time, entity, arm, version, score, prediction, latency, error = field
+        yield PredictionRecord(
+            identity, time, entity, given, features, arm, version, score, prediction, latency, error
+        )  # fmt: skip
+
+
+def _rows(group: str, columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    @cache
+    def read(text: str) -> list[tuple[str, list[Any]]]:
+        return [(name, columns[f"{group}.{name}"]) for name in msgspec.json.decode(text)]
+
+    for i, text in enumerate(columns[group]):
+        yield {name: column[i] for name, column in read(text)}
+
+
+def values(column: pl.Series) -> list[Any]:
+    """The column's values in Python, those stored as JSON read."""
+    if column.dtype != pl.Binary:
+        return column.to_list()
+    return [None if value is None else msgspec.json.decode(value) for value in column.to_list()]

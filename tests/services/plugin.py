@@ -1,0 +1,18 @@
+"""Fixtures of the servers that tests start themselves; each skips with a reason where its server is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """A PostgreSQL server for all tests of a process: each uses a space or a database of its own, and none stops it."""
+    if reason := postgres.absent():
+        pytest.skip(reason)
+    with postgres.postgres() as server:
+        yield server

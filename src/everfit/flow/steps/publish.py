@@ -16,6 +16,7 @@ from everfit.flow import ledger
 from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
 from everfit.records.calibration import Calibration, ThresholdChoice
+from everfit.records.evaluation import LeakageWarning
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
 from everfit.records.profile import Profile
@@ -59,6 +60,7 @@ def manifest(
     quality: QualityReport,
     calibration: Calibration,
     threshold: ThresholdChoice,
+    leakage_warnings: tuple[LeakageWarning, ...],
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -82,6 +84,7 @@ def manifest(
         quality=quality.score,
         calibration=calibration,
         threshold_choice=threshold,
+        leakage=leakage_warnings,
     )
 
 

@@ -24,6 +24,7 @@ from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
 from everfit.records.model import GateReport
+from everfit.versions import Versions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -152,17 +153,21 @@ class Workspace:
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
         return Trained(run)
 
-    def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
-        """Brings a version, or the newest, in front of traffic by the project's strategy."""
-        from everfit.flow import release
+    @property
+    def versions(self) -> Versions:
+        """The verbs on registered versions that people use by hand: approve, promote, archive and the rest."""
+        return Versions(self.ports, self.author, self.progress, self.clock)
 
-        after = release.start(self.ports.state, self.project.release, self.author, version, force, self.clock())
-        return release.mirror(self.ports.registry, after, self.progress)
+    def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
+        """Brings a version, or the newest, in front of traffic by the project's strategy; where it needs approvals
+        that it lacks, it is staged instead."""
+        return self.versions.release(version, force)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the canary under way, if there is one, and acts on the verdict."""
         from everfit.flow import release
 
+        self.versions.resume()
         before = ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
         verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
@@ -172,10 +177,7 @@ class Workspace:
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
-        from everfit.flow import release
-
-        after = release.roll_back(self.ports.state, self.author, reason, self.clock())
-        return release.mirror(self.ports.registry, after, self.progress)
+        return self.versions.roll_back(reason)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -279,6 +281,8 @@ def _rival(workspace: Workspace, champion: ModelVersion) -> Path | None:
 
 
 def _user() -> str:
+    if named := os.environ.get("EVERFIT_USER"):
+        return named
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run as a number that has no name

@@ -12,6 +12,7 @@ PLACES = {
     "sklearn": ("training/", "evaluation/"),
     "skops": ("training/",),
     "xgboost": ("training/",),
+    "llvmlite": ("compiled/",),
     "lightgbm": ("training/",),
     "catboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),

@@ -92,7 +92,13 @@ def test_decay_in_production_ends_in_a_new_deployed_model_without_a_human(releas
     assert (done.version, done.deployed, done.error) == (2, True, None)
     assert "performance has fallen" in done.reason
     happened = [event.kind for event in ledger.events(state) if event.version == 2]
-    assert happened == [EventKind.REGISTERED, EventKind.RELEASED, EventKind.ADVANCED, EventKind.PROMOTED]
+    assert happened == [
+        EventKind.REGISTERED,
+        EventKind.GATED,
+        EventKind.RELEASED,
+        EventKind.ADVANCED,
+        EventKind.PROMOTED,
+    ]
     assert caller.arms["challenger"] >= 80
     assert set(caller.statuses) == {200}
     assert sorted(record.id for record in log.read()) == sorted(caller.ids)

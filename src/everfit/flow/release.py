@@ -12,7 +12,10 @@ from everfit.flow import ledger
 from everfit.ports import PredictionLog, Progress, Registry, StateStore
 from everfit.project.sections.release import Release
 from everfit.records.release import ArmEvidence, ReleaseState, Verdict
-from everfit.rollout import strategy, verdict
+from everfit.rollout import approval, strategy, verdict
+from everfit.rollout.approval import Rule
+
+NO_APPROVAL = Rule()
 
 
 def start(
@@ -22,14 +25,17 @@ def start(
     version: int | None = None,
     force: bool = False,
     at: datetime | None = None,
+    rule: Rule = NO_APPROVAL,
 ) -> ReleaseState:
-    """Brings a version, or the newest registered one, in front of traffic by the project's strategy."""
+    """Brings a version, or the newest registered one, in front of traffic by the project's strategy. While it lacks
+    approvals it is staged instead, and nothing else changes."""
 
     def drafts(now: ReleaseState) -> tuple[strategy.Draft, ...]:
         chosen = version if version is not None else now.latest
         if chosen is None:
             raise ReleaseError("no version is registered yet", where="release", fix="train one with `everfit run`")
-        return strategy.start(now, chosen, settings, force=force)
+        begun = strategy.start(now, chosen, settings, force=force)
+        return approval.hold(now, chosen, rule, force=force) if approval.missing(now, chosen, rule) else begun
 
     return ledger.commit(state, drafts, by, at)
 
@@ -61,7 +67,8 @@ def evidence(seen: pl.DataFrame, champion: int, challenger: int) -> tuple[ArmEvi
 def mirror(registry: Registry, now: ReleaseState, progress: Progress) -> ReleaseState:
     """Tells the registry who is in production and who is on trial, and passes the state on. The ledger is the truth:
     a registry that cannot be told is said to `progress`, and hears it with the next change."""
-    aliases = {"production": now.champion, "staging": now.challenger, "archived": now.previous_champion}
+    staging = now.challenger if now.challenger is not None else now.staged
+    aliases = {"production": now.champion, "staging": staging, "archived": now.previous_champion}
     try:
         registry.mirror({alias: version for alias, version in aliases.items() if version is not None})
     except Exception as error:  # noqa: BLE001  a registry raises its own errors, and none may undo a release

@@ -19,8 +19,8 @@ from everfit.records.model import ModelVersion
 from everfit.records.release import LedgerEvent, ReleaseState
 from everfit.records.run import RunRecord, Status
 from everfit.records.watch import Alarm, MonitorReport, Retraining
+from everfit.rollout import approval, routing
 from everfit.rollout import ledger as rules
-from everfit.rollout import routing
 from everfit.training import bundle
 
 RUNS = 5
@@ -80,7 +80,7 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """All of it: `release` is the ledger folded, `runs` the last ones, newest first, `looks` and `alarms` how many
-    there were; `looked` is the last look."""
+    there were; `looked` is the last look, `waiting` what a staged version waits for."""
 
     release: ReleaseState = field(default_factory=ReleaseState)
     champion: Standing | None = None
@@ -92,6 +92,7 @@ class Overview:
     alarms: int = 0
     last_alarm: Alarm | None = None
     retraining: Retraining | None = None
+    waiting: str = ""
 
 
 def overview(
@@ -101,6 +102,7 @@ def overview(
     labels: LabelStore,
     artifacts: ArtifactStore,
     now: datetime | None = None,
+    rule: approval.Rule | None = None,
 ) -> Overview:
     """What stands in the stores. Predictions are counted over `monitoring.window`; labels are those known so far.
 
@@ -122,6 +124,7 @@ def overview(
         alarms=len(alarms),
         last_alarm=alarms[-1] if alarms else None,
         retraining=retrainings[-1] if retrainings else None,
+        waiting=approval.waiting(release, release.staged, rule) if release.staged and rule else "",
     )
 
 
@@ -135,11 +138,13 @@ def next_step(found: Overview) -> tuple[str, str]:
     if release.latest is None:
         failed = found.runs and found.runs[0].status is Status.FAILED
         return "everfit run", "the last run failed" if failed else "nothing has been trained yet"
+    if release.staged is not None and release.challenger is None:
+        return f"everfit approve {release.staged}", f"version {release.staged} waits for {found.waiting}"
     if release.champion is None:
         return "everfit release", f"version {release.latest} is registered and nothing is released yet"
     if release.challenger is not None:
         return "everfit release --look", f"version {release.challenger} is on trial"
-    if release.latest > release.champion and release.latest not in release.rejected:
+    if release.latest > release.champion and release.latest not in (*release.rejected, *release.archived):
         return "everfit release", f"version {release.latest} is newer than the champion"
     if traffic is None or not traffic.predictions:
         return "everfit serve", "nothing has been predicted yet"

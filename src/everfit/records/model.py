@@ -10,6 +10,7 @@ from math import nan
 from statistics import fmean, pstdev
 
 from everfit.records.calibration import Calibration, ThresholdChoice
+from everfit.records.compiled import Exactness
 from everfit.records.evaluation import Interval, LeakageWarning, Slices
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
@@ -146,7 +147,8 @@ class Manifest:
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
     `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score;
-    `threshold_choice` says why the threshold is what it is; `leakage` holds what looks like leakage.
+    `threshold_choice` says why the threshold is what it is; `exactness` says whether the compiled form is served;
+    `leakage` holds what looks like leakage.
     """
 
     model: str
@@ -169,6 +171,7 @@ class Manifest:
     checks: tuple[ValueRule, ...] = ()
     quality: float = 1.0
     calibration: Calibration | None = None
+    exactness: Exactness | None = None
     threshold_choice: ThresholdChoice | None = None
     leakage: tuple[LeakageWarning, ...] = ()
 

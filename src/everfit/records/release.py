@@ -18,7 +18,10 @@ class EventKind(StrEnum):
     ADVANCED = "advanced"  # the canary took its next step
     PROMOTED = "promoted"  # the version became champion
     ROLLED_BACK = "rolled_back"
-    APPROVED = "approved"
+    APPROVED = "approved"  # a person allows it in this environment
+    GATED = "gated"  # it passed its gates, with their figures
+    STAGED = "staged"  # its release waits for approvals
+    ARCHIVED = "archived"  # it is out of use, and not released again by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,15 @@ class RouteTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """A person allowed a version."""
+
+    version: int
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseState:
     """The ledger folded: the champion, the one it replaced (the target of a rollback), and the challenger if a canary
     is under way at `step` (index into `steps`, shares 0..1) since `step_since`."""
@@ -71,6 +83,18 @@ class ReleaseState:
     rejected: tuple[int, ...] = ()  # versions rolled back: not released again by themselves
     registered: tuple[int, ...] = ()  # every registered version, in the order registered
     earlier: tuple[int, ...] = ()  # champions before this one that were not rolled back, oldest first
+    authors: Mapping[int, str] = field(default_factory=dict)  # who registered each version
+    gated: tuple[int, ...] = ()  # versions whose gates are in the ledger
+    staged: int | None = None  # the version whose release waits for approvals
+    staged_since: datetime | None = None
+    approvals: tuple[Approval, ...] = ()  # given since the version was last rolled back
+    archived: tuple[int, ...] = ()
+
+    @property
+    def in_use(self) -> tuple[int, ...]:
+        """The versions that answer, or that a rollback would let answer."""
+        parts = (self.champion, self.previous_champion, self.challenger)
+        return tuple(dict.fromkeys(version for version in parts if version is not None))
 
 
 class Action(StrEnum):

@@ -31,6 +31,18 @@ class Release(Section):
     verdict: Verdict = Field(default_factory=Verdict, description="When a canary goes on and when it goes back.")
     look: Duration = Field("10s", validate_default=True, description="How often `everfit up` looks at a canary.")
 
+    approve: dict[str, int] = Field(
+        default_factory=dict, description="Approvals that a version needs in each environment: {production: 1}."
+    )
+    approvers: tuple[str, ...] = Field((), description="Who may approve; nobody approves a version of their own.")
+
+    @model_validator(mode="after")
+    def _enough_approvers(self) -> Release:
+        most = max(self.approve.values(), default=0)
+        if min(self.approve.values(), default=0) < 0 or most > len(set(self.approvers)):
+            raise ValueError(f"{most} approvals need at least as many names in approvers")
+        return self
+
     @model_validator(mode="after")
     def _steps_rise(self) -> Release:
         if any(b <= a for a, b in zip(self.steps, self.steps[1:], strict=False)) or self.steps[0] <= 0:

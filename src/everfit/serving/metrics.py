@@ -59,6 +59,11 @@ class ServingMetrics:
         )
         self._release = Gauge("release_number", "The last ledger event that is served.", registry=self._registry)
         self._behind = Gauge("release_behind", "1 while a newer release cannot be served.", registry=self._registry)
+        self._confirmed = Gauge(
+            "release_confirmed_timestamp_seconds",
+            "When the state store last said which release is to be served.",
+            registry=self._registry,
+        )
         # Finding a labelled child takes a lock and a tuple; there are only a few.
         self._counted = lru_cache(maxsize=64)(self._count.labels)
         self._timed = lru_cache(maxsize=8)(self._latency.labels)
@@ -98,6 +103,10 @@ class ServingMetrics:
     def behind(self, is_behind: bool) -> None:
         """Shows whether there is a newer release that cannot be served."""
         self._behind.set(is_behind)
+
+    def confirmed(self, at: float) -> None:
+        """Shows when the route table was last known to be the newest, in seconds since 1970."""
+        self._confirmed.set(at)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -66,6 +66,7 @@ def serve(
         response=settings.response,
         limits=settings.limits,
         labels=workspace.ports.labels,
+        waits=settings.log.fsync == "always",
     )
     followers = (
         _thread(workspace, "routes", workspace.refresh, settings.refresh, ended),

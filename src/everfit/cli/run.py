@@ -10,6 +10,7 @@ from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
+    from everfit.records.model import Candidate
     from everfit.workspace import Trained, Workspace
 
 
@@ -63,13 +64,16 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
     for issue in quality.issues:
         output.line(f"  [yellow]{issue.column or 'table'}: {issue.check}: {issue.observed}[/]")
     output.line()
-    metric = trained.candidates[0].metric
+    chosen, metric = trained.candidates[0], trained.candidates[0].metric
     sign = 1 if higher_is_better(metric) else -1  # losses are negated so that greater is better; people read them plain
     rows = [
-        (c.family, sign * c.score, f"{c.spread:.4f}", c.trials, f"{trained.seconds[f'candidate_{c.family}']:.1f} s")
+        (c.family, *(_figures(c, sign)), c.trials, f"{trained.took(c.family):.1f} s", "chosen" if c is chosen else "")
         for c in trained.candidates
     ]
-    output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took"), rows)
+    output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took", ""), rows)
+    best = max(trained.candidates, key=lambda c: c.score)
+    if best is not chosen:
+        output.line(f"  {chosen.family} is simpler than {best.family}, and not worse beyond noise.")
     output.line()
     test, train = trained.evaluation.test, trained.evaluation.train
     output.table(
@@ -79,3 +83,8 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
     )
     output.line()
     output.table("Gates", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in trained.gates.results])
+
+
+def _figures(candidate: Candidate, sign: int) -> tuple[float | str, str]:
+    """Mean and deviation over the folds, or that it could not be trained."""
+    return (sign * candidate.score, f"{candidate.spread:.4f}") if candidate.works else ("failed", "-")

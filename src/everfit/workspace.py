@@ -24,6 +24,7 @@ from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
 from everfit.records.model import GateReport
+from everfit.versions import Versions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from everfit.ports import Progress
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
+    from everfit.records.evaluation import Difference, LeakageWarning
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
@@ -73,6 +75,18 @@ class Trained:
         from everfit.records.model import GateReport
 
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
+
+    @property
+    def leakage(self) -> tuple[LeakageWarning, ...]:
+        """What looks as if the model were told the answer."""
+        found: tuple[LeakageWarning, ...] = self.run["leakage_warnings"]
+        return found
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The chosen model against the champion on the same test rows, by metric; empty while there is none."""
+        found: tuple[Difference, ...] = self.run["differences"]
+        return found
 
     @property
     def quality(self) -> QualityReport:
@@ -146,30 +160,35 @@ class Workspace:
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
         return Trained(run)
 
-    def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
-        """Brings a version, or the newest, in front of traffic by the project's strategy."""
-        from everfit.flow import release
+    @property
+    def versions(self) -> Versions:
+        """The verbs on registered versions that people use by hand: approve, promote, archive and the rest."""
+        return Versions(self.ports, self.author, self.progress, self.clock)
 
-        after = release.start(self.ports.state, self.project.release, self.author, version, force, self.clock())
-        return release.mirror(self.ports.registry, after, self.progress)
+    def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
+        """Brings a version, or the newest, in front of traffic by the project's strategy; where it needs approvals
+        that it lacks, it is staged instead."""
+        return self.versions.release(version, force)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
-        """Judges the canary under way, if there is one, and acts on the verdict."""
+        """Judges the challenger on trial, if there is one, and acts on the verdict."""
         from everfit.flow import release
+        from everfit.flow.trial import Trial
 
-        before = ledger.current(self.ports.state)
-        settings, now = self.project.release, now or self.clock()
-        verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
+        self.versions.resume()
+        ports, before = self.ports, ledger.current(self.ports.state)
+        manifest = _manifest(self, before) if before.challenger is not None else None
+        if manifest is None:
+            return None, before
+        trial = Trial(ports.log, ports.labels, self.project.release, manifest, self.project.data.target.delay)
+        verdict, after = release.look(ports.state, trial, self.author, now or self.clock(), ports.folder / "verdicts")
         if after != before:
-            release.mirror(self.ports.registry, after, self.progress)
+            release.mirror(ports.registry, after, self.progress)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
-        from everfit.flow import release
-
-        after = release.roll_back(self.ports.state, self.author, reason, self.clock())
-        return release.mirror(self.ports.registry, after, self.progress)
+        return self.versions.roll_back(reason)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -273,6 +292,8 @@ def _rival(workspace: Workspace, champion: ModelVersion) -> Path | None:
 
 
 def _user() -> str:
+    if named := os.environ.get("EVERFIT_USER"):
+        return named
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run as a number that has no name

@@ -23,6 +23,7 @@ QUICK = (
     "--set=release.look=0.5s",
     "--set=release.steps=[30%, 60%]",
     "--set=release.verdict.requests=40",
+    "--set=release.verdict.errors=10pp",
     "--set=monitoring.every=1s",
     "--set=monitoring.rows=300",
     "--set=monitoring.alarms=100/day",
@@ -92,7 +93,13 @@ def test_decay_in_production_ends_in_a_new_deployed_model_without_a_human(releas
     assert (done.version, done.deployed, done.error) == (2, True, None)
     assert "performance has fallen" in done.reason
     happened = [event.kind for event in ledger.events(state) if event.version == 2]
-    assert happened == [EventKind.REGISTERED, EventKind.RELEASED, EventKind.ADVANCED, EventKind.PROMOTED]
+    assert happened == [
+        EventKind.REGISTERED,
+        EventKind.GATED,
+        EventKind.RELEASED,
+        EventKind.ADVANCED,
+        EventKind.PROMOTED,
+    ]
     assert caller.arms["challenger"] >= 80
     assert set(caller.statuses) == {200}
     assert sorted(record.id for record in log.read()) == sorted(caller.ids)

@@ -69,6 +69,7 @@ def test_a_changed_history_is_refused(ports: Ports, capsys: Capture) -> None:
     answer = call(capsys, "history")
     assert answer.code == 8
     assert "event 3 does not follow" in answer.err
+    assert ("3 ✗" in answer.out, "2 ✗" in answer.out) == (True, False)
 
 
 def test_a_fresh_project_has_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

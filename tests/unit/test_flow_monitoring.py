@@ -54,14 +54,14 @@ class Timed(MemoryLog):
 class Production:
     """A champion since START, its log, labels and looks."""
 
-    def __init__(self, folder: Path, delay: str = "0s") -> None:
+    def __init__(self, folder: Path, delay: str = "0s", drift: dict[str, object] | None = None) -> None:
         self.log, self.labels = MemoryLog(), SqliteLabels(folder / "labels.db")
         self.state = SqliteState(folder / "state.db")
         self.project = Project.model_validate(
             {
                 "project": "churn",
                 "data": {"source": "t.csv", "target": {"column": "Churn", "delay": delay}},
-                "monitoring": {"rows": 200},
+                "monitoring": {"rows": 200, "window": "60d" if drift else "30d", "drift": drift or {}},
                 "retraining": {"cooldown": "0s"},
             }
         )
@@ -240,3 +240,58 @@ def test_without_a_champion_nothing_is_tested_and_nothing_retrained(tmp_path: Pa
 def test_a_forced_look_retrains(production: Production) -> None:
     report = production.look(START + DAY, forced=True)
     assert (report.decision.retrain, report.decision.trigger) == (True, Trigger.MANUAL)
+
+
+def test_weekends_unlike_weekdays_are_no_drift_where_seasons_are_told_of(tmp_path: Path) -> None:
+    production = Production(tmp_path, drift={"seasonal": "weekday"})
+    for day in range(31):
+        at = START + day * DAY
+        production.predict(250, at, seed=day, shift=-12.0 if at.weekday() >= 5 else 0.0)
+    saturday = production.look(START + 31 * DAY).drift
+    assert saturday is not None
+    assert (saturday.phases, saturday.rows, saturday.is_drift) == (("Sat 2026-01-31",), 250, False)
+    production.predict(250, START + 31 * DAY, seed=99, shift=25.0)
+    sunday = production.look(START + 32 * DAY).drift
+    assert sunday is not None
+    assert {c.column for c in sunday.columns if c.drifted} == {"tenure"}
+
+
+def test_a_fixed_rule_is_printed_with_how_often_it_is_wrong(tmp_path: Path) -> None:
+    production = Production(tmp_path, drift={"rule": "ks"})
+    production.predict(400, START + DAY)
+    found = production.look(START + 2 * DAY).drift
+    assert found is not None
+    assert (found.rule, found.measured) == ("ks", found.alpha)
+    assert 0.02 < (found.measured or 0) < 0.3
+
+
+def test_columns_that_part_are_an_alarm_though_none_moved(production: Production) -> None:
+    def ask(at: datetime, seed: int, together: bool) -> None:
+        tenure, plan, score = drawn(1_000, seed)
+        if together:
+            plan = np.where(tenure > np.median(tenure), "basic", "full").astype(object)
+        production.log.append(
+            [
+                PredictionRecord(f"{seed}-{i}", at, None, {}, {"tenure": t, "plan": p}, "champion", 1, s, "Yes", 0.001)
+                for i, (t, p, s) in enumerate(zip(tenure.tolist(), plan.tolist(), score.tolist(), strict=True))
+            ]
+        )
+
+    ask(START + DAY, 21, together=True)
+    assert production.look(START + 2 * DAY).alarms == ()
+    ask(START + 3 * DAY, 22, together=False)
+    (alarm,) = production.look(START + 4 * DAY).alarms
+    assert "no longer go together" in alarm.message
+
+
+def test_a_loss_that_has_grown_is_degraded(production: Production) -> None:
+    production.manifest = replace(
+        production.manifest,
+        profile=replace(production.manifest.profile, metric="log_loss"),
+        evaluation=Evaluation({}, {"log_loss": 0.35}, {}, ()),
+    )
+    production.label(production.predict(400, START + DAY), START + 2 * DAY, turned=True)
+    found = production.look(START + 3 * DAY).performance
+    assert found is not None
+    assert (found.value or 0) > 0.35
+    assert found.degraded

@@ -119,7 +119,8 @@ def test_a_flood_of_levels_never_seen_is_drift(trained: Profile, fresh: list[str
     flooded = np.arange(0, ROWS, 3)
     now["contract"][flooded] = np.resize(np.array(fresh, dtype=object), len(flooded))
     report = look(trained, now)
-    assert drifted(report) == {("contract", "chi_square")}
+    assert ("contract", "chi_square") in drifted(report)
+    assert {name for name, _ in drifted(report)} == {"contract"}
     assert max(c.effect for c in report.columns) == pytest.approx(1 / 3, abs=0.03)
 
 
@@ -146,8 +147,8 @@ def test_a_score_that_moved_is_seen_beside_columns_that_did_not(trained: Profile
 
 def test_a_change_below_the_floor_is_no_drift_however_sure() -> None:
     generator = np.random.default_rng(0)
-    known = profile({"x": generator.random(200_000)}, {"x": Kind.NUMERIC}, np.array([0.5]), "roc_auc", 0.8, 1)
-    report = look(known, {"x": generator.random(200_000) + 0.015})
+    known = profile({"x": generator.normal(size=200_000)}, {"x": Kind.NUMERIC}, np.array([0.5]), "roc_auc", 0.8, 1)
+    report = look(known, {"x": generator.normal(size=200_000) + 0.04})
     assert min(c.adjusted for c in report.columns) < 1e-6
     assert not report.is_drift
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from everfit.records.release import LedgerEvent
     from everfit.workspace import Workspace
 
-_COLORS = {"promoted": "green", "rolled_back": "red", "released": "cyan", "advanced": "cyan"}
+_COLORS = {"promoted": "green", "rolled_back": "red", "released": "cyan", "advanced": "cyan", "staged": "yellow"}
 
 
 def moment(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
@@ -33,48 +33,59 @@ def moment(context: click.Context, option: click.Parameter, value: str | None) -
 
 @click.command("history")
 @click.option("--at", callback=moment, metavar="TIME", help="Say who was champion at that time (UTC).")
+@click.option("--version", type=click.IntRange(1), help="Only the events of this version.")
 @on_project
-def command(workspace: Workspace, output: Output, at: datetime | None) -> None:
+def command(workspace: Workspace, output: Output, at: datetime | None, version: int | None) -> None:
     """Show every event of the ledger: what happened to which version, when, by whom and why.
 
-    Each event carries the hash of the one before, and the whole chain is verified: a history that was changed ends in
-    exit code 8. All times are UTC.
+    Each event carries the hash of the one before, and the whole chain is verified: a history that was changed is shown
+    with the place, and ends in exit code 8. All times are UTC.
 
     \b
     Examples:
       everfit history
       everfit history --at 2026-11-01T12:00
+      everfit history --version 3
       everfit history --json
     """
     from everfit.flow import ledger
+    from everfit.rollout.ledger import broken, verify
     from everfit.wiring import begun
 
-    events = ledger.events(workspace.ports.state) if begun(workspace.ports) else []
-    if at is None:
-        show(events, output)
-        output.document(events)
+    events = ledger.unverified(workspace.ports.state) if begun(workspace.ports) else []
+    place, _ = broken(events)
+    if place or at is None:
+        shown = [event for event in events if version in (None, event.version)]
+        show(events, shown, place, output)
+        output.document(shown)
+        verify(events)
     else:
         answer(events, at, output)
 
 
-def show(events: list[LedgerEvent], output: Output) -> None:
-    """The events as a table, oldest first."""
+def show(events: list[LedgerEvent], shown: list[LedgerEvent], place: int, output: Output) -> None:
+    """The events `shown` as a table, oldest first; those of all `events` from `place` on are not to be trusted."""
     if not events:
         output.line("Nothing has happened yet. Next: [bold]everfit run[/]")
         return
+    doubted = events[place - 1 :] if place else []
     rows = [
         (
-            event.number,
+            f"[red]{event.number} ✗[/]" if event in doubted else event.number,
             f"{event.at:%Y-%m-%d %H:%M:%S}",
             _colored(event.kind),
             event.version,
             escape(event.by),
             escape(event.reason),
         )
-        for event in events
+        for event in shown
     ]
     output.table("Ledger", ("#", "when", "event", "version", "by", "reason"), rows)
-    output.line(f"\n[green]✓[/] {len(events):,} events, and the chain of their hashes holds")
+    pictures = {str(event.evidence["picture"]): event for event in shown if event.evidence.get("picture")}
+    for picture, event in pictures.items():
+        output.line(f"[dim]picture of event {event.number}: {escape(picture)}[/]")
+    if not place:
+        output.line(f"\n[green]✓[/] {len(events):,} events, and the chain of their hashes holds")
 
 
 def _colored(kind: str) -> str:

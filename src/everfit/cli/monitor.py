@@ -10,7 +10,7 @@ from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
-    from everfit.records.watch import MonitorReport, Retraining
+    from everfit.records.watch import ColumnDrift, DriftReport, MonitorReport, Retraining
     from everfit.service import Tell
     from everfit.workspace import Workspace
 
@@ -71,7 +71,7 @@ def teller(workspace: Workspace, output: Output) -> Tell:
 
     def tell(happened: Happening) -> None:
         if isinstance(happened, Judged):
-            if happened.verdict.action is not Action.WAIT:
+            if happened.verdict.action is not Action.INCONCLUSIVE:
                 show_verdict(happened.verdict, output)
                 show_state(happened.state, output)
                 output.event({"verdict": happened.verdict, "state": happened.state})
@@ -90,20 +90,7 @@ def show(report: MonitorReport, output: Output, needed: int) -> None:
     output.line(
         f"[bold]{report.predictions:,} predictions[/] by the champion in the window, at {report.at:%H:%M:%S} UTC"
     )
-    drift = report.drift
-    if drift is None:
-        output.line(f"[dim]drift: not tested, fewer than {needed:,} new predictions (monitoring.rows)[/]")
-    else:
-        moved = sorted(drift.columns, key=lambda c: -c.effect)[:5]
-        rows = [
-            (c.column, c.test, f"{c.effect:.1%}", f"{c.adjusted:.2g}", "drifted" if c.drifted else "") for c in moved
-        ]
-        output.table(
-            f"Drift in {drift.rows:,} rows: {drift.drift_score:.0%} of columns "
-            f"(false alarms: {drift.alpha:.2%} of looks; floor {drift.floor:.1%} of rows)",
-            ("column", "test", "rows moved", "adjusted p", ""),
-            rows,
-        )
+    _show_drift(report.drift, output, needed)
     performance = report.performance
     if performance is None:
         output.line(f"[dim]performance: not tested, fewer than {needed:,} new labels[/]")
@@ -119,9 +106,41 @@ def show(report: MonitorReport, output: Output, needed: int) -> None:
         output.line(f"  - {reason}")
 
 
+def _show_drift(drift: DriftReport | None, output: Output, needed: int) -> None:
+    if drift is None:
+        output.line(f"[dim]drift: not tested, fewer than {needed:,} new predictions (monitoring.rows)[/]")
+        return
+    drifted = [one for one in drift.columns if one.drifted]
+    calm = sorted((one for one in drift.columns if not one.drifted), key=lambda one: -one.effect)
+    rows = [
+        (one.column, one.test, f"{one.effect:.1%}", f"{one.adjusted:.2g}", _influence(one))
+        for one in [*drifted, *calm][:8]
+    ]
+    if drift.joint is not None:
+        j = drift.joint
+        rows.append((j.column, j.test, f"{j.effect:.1%}", f"{j.p_value:.2g}", "drifted" if j.drifted else ""))
+    rule = "" if drift.rule == "everfit" else f"by rule {drift.rule}, "
+    how = "measured on simulated looks" if drift.measured is not None else f"floor {drift.floor:.1%} of rows"
+    against = f" against the same of the weeks before ({', '.join(drift.phases)})" if drift.phases else ""
+    output.table(
+        f"Drift in {drift.rows:,} rows{against}: {drift.drift_score:.0%} of columns "
+        f"({rule}false alarms: {drift.alpha:.2%} of looks, {how})",
+        ("column", "test", "rows moved", "adjusted p", ""),
+        rows,
+    )
+
+
+def _influence(one: ColumnDrift) -> str:
+    if not one.drifted:
+        return ""
+    return "drifted" if one.influence is None else f"drifted, score moved {one.influence:.2f} sd"
+
+
 def show_retraining(done: Retraining, output: Output) -> None:
     """What came of acting on the decision."""
     if done.error:
         output.line(f"[bold red]The retraining released nothing[/]: {done.error}")
+    elif done.waiting:
+        output.line(f"[bold yellow]Version {done.version}[/] waits for approval: everfit approve {done.version}")
     elif done.deployed:
         output.line(f"[bold green]Version {done.version}[/] was trained, passed its gates and is being released.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from rich.markup import escape
 
-from everfit.cli.options import on_project
+from everfit.cli.options import by_person, on_project
 from everfit.cli.output import Output
 
 if TYPE_CHECKING:
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 @click.command("release")
 @click.argument("version", type=int, required=False)
 @click.option("--look", is_flag=True, help="Judge the canary under way, and act on the verdict.")
-@click.option("--force", is_flag=True, help="Release a version again that was rolled back.")
+@click.option("--force", is_flag=True, help="Release a version again that was rolled back or archived.")
 @on_project
+@by_person
 def command(workspace: Workspace, output: Output, version: int | None, look: bool, force: bool) -> None:
     """Bring VERSION, or the newest one, in front of traffic by the project's strategy.
 
     The first version answers everything at once. Later ones begin as a canary with the first of `release.steps`;
     `--look` (and `everfit up`, by itself) judges them and goes on, promotes or rolls back. A running server follows
-    within `serving.refresh`.
+    within `serving.refresh`. Where `release.approve` asks for approvals, the version is staged until it has them.
 
     \b
     Examples:
@@ -41,24 +43,32 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
     else:
         verdict, state = None, workspace.release(version, force)
     show_state(state, output)
-    if state.champion is not None and state.challenger is None:
+    show_waiting(workspace, state, output)
+    if state.champion is not None and state.challenger is None and state.staged is None:
         output.line("Next: everfit serve, or everfit predict FILE; a server that runs follows by itself")
     output.document({"verdict": verdict, "state": state})
 
 
 def show_verdict(verdict: Verdict | None, output: Output) -> None:
-    """What a look at the canary ended in, with its figures."""
+    """What a look at the release ended in, each criterion with its bounds, and where the picture is."""
+    from everfit.rollout import wording
+
     if verdict is None:
-        output.line("No canary is under way.")
+        output.line("No version is on trial.")
         return
-    output.line(f"[bold]{verdict.action.value}[/]: {verdict.reason}")
-    output.line(f"[dim]a challenger no worse is rolled back in at most {verdict.error_rate:.1%} of canaries[/]")
+    output.line(f"[bold]{verdict.action.value.replace('_', ' ')}[/]: {verdict.reason}")
+    rows = [wording.row(found) for found in verdict.findings]
+    if rows:
+        output.table("", ("challenger against champion", "seen", "at least", "at most", "allowed", "shown"), rows)
+    output.line(f"[dim]a challenger no worse is rolled back in at most {verdict.error_rate:.1%} of releases[/]")
+    if verdict.picture:
+        output.line(f"[dim]picture: {verdict.picture}[/]")
 
 
 def show_state(state: ReleaseState, output: Output) -> None:
     """Who answers now."""
     if state.champion is None:
-        output.line("Nothing is released yet. Next: everfit release")
+        output.line("Nothing is released yet." + ("" if state.staged else " Next: everfit release"))
         return
     output.line(f"[bold green]Version {state.champion}[/] is champion since {state.champion_since:%Y-%m-%d %H:%M} UTC.")
     if state.challenger is not None:
@@ -67,3 +77,17 @@ def show_state(state: ReleaseState, output: Output) -> None:
             f"[bold]Version {state.challenger}[/] is on trial with {share:.0%} of traffic, "
             f"step {state.step + 1} of {len(state.steps)}. Next: everfit release --look"
         )
+
+
+def show_waiting(workspace: Workspace, state: ReleaseState, output: Output) -> None:
+    """What a staged version waits for."""
+    from everfit.rollout import approval
+
+    if state.staged is None:
+        return
+    rule = workspace.versions.rule
+    if approval.missing(state, state.staged, rule):
+        waits = f"{approval.waiting(state, state.staged, rule)}. Next: everfit approve {state.staged}"
+    else:
+        waits = "the canary under way" if state.challenger is not None else "the next look: everfit release --look"
+    output.line(f"[bold yellow]Version {state.staged}[/] waits for {escape(waits)}")

@@ -50,6 +50,8 @@ def show(done: Retraining, output: Output) -> None:
     made = "" if done.version is None else f"Version {done.version} passed every gate"
     if done.deployed:
         output.line(f"\n[bold green]{made}[/] and is being released. Next: [bold]everfit status[/]")
+    elif done.waiting:
+        output.line(f"\n[bold yellow]{made}[/] and waits for approval. Next: [bold]everfit approve {done.version}[/]")
     else:
         output.line(f"\n[bold red]Nothing was released.[/] {made}")
         output.line(escape(done.error or ""))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from everfit.cli.options import on_project
+from everfit.cli.options import by_person, on_project
 from everfit.cli.output import Output
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command("rollback")
 @click.option("--reason", metavar="TEXT", help="Why; written into the ledger.")
 @on_project
+@by_person
 def command(workspace: Workspace, output: Output, reason: str | None) -> None:
     """End the canary under way or, without one, let the champion before this one answer again.
 

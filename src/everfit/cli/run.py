@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from rich.markup import escape
 
 from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
@@ -12,6 +13,9 @@ from everfit.cli.output import Output, number
 if TYPE_CHECKING:
     from everfit.records.model import Candidate
     from everfit.workspace import Trained, Workspace
+
+# Slices in the table; the card has all.
+_SHOWN = 5
 
 
 @click.command("run")
@@ -44,6 +48,8 @@ def show(trained: Trained, output: Output, why: bool = False) -> None:
             "version": trained.version,
             "candidates": trained.candidates,
             "evaluation": trained.evaluation,
+            "differences": trained.differences,
+            "leakage": trained.leakage,
             "gates": trained.gates,
             "quality": trained.quality,
         }
@@ -63,6 +69,9 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
                 f"quality {quality.score:.3f}")  # fmt: skip
     for issue in quality.issues:
         output.line(f"  [yellow]{issue.column or 'table'}: {issue.check}: {issue.observed}[/]")
+    for warning in trained.leakage:
+        about = f"{escape(warning.column)}: " if warning.column else ""
+        output.line(f"  [yellow]{about}{warning.kind}: {warning.reason}; is it known when a prediction is made?[/]")
     output.line()
     chosen, metric = trained.candidates[0], trained.candidates[0].metric
     sign = 1 if higher_is_better(metric) else -1  # losses are negated so that greater is better; people read them plain
@@ -75,12 +84,8 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
     if best is not chosen:
         output.line(f"  {chosen.family} is simpler than {best.family}, and not worse beyond noise.")
     output.line()
-    test, train = trained.evaluation.test, trained.evaluation.train
-    output.table(
-        f"Metrics of {trained.candidates[0].family}",
-        ("metric", "test", "train"),
-        [(name, number(value), number(train.get(name))) for name, value in test.items()],
-    )
+    _metrics(trained, output)
+    _slices(trained, output)
     output.line()
     output.table("Gates", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in trained.gates.results])
 
@@ -88,3 +93,57 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
 def _figures(candidate: Candidate, sign: int) -> tuple[float | str, str]:
     """Mean and deviation over the folds, or that it could not be trained."""
     return (sign * candidate.score, f"{candidate.spread:.4f}") if candidate.works else ("failed", "-")
+
+
+def _metrics(trained: Trained, output: Output) -> None:
+    """The metrics with their intervals, and beside the champion's on the same rows."""
+    found = trained.evaluation
+    around = {name: f"{each.low:.4f} to {each.high:.4f}" for name, each in found.intervals.items()}
+    output.table(
+        f"Metrics of {trained.candidates[0].family}",
+        ("metric", "test", "95% interval", "train"),
+        [(name, value, around.get(name, "-"), number(found.train.get(name))) for name, value in found.test.items()],
+    )
+    shown = [one for one in trained.differences if not one.metric.endswith(("_macro", "_weighted"))]
+    if shown:
+        output.line()
+        output.table(
+            f"Beside the champion on the same {shown[0].rows:,} test rows; a difference above 0 is for the better",
+            ("metric", "this", "champion", "difference", "95% interval", ""),
+            [
+                (
+                    one.metric,
+                    one.challenger,
+                    one.champion,
+                    f"{one.difference:+.4f}",
+                    f"{one.low:+.4f} to {one.high:+.4f}",
+                    one.verdict,
+                )
+                for one in shown
+            ],
+        )
+
+
+def _slices(trained: Trained, output: Output) -> None:
+    """Where the model is worst, where that is beyond chance; else that it is nowhere."""
+    found = trained.evaluation.slices
+    if found is None or not found.judged:
+        return
+    output.line()
+    if not found.marked:
+        output.line(f"[bold]Slices[/]  none of {found.judged} parts of the test rows is worse beyond chance")
+        return
+    output.table(
+        f"Slices: {len(found.marked)} of {found.judged} parts of the test rows are worse beyond chance",
+        ("part", "rows", found.metric, "95% interval", "against the rest"),
+        [
+            (
+                escape(f"{one.column} = {one.level}"),
+                f"{one.rows:,}",
+                one.value,
+                f"{one.interval.low:.4f} to {one.interval.high:.4f}",
+                f"{one.difference:+.4f}",
+            )
+            for one in found.marked[:_SHOWN]
+        ],
+    )

@@ -10,6 +10,7 @@ import scipy
 from numpy.typing import NDArray
 
 from everfit.errors import ProjectError
+from everfit.evaluation import losses
 from everfit.evaluation.calibration import Floats, calibrator, expit, logit
 from everfit.evaluation.metrics import area_under_roc
 from everfit.records.calibration import Calibration, Isotonic, Method, Platt
@@ -41,8 +42,8 @@ def choose(scores: Floats, y: Classes, asked: str, seed: int) -> Calibration:
         return Calibration(Method.NONE, reason="the rows are of one class")
     held = {method: _cross_validated(method, scores, y, seed) for method in _FITS}
     judged = {Method.NONE: scores, **{name: found for name, found in held.items() if found is not None}}
-    brier = {name: _brier(found, y) for name, found in judged.items()}
-    loss = {name: _log_loss(found, y) for name, found in judged.items()}
+    brier = {name: losses.brier(y, found) for name, found in judged.items()}
+    loss = {name: losses.log_loss(y, found) for name, found in judged.items()}
     method, reason = _chosen(judged, y, brier, loss) if asked == "auto" else (Method(asked), "as the project asks")
     fitted = _whole(method, scores, y)
     if fitted is None:
@@ -160,16 +161,3 @@ def _keeps_order(before: Floats, after: Floats, y: Classes) -> bool:
         for scores in (before, after)
     ]
     return bool(areas[1] >= areas[0] - _AUC_ROOM)
-
-
-def _brier(scores: Floats, y: Classes) -> Floats:
-    """Each row's squared error: of the positive class, or summed over several."""
-    if scores.shape[1] == 2:
-        return np.square(scores[:, 1] - y)
-    rows: Floats = np.square(scores - np.eye(scores.shape[1])[y]).sum(axis=1)
-    return rows
-
-
-def _log_loss(scores: Floats, y: Classes) -> Floats:
-    rows: Floats = -np.log(np.maximum(scores[np.arange(len(y)), y], np.finfo(np.float64).eps))
-    return rows

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.evaluation.canvas import COLOURS, QUIET, note, short
+from everfit.evaluation.losses import BINS, bins
 from everfit.evaluation.metrics import Floats, area_under_roc, confusion, predicted
 from everfit.records.table import Task
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BINS = 10
 _POINTS = 800  # more steps of a curve than the picture has pixels would not be seen
 
 
@@ -67,11 +67,11 @@ def draw_calibration(figure: Figure, y: NDArray[Any], scores: Floats, classes: t
     binary = len(classes) == 2
     stated = scores[:, 1] if binary else scores.max(axis=1)
     happened = y == (1 if binary else scores.argmax(axis=1))
-    place = np.minimum((stated * _BINS).astype(np.int64), _BINS - 1)
-    rows = np.bincount(place, minlength=_BINS)
+    place = bins(stated)
+    rows = np.bincount(place, minlength=BINS)
     used = rows > 0
-    said = np.bincount(place, stated, _BINS)[used] / rows[used]
-    seen = np.bincount(place, happened, _BINS)[used] / rows[used]
+    said = np.bincount(place, stated, BINS)[used] / rows[used]
+    seen = np.bincount(place, happened, BINS)[used] / rows[used]
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     upper.plot([0, 1], [0, 1], color=QUIET, linestyle=(0, (4, 3)), linewidth=1.3, label="perfectly calibrated")
     bounds = _wilson(seen, rows[used])
@@ -95,8 +95,8 @@ def _wilson(share: Floats, rows: NDArray[np.int64]) -> Floats:
 
 
 def _counts(axes: Axes, rows: NDArray[np.int64]) -> None:
-    middles = (np.arange(_BINS) + 0.5) / _BINS
-    bars = axes.bar(middles, rows, width=0.9 / _BINS, color=COLOURS[5])
+    middles = (np.arange(BINS) + 0.5) / BINS
+    bars = axes.bar(middles, rows, width=0.9 / BINS, color=COLOURS[5])
     axes.bar_label(bars, [f"{count:,}" if count else "" for count in rows], fontsize=9, padding=1)
     axes.set_ylim(0, rows.max() * 1.25)
     axes.yaxis.set_major_locator(_few_ticks())

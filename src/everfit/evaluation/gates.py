@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -12,41 +13,71 @@ from numpy.typing import NDArray
 from everfit.evaluation.metrics import higher_is_better
 from everfit.evaluation.metrics import metrics as measured
 from everfit.project.sections.training import Gates
+from everfit.records.evaluation import Difference, Interval, Verdict
 from everfit.records.model import GateReport, GateResult
 from everfit.records.table import Task
-
-_IN_TARGET_UNITS = ("rmse", "mae")
 
 
 def judge(
     gates: Gates,
     metrics: Mapping[str, float],
+    intervals: Mapping[str, Interval],
     metric: str,
-    champion: Mapping[str, float] | None,
     baseline: Mapping[str, float],
 ) -> GateReport:
     """Judge a model by its test `metrics`.
 
-    There is one result for each metric with a bound in `gates`; one for `not_worse_than: production`, by the training
-    `metric` against the champion's `champion` metrics on the same test rows; and always one, `beats_baseline`, by the
-    training `metric` against those of a constant answer (see `baseline`). A gate whose figure is missing fails; only a
-    champion that does not exist yet (`champion` None) lets its gate pass.
+    There is one result for each metric with a bound in `gates`, and always one, `beats_baseline`, by the training
+    `metric` against those of a constant answer (see `baseline`). A gate whose figure is missing fails. With
+    `gates.confident` it is not the metric that has to hold but the worse end of its 95% interval.
 
-    The tolerance towards the champion is in the metric's points; for rmse and mae, which have the target's unit, it is
-    a share of the champion's value.
-
-    >>> report = judge(Gates(roc_auc=0.8, f1=0.7), {"roc_auc": 0.85}, "roc_auc", None, {"roc_auc": 0.5})
+    >>> report = judge(Gates(roc_auc=0.8, f1=0.7), {"roc_auc": 0.85}, {}, "roc_auc", {"roc_auc": 0.5})
     >>> for each in report.results:
     ...     print(each.gate, each.passed, each.reason)
     beats_baseline True roc_auc 0.8500 is better than 0.5000, the constant answer's
     f1 False the model has no f1 on the test rows
     roc_auc True roc_auc 0.8500 is at least 0.8000
     """
-    results = [_beats_baseline(metric, metrics, baseline)]
-    results += [_bound(name, metrics, float(required)) for name, required in _bounds(gates)]
-    if gates.not_worse_than is not None:
-        results.append(_not_worse(metric, metrics, champion, gates.tolerance))
+    figures = _Figures(metrics, intervals if gates.confident else None)
+    results = [_beats_baseline(metric, figures, baseline)]
+    results += [_bound(name, figures, float(required)) for name, required in _bounds(gates)]
     return GateReport(tuple(results))
+
+
+def not_worse(
+    metric: str, observed: float | None, has_champion: bool, found: Difference | None, confident: bool = False
+) -> GateResult:
+    """The gate `not_worse_than_production`, from the paired comparison on the same test rows.
+
+    It passes where the comparison says better or no worse, fails where it says worse, and where it cannot tell goes by
+    the difference itself: within the tolerance or not. With `confident` what cannot be told fails. It fails too when
+    either model has no such metric; only a champion that does not exist yet lets it pass.
+    """
+    gate = "not_worse_than_production"
+    observed = _finite(observed)
+    if observed is None:
+        return GateResult(gate, None, None, False, f"the model has no {metric} on the test rows")
+    if not has_champion:
+        return GateResult(gate, observed, None, True, "no champion yet")
+    if found is None:
+        return GateResult(gate, observed, None, False, f"the champion has no {metric} on the test rows")
+    told = found.verdict in (Verdict.BETTER, Verdict.NO_WORSE)
+    passed = told or (found.verdict is Verdict.CANNOT_TELL and not confident and found.difference >= -found.room)
+    sign = 1 if higher_is_better(metric) else -1
+    return GateResult(gate, observed, found.champion - sign * found.room, passed, _compared(found, told, passed))
+
+
+def _compared(found: Difference, told: bool, passed: bool) -> str:
+    figures = f"{found.difference:+.4f}, 95% from {found.low:+.4f} to {found.high:+.4f}"
+    against = f"{found.metric} {found.challenger:.4f} against the champion's {found.champion:.4f}"
+    said = f"{found.verdict} ({against}; difference for the better {figures}; tolerance {found.room:.4g})"
+    if told or found.verdict is Verdict.WORSE:
+        return said
+    within = found.difference >= -found.room
+    then = f"the difference is {'within' if within else 'beyond'} the tolerance"
+    if within and not passed:
+        then = "and `gates.confident` asks to be sure"
+    return f"{said}; {found.rows:,} rows are too few to be sure, {then}"
 
 
 def baseline(task: Task, y_train: NDArray[Any], y_test: NDArray[Any], classes: tuple[str, ...]) -> dict[str, float]:
@@ -64,49 +95,54 @@ def baseline(task: Task, y_train: NDArray[Any], y_test: NDArray[Any], classes: t
 
 
 def _bounds(gates: Gates) -> list[tuple[str, float]]:
-    other = {"not_worse_than", "tolerance"}
+    other = {"not_worse_than", "tolerance", "confident"}
     return sorted(gates.model_dump(exclude=other, exclude_none=True).items())
 
 
-def _bound(name: str, metrics: Mapping[str, float], required: float) -> GateResult:
-    observed = _finite(metrics.get(name))
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What gates are held against: the metrics, or the worse ends of their intervals."""
+
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, Interval] | None
+
+    def __getitem__(self, name: str) -> float | None:
+        if self.intervals is None:
+            return _finite(self.metrics.get(name))
+        around = self.intervals.get(name)
+        if around is None:
+            return None
+        return _finite(around.low if higher_is_better(name) else around.high)
+
+    def words(self, name: str, figure: float) -> str:
+        """The figure, and what it is."""
+        return f"{name} {figure:.4f}" if self.intervals is None else f"{name}, surely {figure:.4f},"
+
+    def absent(self, name: str) -> str:
+        """Why there is no figure."""
+        what = name if self.intervals is None or name not in self.metrics else f"interval for {name}"
+        return f"the model has no {what} on the test rows"
+
+
+def _bound(name: str, figures: _Figures, required: float) -> GateResult:
+    observed = figures[name]
     if observed is None:
-        return GateResult(name, None, required, False, f"the model has no {name} on the test rows")
+        return GateResult(name, None, required, False, figures.absent(name))
     upward = higher_is_better(name)
     passed = observed >= required if upward else observed <= required
     words = ("at least" if upward else "at most") if passed else ("below" if upward else "above")
-    return GateResult(name, observed, required, passed, f"{name} {observed:.4f} is {words} {required:.4f}")
+    return GateResult(name, observed, required, passed, f"{figures.words(name, observed)} is {words} {required:.4f}")
 
 
-def _beats_baseline(metric: str, metrics: Mapping[str, float], baseline: Mapping[str, float]) -> GateResult:
-    observed, required = _finite(metrics.get(metric)), _finite(baseline.get(metric))
+def _beats_baseline(metric: str, figures: _Figures, baseline: Mapping[str, float]) -> GateResult:
+    observed, required = figures[metric], _finite(baseline.get(metric))
     if observed is None or required is None:
-        who = "model" if observed is None else "constant answer"
-        return GateResult("beats_baseline", observed, required, False, f"the {who} has no {metric} on the test rows")
+        reason = figures.absent(metric) if observed is None else f"the constant answer has no {metric} on the test rows"
+        return GateResult("beats_baseline", observed, required, False, reason)
     passed = observed > required if higher_is_better(metric) else observed < required
     words = "better" if passed else "no better"
-    reason = f"{metric} {observed:.4f} is {words} than {required:.4f}, the constant answer's"
+    reason = f"{figures.words(metric, observed)} is {words} than {required:.4f}, the constant answer's"
     return GateResult("beats_baseline", observed, required, passed, reason)
-
-
-def _not_worse(
-    metric: str, metrics: Mapping[str, float], champion: Mapping[str, float] | None, tolerance: float
-) -> GateResult:
-    gate, observed = "not_worse_than_production", _finite(metrics.get(metric))
-    if observed is None:
-        return GateResult(gate, None, None, False, f"the model has no {metric} on the test rows")
-    if champion is None:
-        return GateResult(gate, observed, None, True, "no champion yet")
-    held = _finite(champion.get(metric))
-    if held is None:
-        return GateResult(gate, observed, None, False, f"the champion has no {metric} on the test rows")
-    room = tolerance * held if metric in _IN_TARGET_UNITS else tolerance
-    upward = higher_is_better(metric)
-    required = held - room if upward else held + room
-    passed = observed >= required if upward else observed <= required
-    words = "is not worse than" if passed else "is worse than"
-    reason = f"{metric} {observed:.4f} {words} the champion's {held:.4f} (tolerance {room:.4g})"
-    return GateResult(gate, observed, required, passed, reason)
 
 
 def _finite(value: float | None) -> float | None:

@@ -2,7 +2,7 @@
 
 Classification: accuracy, precision, recall, f1 (binary: of the positive class; several classes: weighted),
 precision_macro, recall_macro, f1_macro, precision_weighted, recall_weighted, f1_weighted, roc_auc (several classes:
-the mean of one-vs-rest), log_loss, brier. Regression: r2, rmse, mae.
+the mean of one-vs-rest), log_loss, brier, ece (the expected calibration error). Regression: r2, rmse, mae.
 
 A metric that the rows do not define is left out, never NaN:
 
@@ -26,6 +26,7 @@ import scipy
 from numpy.typing import NDArray
 
 from everfit.errors import ProjectError, StepFailed
+from everfit.evaluation import losses
 from everfit.records.table import Task
 
 Array = NDArray[Any]
@@ -200,15 +201,15 @@ def _roc_auc(y: Array, scores: Floats) -> float:
 
 
 def _log_loss(y: Array, scores: Floats) -> float:
-    own = scores[np.arange(len(y)), y]
-    return float(-np.log(np.clip(own, np.finfo(np.float64).eps, 1.0)).mean())
+    return float(losses.log_loss(y, scores).mean())
 
 
 def _brier(y: Array, scores: Floats) -> float:
-    """Brier (1950): the squared error summed over classes; for a binary target of the positive class alone."""
-    if scores.shape[1] == 2:
-        return float(np.square(scores[:, 1] - y).mean())
-    return float(np.square(scores - np.eye(scores.shape[1])[y]).sum(axis=1).mean())
+    return float(losses.brier(y, scores).mean())
+
+
+def _ece(y: Array, scores: Floats) -> float:
+    return float(losses.miscalibration(y, scores).mean())
 
 
 def _r2(y: Array, scores: Floats) -> float:
@@ -234,10 +235,12 @@ def _unknown(metric: str, known: tuple[str, ...], detail: str = "") -> ProjectEr
     return ProjectError(f"there is no metric `{metric}`{detail}", fix=f"{meant}one of {', '.join(known)}")
 
 
-_PROBABILITY: Mapping[str, Metric] = MappingProxyType({"roc_auc": _roc_auc, "log_loss": _log_loss, "brier": _brier})
+_PROBABILITY: Mapping[str, Metric] = MappingProxyType(
+    {"roc_auc": _roc_auc, "log_loss": _log_loss, "brier": _brier, "ece": _ece}
+)
 _REGRESSION: Mapping[str, Metric] = MappingProxyType({"r2": _r2, "rmse": _rmse, "mae": _mae})
 _LABELLED = tuple(
     f"{name}{average}" for average in ("", "_macro", "_weighted") for name in ("precision", "recall", "f1")
 )
 _CLASSIFICATION = ("accuracy", *_LABELLED, *_PROBABILITY)
-_LOSSES = frozenset({"log_loss", "brier", "rmse", "mae"})
+_LOSSES = frozenset({"log_loss", "brier", "ece", "rmse", "mae"})

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from everfit.errors import Conflict
 from everfit.ports import StateStore
 from everfit.records.codec import decode, encode
-from everfit.records.model import ModelVersion
+from everfit.records.model import GateReport, ModelVersion
 from everfit.records.release import EventKind, LedgerEvent, ReleaseState
 from everfit.records.table import Value
 from everfit.rollout import ledger
@@ -19,9 +19,14 @@ STREAM = "ledger"
 
 def events(state: StateStore) -> list[LedgerEvent]:
     """The whole history, its chain verified. StorageError when it was changed."""
-    history = [decode(LedgerEvent, text, where=f"ledger event {number}") for number, text in state.read(STREAM)]
+    history = unverified(state)
     ledger.verify(history)
     return history
+
+
+def unverified(state: StateStore) -> list[LedgerEvent]:
+    """The history as it stands, for whoever looks for what is wrong with it."""
+    return [decode(LedgerEvent, text, where=f"ledger event {number}") for number, text in state.read(STREAM)]
 
 
 def current(state: StateStore) -> ReleaseState:
@@ -35,7 +40,7 @@ def commit(
     """Appends what `decide` makes of the state as it is, and returns the state after it.
 
     Every append expects the history that the decision was made on: whoever was slower gets Conflict, and nothing of
-    its decision is written after the loss."""
+    its decision is written after the loss, and it is told who was first."""
     history = events(state)
     before = ledger.fold(history)
     for draft in decide(before):
@@ -45,25 +50,49 @@ def commit(
         try:
             state.append(STREAM, encode(event), expect=len(history))
         except Conflict as error:
-            raise Conflict(
-                "somebody else changed the release at the same time, and was first",
-                where="ledger",
-                fix="look at `everfit history`, then decide again",
-            ) from error
+            raise _second(state, len(history)) from error
         history.append(event)
     return ledger.fold(history)
 
 
-def register(state: StateStore, made: ModelVersion, by: str, at: datetime | None = None) -> None:
-    """Writes down that the version exists. Registrations do not depend on each other, so a lost race is run again."""
+def _second(state: StateStore, known: int) -> Conflict:
+    """What somebody is told who decided on `known` events when there were more."""
+    first = events(state)[known]
+    who = f"{first.by}: event {first.number}, version {first.version} {first.kind.replace('_', ' ')}"
+    return Conflict(
+        f"somebody else changed the release at the same time, and was first: {who} at {first.at:%H:%M:%S} UTC",
+        where="ledger",
+        fix="look at `everfit history`, then decide again",
+    )
+
+
+def register(
+    state: StateStore, made: ModelVersion, by: str, at: datetime | None = None, gates: GateReport | None = None
+) -> None:
+    """Writes down that the version exists, and by which gates. Registrations do not depend on each other, so a lost
+    race is run again, and what is there already is not written twice."""
     evidence: dict[str, Value] = {"bundle": made.bundle_hash, "run": made.run_id, "name": made.name, **made.metrics}
-    draft = Draft(EventKind.REGISTERED, made.version, "passed every gate", evidence)
+    registered = Draft(EventKind.REGISTERED, made.version, "passed every gate", evidence)
+    gated = _gated(made.version, gates) if gates else ()
+
+    def drafts(now: ReleaseState) -> Sequence[Draft]:
+        new = () if made.version in now.registered else (registered,)
+        return (*new, *(() if made.version in now.gated else gated))
+
     while True:
         try:
-            commit(state, lambda now: () if made.version in now.registered else (draft,), by, at)
+            commit(state, drafts, by, at)
         except Conflict:
             continue
         return
+
+
+def _gated(version: int, gates: GateReport) -> tuple[Draft, ...]:
+    figures: dict[str, Value] = {}
+    for result in gates.results:
+        figures |= {result.gate: result.observed, f"{result.gate}_required": result.required}
+    names = ", ".join(result.gate for result in gates.results)
+    return (Draft(EventKind.GATED, version, f"passed {names}", figures),)
 
 
 def versions(state: StateStore) -> dict[int, ModelVersion]:

@@ -38,7 +38,8 @@ def act(
         done = replace(done, version=train())
         if not _is_released(state, done):
             release(done.version or 0)
-        done = replace(done, deployed=True)
+        waiting = ledger.current(state).staged == done.version
+        done = replace(done, deployed=not waiting, waiting=waiting)
     except EverfitError as error:
         if stopped():
             return done
@@ -62,7 +63,7 @@ def unfinished(state: StateStore) -> Decision | None:
     if last is None or any(run.status is Status.RUNNING for run in runs(state)):
         return None
     begun = decode(Retraining, last[1], where=f"retraining {last[0]}")
-    if not begun.retrained or begun.deployed or begun.error is not None:
+    if not begun.retrained or begun.deployed or begun.waiting or begun.error is not None:
         return None
     return Decision(begun.at, True, None, (begun.reason,))
 

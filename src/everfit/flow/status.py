@@ -10,17 +10,17 @@ from functools import partial
 import polars as pl
 
 from everfit.errors import StorageError
-from everfit.flow import alerting, ledger, monitoring, retraining
+from everfit.flow import alerting, ledger, monitoring, retraining, verdicts
 from everfit.flow.run import runs
 from everfit.ports import ArtifactStore, LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode
 from everfit.records.model import ModelVersion
-from everfit.records.release import LedgerEvent, ReleaseState
+from everfit.records.release import LedgerEvent, ReleaseState, Verdict
 from everfit.records.run import RunRecord, Status
 from everfit.records.watch import Alarm, MonitorReport, Retraining
+from everfit.rollout import approval, routing
 from everfit.rollout import ledger as rules
-from everfit.rollout import routing
 from everfit.training import bundle
 
 RUNS = 5
@@ -80,7 +80,8 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """All of it: `release` is the ledger folded, `runs` the last ones, newest first, `looks` and `alarms` how many
-    there were; `looked` is the last look."""
+    there were; `looked` is the last look, `waiting` what a staged version waits for, `verdict` the newest that was
+    kept."""
 
     release: ReleaseState = field(default_factory=ReleaseState)
     champion: Standing | None = None
@@ -92,6 +93,8 @@ class Overview:
     alarms: int = 0
     last_alarm: Alarm | None = None
     retraining: Retraining | None = None
+    verdict: Verdict | None = None
+    waiting: str = ""
 
 
 def overview(
@@ -101,6 +104,7 @@ def overview(
     labels: LabelStore,
     artifacts: ArtifactStore,
     now: datetime | None = None,
+    rule: approval.Rule | None = None,
 ) -> Overview:
     """What stands in the stores. Predictions are counted over `monitoring.window`; labels are those known so far.
 
@@ -122,6 +126,8 @@ def overview(
         alarms=len(alarms),
         last_alarm=alarms[-1] if alarms else None,
         retraining=retrainings[-1] if retrainings else None,
+        verdict=verdicts.last(state),
+        waiting=approval.waiting(release, release.staged, rule) if release.staged and rule else "",
     )
 
 
@@ -135,11 +141,13 @@ def next_step(found: Overview) -> tuple[str, str]:
     if release.latest is None:
         failed = found.runs and found.runs[0].status is Status.FAILED
         return "everfit run", "the last run failed" if failed else "nothing has been trained yet"
+    if release.staged is not None and release.challenger is None:
+        return f"everfit approve {release.staged}", f"version {release.staged} waits for {found.waiting}"
     if release.champion is None:
         return "everfit release", f"version {release.latest} is registered and nothing is released yet"
     if release.challenger is not None:
         return "everfit release --look", f"version {release.challenger} is on trial"
-    if release.latest > release.champion and release.latest not in release.rejected:
+    if release.latest > release.champion and release.latest not in (*release.rejected, *release.archived):
         return "everfit release", f"version {release.latest} is newer than the champion"
     if traffic is None or not traffic.predictions:
         return "everfit serve", "nothing has been predicted yet"

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from numpy.typing import NDArray
-
-from everfit.monitoring.columns import Floats
+from everfit.monitoring.breaks import RANGE, UNSEEN
+from everfit.monitoring.columns import Column, Floats
 from everfit.monitoring.wording import chance, moved, scores, share
 from everfit.project.sections.monitoring import Monitoring
-from everfit.records.profile import Profile
+from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.table import QualityReport, Severity
 from everfit.records.watch import (
     Alarm,
@@ -23,7 +22,7 @@ from everfit.records.watch import (
     PerformanceReport,
 )
 
-FAMILIES = 3  # drift of columns, drift of the prediction, performance
+FAMILIES = 4  # drift of columns, of all of them together, of the prediction; performance
 LARGEST_ALPHA = 0.05
 NAMED = 3
 
@@ -32,11 +31,11 @@ def alpha_per_look(monitoring: Monitoring) -> float:
     """The false-alarm rate that each family of tests may have in one look.
 
     The budget times the time between looks is the number of false alarms that one look may raise on average; columns,
-    prediction and performance share it evenly. Expectations add up whether or not the looks overlap, so the budget
-    holds for windows that share rows too. Never more than 5%.
+    all columns together, prediction and performance share it evenly. Expectations add up whether or not the looks
+    overlap, so the budget holds for windows that share rows too. Never more than 5%.
 
-    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 3 families
-    0.000463
+    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 4 families
+    0.000347
     """
     return min(LARGEST_ALPHA, monitoring.alarms * monitoring.every.total_seconds() / FAMILIES)
 
@@ -45,7 +44,7 @@ def alarms(
     at: datetime,
     version: int,
     profile: Profile,
-    columns: Mapping[str, NDArray[Any]],
+    columns: Mapping[str, Column],
     score: Floats | None = None,
     *,
     drift: DriftReport | None = None,
@@ -62,6 +61,7 @@ def alarms(
         _performance(at, version, performance) if performance else None,
         _quality(at, version, quality) if quality else None,
         _drift(at, version, drift, profile, columns, impact) if drift else None,
+        _joint(at, version, drift) if drift else None,
         _prediction(at, version, drift, profile, score) if drift else None,
     )
     return tuple(alarm for alarm in found if alarm is not None)
@@ -141,14 +141,14 @@ def _drift(
     version: int,
     report: DriftReport,
     profile: Profile,
-    columns: Mapping[str, NDArray[Any]],
+    columns: Mapping[str, Column],
     impact: ImpactEstimate | None,
 ) -> Alarm | None:
     worst = _worst(report.columns)
     if not worst:
         return None
     known = {column.name: column for column in profile.columns}
-    clauses = [moved(found, known[found.column], columns[found.column]) for found in worst]
+    clauses = [_clause(found, known[found.column], columns[found.column]) for found in worst]
     cost = f". Estimated {impact.metric}: {impact.reference:.3g}, now {impact.current:.3g}" if impact else ""
     return Alarm(
         key=_key(AlarmKind.DRIFT, version, [found.column for found in worst]),
@@ -156,6 +156,22 @@ def _drift(
         at=at,
         message=f"{len(worst)} column{_s(worst)} drifted in {report.rows:,} predictions: {_first(clauses)}{cost}",
         evidence={found.column: found.effect for found in worst},
+        false_alarm_rate=report.alpha,
+    )
+
+
+def _joint(at: datetime, version: int, report: DriftReport) -> Alarm | None:
+    """Only where no column alone says it: columns that no longer go together as they did."""
+    found = report.joint
+    if found is None or not found.drifted or report.is_drift:
+        return None
+    return Alarm(
+        key=_key(AlarmKind.DRIFT, version, [found.column]),
+        kind=AlarmKind.DRIFT,
+        at=at,
+        message=f"the columns no longer go together as before in {report.rows:,} predictions, though none has moved by "
+        f"itself: a classifier tells {share(found.effect)} of rows from earlier ones, {chance(found.p_value)}",
+        evidence={"effect": found.effect, "p_value": found.p_value, "roc_auc": found.statistic},
         false_alarm_rate=report.alpha,
     )
 
@@ -179,11 +195,20 @@ def _prediction(
 
 
 def _worst(found: Iterable[ColumnDrift]) -> list[ColumnDrift]:
-    """The test with the greatest effect of each drifted column, greatest first."""
+    """The test with the greatest effect of each drifted column, a move rather than values outside training's; first
+    the columns that moved the score most."""
     best: dict[str, ColumnDrift] = {}
-    for test in sorted((test for test in found if test.drifted), key=lambda test: (-test.effect, test.adjusted)):
+    drifted = (test for test in found if test.drifted)
+    for test in sorted(drifted, key=lambda test: (test.test in (RANGE, UNSEEN), -test.effect, test.adjusted)):
         best.setdefault(test.column, test)
-    return list(best.values())
+    return sorted(best.values(), key=lambda test: (-round(test.influence or 0.0, 2), -test.effect))
+
+
+def _clause(found: ColumnDrift, known: ColumnProfile, values: Column) -> str:
+    told = moved(found, known, values)
+    if found.influence is None or found.influence < 0.05:
+        return told
+    return f"{told}; that alone moved the mean score by {found.influence:.2g} of its standard deviations"
 
 
 def _first(clauses: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,13 +13,44 @@ from numpy.typing import NDArray
 from everfit.records.table import Kind
 
 Floats = NDArray[np.float64]
+# A numpy array as training has it, or a polars Series as the prediction log gives it: the latter is never copied into
+# Python objects.
+Column = NDArray[Any] | pl.Series
 
 NUMBERS = frozenset({Kind.NUMERIC, Kind.BOOLEAN, Kind.DATE})
 BUCKETS = 64
 _LARGEST = float(np.finfo(np.float64).max)
 
 
-def numbers(values: NDArray[Any], kind: Kind) -> Floats:
+class Present(NamedTuple):
+    """What is there of a column of `rows` rows of which `nulls` are missing: the numbers sorted, or the rows by level;
+    neither for identifiers and text."""
+
+    rows: int
+    nulls: int
+    ordered: Floats | None = None
+    levels: Mapping[str, int] | None = None
+
+
+def present(values: Column, kind: Kind) -> Present:
+    """The column read once: sorted, or counted.
+
+    >>> present(np.array([3.0, np.nan, 1.0]), Kind.NUMERIC)
+    Present(rows=3, nulls=1, ordered=array([1., 3.]), levels=None)
+    """
+    rows = len(values)
+    if kind in NUMBERS:
+        ordered = numbers(values, kind)  # a copy, whatever came in
+        ordered.sort()
+        there = int(np.searchsorted(ordered, np.nan))  # NaN sorts behind every number
+        return Present(rows, rows - there, ordered=ordered[:there])
+    if kind is Kind.CATEGORICAL:
+        levels = counts(values)
+        return Present(rows, rows - sum(levels.values()), levels=levels)
+    return Present(rows, missing(values, kind))
+
+
+def numbers(values: Column, kind: Kind) -> Floats:
     """(rows,) float64 with NaN for missing; dates become seconds since 1970.
 
     Infinite values become the largest finite float of their sign: they keep their rank, and JSON can hold them.
@@ -27,22 +58,26 @@ def numbers(values: NDArray[Any], kind: Kind) -> Floats:
     >>> numbers(np.array(["1970-01-02", "NaT"], dtype="datetime64[us]"), Kind.DATE)
     array([86400.,    nan])
     """
-    if kind is Kind.DATE:
-        times = values.astype("datetime64[us]")
+    if kind is Kind.DATE and (isinstance(values, pl.Series) or values.dtype.kind == "M"):
+        times = (values.to_numpy() if isinstance(values, pl.Series) else values).astype("datetime64[us]")
         seconds: Floats = times.astype(np.int64) / 1e6
         return np.where(np.isnat(times), np.nan, seconds)
-    return np.clip(np.asarray(values, dtype=np.float64), -_LARGEST, _LARGEST)
+    plain = values.cast(pl.Float64).to_numpy() if isinstance(values, pl.Series) else values
+    return np.clip(np.asarray(plain, dtype=np.float64), -_LARGEST, _LARGEST)
 
 
-def counts(values: NDArray[Any]) -> dict[str, int]:
+def counts(values: Column) -> dict[str, int]:
     """Rows by level, most frequent first and equal ones by name; missing values are left out.
 
     >>> counts(np.array(["b", None, "a", "b"], dtype=object))
     {'b': 2, 'a': 1}
     """
-    series = pl.Series("level", values.tolist(), dtype=pl.String).drop_nulls()
-    table = series.value_counts().sort(["count", "level"], descending=[True, False])
-    return dict(zip(table["level"].to_list(), table["count"].to_list(), strict=True))
+    series = values if isinstance(values, pl.Series) else pl.Series("level", values.tolist(), dtype=pl.String)
+    table = series.alias("level").value_counts()
+    found = zip(table["level"].cast(pl.String).to_list(), table["count"].to_list(), strict=True)
+    return dict(
+        sorted(((level, rows) for level, rows in found if level is not None), key=lambda one: (-one[1], one[0]))
+    )
 
 
 def hashed(levels: Mapping[str, int]) -> dict[str, int]:
@@ -61,7 +96,7 @@ def hashed(levels: Mapping[str, int]) -> dict[str, int]:
     return buckets
 
 
-def missing(values: NDArray[Any], kind: Kind) -> int:
+def missing(values: Column, kind: Kind) -> int:
     """How many values are missing: NaN, NaT or None.
 
     >>> missing(np.array([1.0, np.nan]), Kind.NUMERIC), missing(np.array(["a", None], dtype=object), Kind.TEXT)
@@ -69,4 +104,4 @@ def missing(values: NDArray[Any], kind: Kind) -> int:
     """
     if kind in NUMBERS:
         return int(np.isnan(numbers(values, kind)).sum())
-    return list(values.tolist()).count(None)
+    return values.null_count() if isinstance(values, pl.Series) else list(values.tolist()).count(None)

@@ -32,7 +32,7 @@ def impact(
     then, now = _present(reference), _present(current)
     if task is Task.REGRESSION or not len(then) or not len(now):
         return None
-    before, after = _confidence(task, then, threshold), _confidence(task, now, threshold)
+    before, after = (float(confidence(task, side, threshold).mean()) for side in (then, now))
     return ImpactEstimate("accuracy", before, after, round(before - after, 12))
 
 
@@ -41,7 +41,12 @@ def _present(scores: Sequence[float] | Floats) -> Floats:
     return values[~np.isnan(values)]
 
 
-def _confidence(task: Task, scores: Floats, threshold: float) -> float:
+def confidence(task: Task, scores: Floats, threshold: float = 0.5) -> Floats:
+    """(rows,) the probability that each prediction is right, if the model is calibrated.
+
+    >>> confidence(Task.BINARY, np.array([0.1, 0.7])).tolist()
+    [0.9, 0.7]
+    """
     if task is Task.BINARY:
-        return float(np.mean(np.where(scores >= threshold, scores, 1 - scores)))
-    return float(np.mean(scores))
+        return np.where(scores >= threshold, scores, 1 - scores)
+    return scores

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.monitoring.columns import NUMBERS, Floats, counts, hashed, missing, numbers
+from everfit.monitoring.columns import Column, Floats, Present, hashed, present
 from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.table import Kind
 
@@ -17,7 +16,7 @@ LEVELS = 1_000
 
 
 def profile(
-    columns: Mapping[str, NDArray[Any]],
+    columns: Mapping[str, Column],
     kinds: Mapping[str, Kind],
     score: Floats,
     metric: str,
@@ -42,17 +41,17 @@ def profile(
     )
 
 
-def column(name: str, values: NDArray[Any], kind: Kind) -> ColumnProfile:
-    """One column's profile. Identifiers and text keep only their number of missing values: their values are personal
-    or unlimited, and a distribution of them means nothing."""
-    rows, nulls = len(values), missing(values, kind)
-    if kind in NUMBERS:
-        return _numeric(name, kind, rows, nulls, numbers(values, kind))
-    if kind is Kind.CATEGORICAL:
-        levels = counts(values)
-        many = len(levels) > LEVELS
-        return ColumnProfile(name, kind, rows, nulls, counts=hashed(levels) if many else levels, hashed=many)
-    return ColumnProfile(name, kind, rows, nulls)
+def column(name: str, values: Column, kind: Kind, most: int = SAMPLE) -> ColumnProfile:
+    """One column's profile, of at most `most` numbers. Identifiers and text keep only their number of missing values:
+    their values are personal or unlimited, and a distribution of them means nothing."""
+    found = present(values, kind)
+    if found.ordered is not None and len(found.ordered):
+        return _numeric(name, kind, found, found.ordered, most)
+    if found.levels is not None:
+        many = len(found.levels) > LEVELS
+        levels = hashed(found.levels) if many else found.levels
+        return ColumnProfile(name, kind, found.rows, found.nulls, counts=levels, hashed=many)
+    return ColumnProfile(name, kind, found.rows, found.nulls)
 
 
 def grid(values: int, points: int) -> NDArray[np.int64]:
@@ -64,21 +63,18 @@ def grid(values: int, points: int) -> NDArray[np.int64]:
     return np.arange(points, dtype=np.int64) * (values - 1) // max(points - 1, 1)
 
 
-def _numeric(name: str, kind: Kind, rows: int, nulls: int, values: Floats) -> ColumnProfile:
-    present = np.sort(values)[: rows - nulls]
-    if not len(present):
-        return ColumnProfile(name, kind, rows, nulls)
-    mean, std = moments(present)
+def _numeric(name: str, kind: Kind, found: Present, ordered: Floats, most: int) -> ColumnProfile:
+    mean, std = moments(ordered)
     return ColumnProfile(
         name,
         kind,
-        rows,
-        nulls,
-        sample=tuple(present[grid(len(present), min(len(present), SAMPLE))].tolist()),
+        found.rows,
+        found.nulls,
+        sample=tuple(ordered[grid(len(ordered), min(len(ordered), most))].tolist()),
         mean=mean,
         std=std,
-        minimum=float(present[0]),
-        maximum=float(present[-1]),
+        minimum=float(ordered[0]),
+        maximum=float(ordered[-1]),
     )
 
 

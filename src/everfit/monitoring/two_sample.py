@@ -6,7 +6,7 @@ for a look, where careless approximations are wrong by factors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ import scipy
 from numpy.typing import NDArray
 
 from everfit.monitoring.columns import Floats
-from everfit.monitoring.profile import grid
+from everfit.monitoring.exact import ks_distance
+from everfit.monitoring.profile import SAMPLE, grid
 
 LEAST_EXPECTED = 5.0
 
@@ -35,6 +36,7 @@ class Reference:
 
     At each distinct grid value v: `fewest_to` is the least possible share of values <= v, `most_below` the greatest
     possible share of values < v. A grid of all values makes both exact; otherwise they err by less than one grid step.
+    `whole` is all values, sorted, where they are at hand.
     """
 
     rows: int
@@ -42,15 +44,23 @@ class Reference:
     fewest_below: Floats
     most_below: Floats
     fewest_to: Floats
+    whole: Floats | None = None
 
 
-def reference(sample: tuple[float, ...], rows: int) -> Reference:
-    """The bounds that `sample`, the grid that `profile.grid` took of `rows` values, puts on the distribution."""
-    ranks = grid(rows, len(sample))
-    values, first, repeats = np.unique(np.asarray(sample), return_index=True, return_counts=True)
-    to = (ranks[first + repeats - 1] + 1) / rows
+def reference(sample: Sequence[float] | Floats, rows: int, slack: float = 0.0) -> Reference:
+    """The bounds that `sample`, the grid that `profile.grid` took of `rows` values, puts on the distribution.
+
+    `slack` is how far a share may be from what the grid says, after merging. All of more than 2,000 values are kept
+    as they are beside their grid."""
+    values = np.asarray(sample, dtype=np.float64)
+    whole = values if len(values) == rows and rows > SAMPLE else None
+    if whole is not None:
+        values = whole[grid(rows, SAMPLE)]
+    ranks = grid(rows, len(values))
+    distinct, first, repeats = np.unique(values, return_index=True, return_counts=True)
+    to = np.maximum((ranks[first + repeats - 1] + 1) / rows - slack, 0.0)
     below = np.concatenate([[0.0], to[:-1]])
-    return Reference(rows, values, below, ranks[first] / rows, to)
+    return Reference(rows, distinct, below, np.minimum(ranks[first] / rows + slack, 1.0), to, whole)
 
 
 class Position(NamedTuple):
@@ -68,11 +78,12 @@ def position(ref: Reference, current: Floats) -> Position:
     return Position(rows, below, np.searchsorted(current, ref.values, side="right") / rows)
 
 
-def kolmogorov_smirnov(ref: Reference, now: Position) -> Outcome:
+def kolmogorov_smirnov(ref: Reference, now: Position, current: Floats | None = None) -> Outcome:
     """Two-sample Kolmogorov-Smirnov test of a profile against current values.
 
-    The distance is exact when the profile holds every value, and else the least one that agrees with the profile, at
-    most one grid step (1/1,999) below the exact one. So the reference's true number of rows may stand in the effective
+    The distance is exact when the profile holds every value (of more than 2,000 values only if the sorted `current`
+    ones are given too), and else the least one that agrees with the profile, at most one grid step (1/1,999) below the
+    exact one. So the reference's true number of rows may stand in the effective
     sample size nm/(n+m): the p-value can only be larger than that of the exact distance. It is the asymptotic one
     (Smirnov 1948), which is conservative for unequal samples and for ties, and right to about 1% for equal samples.
 
@@ -80,7 +91,10 @@ def kolmogorov_smirnov(ref: Reference, now: Position) -> Outcome:
     >>> kolmogorov_smirnov(ref, position(ref, np.array([3.0, 4.0, 5.0, 6.0]))).statistic
     0.5
     """
-    distance = max(0.0, float(np.max(ref.fewest_to - now.to)), float(np.max(now.below - ref.most_below)))
+    if ref.whole is not None and current is not None:
+        distance = ks_distance(ref.whole, current)
+    else:
+        distance = max(0.0, float(np.max(ref.fewest_to - now.to)), float(np.max(now.below - ref.most_below)))
     size = ref.rows * now.rows / (ref.rows + now.rows)
     return Outcome("kolmogorov_smirnov", distance, float(scipy.special.kolmogorov(np.sqrt(size) * distance)), distance)
 

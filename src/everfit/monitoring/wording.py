@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from everfit.monitoring.columns import Floats, counts, missing, numbers
+from everfit.monitoring.breaks import RANGE, UNSEEN
+from everfit.monitoring.columns import Column, Floats, counts, missing, numbers
 from everfit.monitoring.drift import MISSING
 from everfit.monitoring.profile import moments
 from everfit.records.profile import ColumnProfile
@@ -35,7 +34,7 @@ def chance(p_value: float) -> str:
     return "p < 1e-12" if p_value < 1e-12 else f"p = {p_value:.2g}"
 
 
-def moved(found: ColumnDrift, known: ColumnProfile, values: NDArray[Any]) -> str:
+def moved(found: ColumnDrift, known: ColumnProfile, values: Column) -> str:
     """One drifted column of (rows,) current `values` in one clause, with the figures of both sides.
 
     >>> found = ColumnDrift("age", "kolmogorov_smirnov", 0.5, 1e-9, 1e-8, 0.5, True)
@@ -48,10 +47,19 @@ def moved(found: ColumnDrift, known: ColumnProfile, values: NDArray[Any]) -> str
         return (
             f"{known.name}: missing values {word} from {share(then)} to {share(now)} of rows, {chance(found.adjusted)}"
         )
+    if found.test == RANGE:
+        return (
+            f"{known.name}: {share(found.effect)} of rows outside the training's range "
+            f"{known.minimum:.4g} to {known.maximum:.4g}, {chance(found.adjusted)}"
+        )
+    if found.test == UNSEEN:
+        return (
+            f"{known.name}: {share(found.effect)} of rows hold levels never seen in training, {chance(found.adjusted)}"
+        )
     return f"{known.name} moved: {share(found.effect)} of rows, {chance(found.adjusted)}{_figures(known, values)}"
 
 
-def _figures(known: ColumnProfile, values: NDArray[Any]) -> str:
+def _figures(known: ColumnProfile, values: Column) -> str:
     if known.kind is Kind.CATEGORICAL:
         return "" if known.hashed else _levels(known.counts or {}, counts(values))
     mean, std = moments(numbers(values, known.kind))

@@ -10,6 +10,8 @@ from math import isfinite, nan
 from statistics import fmean, pstdev
 
 from everfit.records.calibration import Calibration, ThresholdChoice
+from everfit.records.compiled import Exactness
+from everfit.records.evaluation import Interval, LeakageWarning, Slices
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
@@ -107,12 +109,15 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Metrics of the chosen model by name (`roc_auc`, `f1`, `rmse` ...), on training rows, test rows and over folds."""
+    """Metrics of the chosen model by name (`roc_auc`, `f1`, `rmse` ...), on training rows, test rows and over folds;
+    `intervals` and `slices` are those of the test."""
 
     train: Mapping[str, float]
     test: Mapping[str, float]
     cv: Mapping[str, float]
     importance: tuple[Importance, ...]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    slices: Slices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,8 @@ class Manifest:
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
     `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score;
-    `threshold_choice` says why the threshold is what it is; `members` are the models of a blend.
+    `threshold_choice` says why the threshold is what it is; `exactness` says whether the compiled form is served;
+    `leakage` holds what looks like leakage; `members` are the models of a blend.
     """
 
     model: str
@@ -182,8 +188,10 @@ class Manifest:
     checks: tuple[ValueRule, ...] = ()
     quality: float = 1.0
     calibration: Calibration | None = None
+    exactness: Exactness | None = None
     threshold_choice: ThresholdChoice | None = None
     members: tuple[Member, ...] = ()
+    leakage: tuple[LeakageWarning, ...] = ()
 
     @property
     def title(self) -> str:

@@ -15,6 +15,8 @@ class ColumnProfile:
     Numeric, date and boolean columns: `sample` holds up to 2,000 sorted values (an even grid of order statistics when
     there were more), with the four moments of S2's baseline beside it. Categorical ones: `counts` by level, or, when
     `hashed` (too many levels), by a bucket of the level's hash. Identifiers and text: only the missing values.
+    `slack` is how far the share of rows below a value of `sample` may be from what the grid says: 0 as long as the
+    grid was taken from all values, more once profiles were merged.
     """
 
     name: str
@@ -28,6 +30,7 @@ class ColumnProfile:
     minimum: float | None = None
     maximum: float | None = None
     hashed: bool = False
+    slack: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

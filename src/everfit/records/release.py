@@ -18,7 +18,10 @@ class EventKind(StrEnum):
     ADVANCED = "advanced"  # the canary took its next step
     PROMOTED = "promoted"  # the version became champion
     ROLLED_BACK = "rolled_back"
-    APPROVED = "approved"
+    APPROVED = "approved"  # a person allows it in this environment
+    GATED = "gated"  # it passed its gates, with their figures
+    STAGED = "staged"  # its release waits for approvals
+    ARCHIVED = "archived"  # it is out of use, and not released again by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,15 @@ class RouteTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """A person allowed a version."""
+
+    version: int
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseState:
     """The ledger folded: the champion, the one it replaced (the target of a rollback), and the challenger if a canary
     is under way at `step` (index into `steps`, shares 0..1) since `step_since`."""
@@ -67,37 +79,77 @@ class ReleaseState:
     steps: tuple[float, ...] = ()
     step: int = 0
     step_since: datetime | None = None
+    step_times: tuple[datetime, ...] = ()  # when each step so far began, the one under way last
     latest: int | None = None  # the last registered version
     rejected: tuple[int, ...] = ()  # versions rolled back: not released again by themselves
     registered: tuple[int, ...] = ()  # every registered version, in the order registered
     earlier: tuple[int, ...] = ()  # champions before this one that were not rolled back, oldest first
+    authors: Mapping[int, str] = field(default_factory=dict)  # who registered each version
+    gated: tuple[int, ...] = ()  # versions whose gates are in the ledger
+    staged: int | None = None  # the version whose release waits for approvals
+    staged_since: datetime | None = None
+    approvals: tuple[Approval, ...] = ()  # given since the version was last rolled back
+    archived: tuple[int, ...] = ()
+
+    @property
+    def in_use(self) -> tuple[int, ...]:
+        """The versions that answer, or that a rollback would let answer."""
+        parts = (self.champion, self.previous_champion, self.challenger)
+        return tuple(dict.fromkeys(version for version in parts if version is not None))
 
 
 class Action(StrEnum):
-    """What a look at a canary ends in."""
+    """What a look at a release ends in."""
 
     ADVANCE = "advance"
     PROMOTE = "promote"
     ROLL_BACK = "roll_back"
-    WAIT = "wait"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Criterion(StrEnum):
+    """What a challenger is judged by."""
+
+    ERRORS = "errors"  # share of requests that failed, 0..1
+    LATENCY = "latency_p99"  # how much longer the slowest hundredth takes, as a share of the champion's
+    SCORES = "scores"  # greatest difference of the scores' cumulative shares, 0..1
+    ACCURACY = "accuracy"  # share of labelled predictions that were wrong, 0..1
+    BRIER = "brier"  # squared difference of probability and truth
+    LOG_LOSS = "log_loss"  # nats a labelled prediction
+    MAE = "mae"  # absolute error of a labelled value, as a share of the champion's on its test rows
 
 
 @dataclass(frozen=True, slots=True)
-class ArmEvidence:
-    """What an arm did in the window looked at; latencies in seconds."""
+class Finding:
+    """One criterion after a look: the challenger's excess over the champion in the criterion's unit, estimated and
+    between two bounds; what it may be at most (`margin`); whether it is shown to be more (`worse`), or shown to be at
+    most that (`fine`). `low` passes the true excess with a chance of at most `level`, ever; `high` is passed by it
+    with one of at most `level_fine`. `champion` and `challenger` are how many observations each gave."""
 
-    version: int
-    requests: int
-    errors: int
-    latency_p99: float | None
+    criterion: Criterion
+    estimate: float | None
+    low: float | None
+    high: float | None
+    margin: float
+    level: float
+    level_fine: float
+    worse: bool
+    fine: bool
+    champion: int
+    challenger: int
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The action with its reason and the figures it rests on; `error_rate` is the chance, over the whole canary, that
-    a challenger that is no worse is rolled back."""
+    """The action with its reason and the figures it rests on; `error_rate` is the chance, over the whole release, that
+    a challenger that is no worse is rolled back. `at` is the time of the look, `findings` has each criterion, and
+    `picture` names the file that shows the bounds over time, if one was drawn."""
 
     action: Action
     reason: str
     error_rate: float
     evidence: Mapping[str, Value]
+    version: int | None = None
+    at: datetime | None = None
+    findings: tuple[Finding, ...] = ()
+    picture: str = ""

@@ -17,7 +17,12 @@ class ColumnDrift:
     `effect` is the share of rows that moved, 0..1: the Kolmogorov-Smirnov distance of a numeric column, the total
     variation distance of a categorical one, the difference of null shares. `adjusted` is the p-value after
     Benjamini-Hochberg over all tests of the look. `drifted` needs both a small `adjusted` and an effect beyond the
-    floor."""
+    floor. `floor` is the least effect that counts here: the look's own, or what was learned from past windows.
+
+    Beside the test of a column's values stand its distances: `wasserstein` in the column's units, `jensen_shannon`
+    (base 2, 0..1) and `psi`. Of a column that drifted, `influence` is how far the mean score would go back if the
+    column had not moved, in standard deviations of the score, and `cost` how much of the estimated metric came with
+    the move."""
 
     column: str
     test: str
@@ -26,12 +31,23 @@ class ColumnDrift:
     adjusted: float
     effect: float
     drifted: bool
+    floor: float | None = None
+    wasserstein: float | None = None
+    jensen_shannon: float | None = None
+    psi: float | None = None
+    influence: float | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
     """All columns in one window. `drift_score` is the share of tested columns that drifted; `alpha` the false-alarm
-    rate of the whole look on data that did not move; `floor` the least effect that matters."""
+    rate of the whole look on data that did not move; `floor` the least effect that matters.
+
+    `joint` is the test of all columns together by a classifier. `rule` says what calls a column drifted; for a rule
+    whose false-alarm rate does not follow from its definition, `measured` is the share of simulated looks, on rows like
+    the training's, on which it alarmed. `phases` are the windows tested where like is compared with like: each day
+    with the same weekdays before it, or each hour with the same hours."""
 
     rows: int
     since: datetime
@@ -40,6 +56,10 @@ class DriftReport:
     score: ColumnDrift | None
     alpha: float
     floor: float
+    joint: ColumnDrift | None = None
+    rule: str = "everfit"
+    measured: float | None = None
+    phases: tuple[str, ...] = ()
 
     @property
     def is_drift(self) -> bool:
@@ -127,7 +147,7 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Retraining:
     """What came of a decision to retrain: the version made and whether it was released; `error` says why not, and
-    `exit_code` is that of the error."""
+    `exit_code` is that of the error. A release that needs approvals is `waiting` for them."""
 
     at: datetime
     retrained: bool
@@ -136,6 +156,7 @@ class Retraining:
     deployed: bool = False
     error: str | None = None
     exit_code: int = 0
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

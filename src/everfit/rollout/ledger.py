@@ -13,7 +13,7 @@ from datetime import datetime
 
 from everfit.errors import ReleaseError, StorageError
 from everfit.records.codec import encode
-from everfit.records.release import EventKind, LedgerEvent, ReleaseState
+from everfit.records.release import Approval, EventKind, LedgerEvent, ReleaseState
 from everfit.records.table import Value
 
 
@@ -62,17 +62,25 @@ def verify(events: Iterable[LedgerEvent]) -> None:
     """Passes a whole ledger, from its first event, whose numbers and hashes fit.
 
     Raises StorageError naming the first event that does not."""
+    number, problem = broken(events)
+    if problem:
+        raise StorageError(
+            f"event {number} does not follow: {problem}; the history was changed",
+            where="ledger",
+            fix="restore the state from a backup made before the change; `everfit history` shows the place",
+        )
+
+
+def broken(events: Iterable[LedgerEvent]) -> tuple[int, str]:
+    """The place of the first event, from 1, that does not follow the one before it, and why; 0 where all do."""
     previous = ""
     for number, event in enumerate(events, start=1):
-        if event.number != number or event.previous != previous:
-            problem = f"numbered {event.number}" if event.number != number else "its `previous` is not the hash of"
-            tail = f" where {number} was expected" if event.number != number else f" event {number - 1}"
-            raise StorageError(
-                f"event {number} does not follow: {problem}{tail}; the history was changed",
-                where="ledger",
-                fix="restore the state file from a backup made before the change",
-            )
+        if event.number != number:
+            return number, f"numbered {event.number} where {number} was expected"
+        if event.previous != previous:
+            return number, f"its `previous` is not the hash of event {number - 1}"
         previous = digest(event)
+    return 0, ""
 
 
 def fold(events: Iterable[LedgerEvent], state: ReleaseState | None = None) -> ReleaseState:
@@ -115,7 +123,8 @@ def _registered(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     # A run that resumes may say so again: the same bundle is the same version.
     if event.version in state.registered:
         return state
-    return replace(state, latest=event.version, registered=(*state.registered, event.version))
+    authors = {**state.authors, event.version: event.by}
+    return replace(state, latest=event.version, registered=(*state.registered, event.version), authors=authors)
 
 
 def _known(state: ReleaseState, event: LedgerEvent) -> None:
@@ -123,9 +132,34 @@ def _known(state: ReleaseState, event: LedgerEvent) -> None:
         raise _unfit(event, "the version was never registered")
 
 
+def _gated(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    _known(state, event)
+    return replace(state, gated=(*_without(state.gated, event.version), event.version))
+
+
 def _approved(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     _known(state, event)
-    return state
+    return replace(state, approvals=(*state.approvals, Approval(event.version, event.by, event.at)))
+
+
+def _staged(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    _known(state, event)
+    return replace(_freed(state, event.version), staged=event.version, staged_since=event.at)
+
+
+def _archived(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    _known(state, event)
+    if event.version in state.in_use:
+        raise _unfit(event, "it is in use")
+    freed, earlier = _freed(state, event.version), _without(state.earlier, event.version)
+    return replace(freed, archived=(*freed.archived, event.version), earlier=earlier)
+
+
+def _freed(state: ReleaseState, version: int) -> ReleaseState:
+    """Without what was said before about a version that nobody released."""
+    staged, since = (None, None) if state.staged == version else (state.staged, state.staged_since)
+    rejected, archived = _without(state.rejected, version), _without(state.archived, version)
+    return replace(state, staged=staged, staged_since=since, rejected=rejected, archived=archived)
 
 
 def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
@@ -140,8 +174,14 @@ def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         return state
     if state.champion is None:
         raise _unfit(event, "there is no champion to compare with")
-    rejected = _without(state.rejected, event.version)
-    return replace(state, challenger=event.version, steps=steps, step=0, step_since=event.at, rejected=rejected)
+    return replace(
+        _freed(state, event.version),
+        challenger=event.version,
+        steps=steps,
+        step=0,
+        step_since=event.at,
+        step_times=(event.at,),
+    )
 
 
 def _steps(event: LedgerEvent) -> tuple[float, ...]:
@@ -160,7 +200,8 @@ def _advanced(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         raise _unfit(event, "its canary is not under way")
     if state.step + 1 >= len(state.steps):
         raise _unfit(event, "it was on the last step")
-    return replace(state, step=state.step + 1, step_since=event.at)
+    times = (*state.step_times, event.at)
+    return replace(state, step=state.step + 1, step_since=event.at, step_times=times)
 
 
 def _promoted(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
@@ -171,11 +212,12 @@ def _promoted(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         raise _unfit(event, "it is champion already")
     before = () if state.champion is None else (state.champion,)
     earlier = _without((*state.earlier, *before), event.version)
-    return _crowned(replace(state, rejected=_without(state.rejected, event.version)), event.version, event.at, earlier)
+    return _crowned(_freed(state, event.version), event.version, event.at, earlier)
 
 
 def _rolled_back(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     rejected = (*_without(state.rejected, event.version), event.version)
+    state = replace(state, approvals=tuple(one for one in state.approvals if one.version != event.version))
     if state.challenger is not None:
         if event.version != state.challenger:
             raise _unfit(event, f"version {state.challenger} is under way")
@@ -192,7 +234,7 @@ def _crowned(state: ReleaseState, champion: int, since: datetime, earlier: tuple
 
 def _alone(state: ReleaseState) -> ReleaseState:
     previous = state.earlier[-1] if state.earlier else None
-    return replace(state, previous_champion=previous, challenger=None, steps=(), step=0, step_since=None)
+    return replace(state, previous_champion=previous, challenger=None, steps=(), step=0, step_since=None, step_times=())
 
 
 def _without(versions: tuple[int, ...], version: int) -> tuple[int, ...]:
@@ -206,4 +248,7 @@ _FOLDS: Mapping[EventKind, Callable[[ReleaseState, LedgerEvent], ReleaseState]] 
     EventKind.PROMOTED: _promoted,
     EventKind.ROLLED_BACK: _rolled_back,
     EventKind.APPROVED: _approved,
+    EventKind.GATED: _gated,
+    EventKind.STAGED: _staged,
+    EventKind.ARCHIVED: _archived,
 }

@@ -50,20 +50,22 @@ def start(state: ReleaseState, version: int, release: Release, *, force: bool = 
 
 
 def apply(state: ReleaseState, verdict: Verdict) -> tuple[Draft, ...]:
-    """The event that a verdict on the canary under way asks for; none for WAIT.
+    """The event that a verdict on the canary under way asks for; none for INCONCLUSIVE.
 
     Raises ReleaseError when no canary is under way, or when it cannot advance beyond its last step."""
     if state.challenger is None:
         raise ReleaseError(
             "no canary is under way", where="release", fix="start one with `everfit release`, or see `everfit status`"
         )
-    if verdict.action is Action.WAIT:
+    if verdict.action is Action.INCONCLUSIVE:
         return ()
     if verdict.action is Action.ADVANCE and state.step + 1 >= len(state.steps):
         raise ReleaseError(
             "the canary is on its last step and cannot advance", where="release", fix="promote it or roll it back"
         )
     evidence = {**verdict.evidence, "error_rate": verdict.error_rate}
+    if verdict.picture:
+        evidence["picture"] = verdict.picture
     return (Draft(_KINDS[verdict.action], state.challenger, verdict.reason, evidence),)
 
 
@@ -74,14 +76,30 @@ _KINDS: Mapping[Action, EventKind] = {
 }
 
 
-def promote(state: ReleaseState, version: int, *, force: bool = False) -> tuple[Draft, ...]:
+def promote(
+    state: ReleaseState, version: int, reason: str = "promoted by hand", *, force: bool = False
+) -> tuple[Draft, ...]:
     """Makes a version champion now, whatever its canary has shown so far.
 
     Raises ReleaseError as `start` does; the version of the canary under way may be promoted, another may not."""
     _check_free(state, version, force)
     if state.challenger not in (None, version):
         raise _under_way(state)
-    return (Draft(EventKind.PROMOTED, version, "promoted by hand", {"forced": force}),)
+    return (Draft(EventKind.PROMOTED, version, reason, {"forced": force}),)
+
+
+def archive(state: ReleaseState, version: int, reason: str = "archived by hand") -> tuple[Draft, ...]:
+    """Takes a version out of use. Raises ReleaseError for one that is unregistered, archived already, or in use: the
+    champion, the one that a rollback would bring back, and a challenger."""
+    _check_registered(state, version)
+    if version in state.in_use:
+        part = {state.champion: "champion", state.challenger: "under way as a canary"}.get(
+            version, "what a rollback would go back to"
+        )
+        raise _refused(version, f"is in use: it is {part}", "release another version first; see `everfit status`")
+    if version in state.archived:
+        raise _refused(version, "is archived already", "nothing is to be done; see `everfit history`")
+    return (Draft(EventKind.ARCHIVED, version, reason),)
 
 
 def roll_back(state: ReleaseState, reason: str = "rolled back by hand") -> tuple[Draft, ...]:
@@ -108,13 +126,19 @@ def roll_back(state: ReleaseState, reason: str = "rolled back by hand") -> tuple
 
 def _check_free(state: ReleaseState, version: int, force: bool) -> None:
     """Raises ReleaseError unless the version may take traffic."""
-    if version not in state.registered:
-        known = ", ".join(map(str, state.registered[-5:])) or "none"
-        raise _refused(version, "is not registered", f"choose a registered version (the last ones: {known})")
+    _check_registered(state, version)
     if version == state.champion:
         raise _refused(version, "is champion already", "nothing is to be done; see `everfit status`")
     if version in state.rejected and not force:
         raise _refused(version, "was rolled back", "train a new version, or release this one again with --force")
+    if version in state.archived and not force:
+        raise _refused(version, "is archived", "train a new version, or release this one again with --force")
+
+
+def _check_registered(state: ReleaseState, version: int) -> None:
+    if version not in state.registered:
+        known = ", ".join(map(str, state.registered[-5:])) or "none"
+        raise _refused(version, "is not registered", f"choose a registered version (the last ones: {known})")
 
 
 def _under_way(state: ReleaseState) -> ReleaseError:

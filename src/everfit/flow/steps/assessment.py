@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,35 @@ import polars as pl
 from everfit.data import schema
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
-from everfit.evaluation import metrics, plots
+from everfit.evaluation import intervals, metrics, plots
 from everfit.evaluation.calibration import calibrated
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import profile as profiling
 from everfit.project.sections.training import Gates
 from everfit.records.calibration import Calibration, ThresholdChoice
+from everfit.records.evaluation import Difference, Slices
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
 from everfit.serving.model import open_model
 from everfit.training import bundle
 
+
+@dataclass(frozen=True, slots=True)
+class ChampionScores:
+    """The champion on the test rows: its scores, and its threshold as an array of one; both empty without one."""
+
+    scores: np.ndarray[Any, Any]
+    threshold: np.ndarray[Any, Any]
+
+    def __bool__(self) -> bool:
+        """Whether there is a champion that can be compared with."""
+        return bool(len(self.threshold))
+
+
 # Rows on which shuffling one feature at a time is precise enough to rank them.
 _IMPORTANCE_ROWS = 2_000
-_VERSUS = "not_worse_than"
-_VERSUS_GATE = "not_worse_than_production"
 
 
 def importance(
@@ -62,15 +75,15 @@ def evaluation(
     best: Candidate,
     threshold: ThresholdChoice,
     importance: tuple[Importance, ...],
+    slices: Slices,
 ) -> Evaluation:
-    """All metrics on training rows, on test rows and over the folds."""
-    parts = [
-        metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, threshold.value)
-        for rows in (~test, test)
-    ]
+    """All metrics on training rows, on test rows, there with intervals, and over the folds."""
+    at = threshold.value
+    parts = [metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, at) for rows in (~test, test)]
     sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
     cv = {f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
-    return Evaluation(parts[0], parts[1], cv, importance)
+    around = intervals.intervals(problem.task, truth[test], scores[test], at)
+    return Evaluation(parts[0], parts[1], cv, importance, around, slices)
 
 
 def pictures(
@@ -85,10 +98,20 @@ def pictures(
     return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, threshold.value)
 
 
+def champion_scores(
+    champion: Path | None, trusted: tuple[str, ...], valid: pl.DataFrame, test: np.ndarray[Any, Any], problem: Problem
+) -> ChampionScores:
+    """The champion's scores of the same test rows; none while there is no champion, or one of other classes."""
+    model = open_model(champion, trusted) if champion else None
+    if model is None or model.manifest.classes != problem.classes:
+        return ChampionScores(np.empty(0), np.empty(0))
+    rows = schema.arrays(valid.filter(test), model.manifest.schema, model.parser.required)
+    return ChampionScores(model.scores(rows), np.array([model.manifest.threshold]))
+
+
 def champion_metrics(
     champion: Path | None,
-    trusted: tuple[str, ...],
-    valid: pl.DataFrame,
+    champion_scores: ChampionScores,
     truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
@@ -97,11 +120,30 @@ def champion_metrics(
     the gate that asks for them fails."""
     if champion is None:
         return None
-    model = open_model(champion, trusted)
-    if model.manifest.classes != problem.classes:
+    if not champion_scores:
         return {}
-    found = model.scores(schema.arrays(valid.filter(test), model.manifest.schema, model.parser.required))
-    return metrics.metrics(problem.task, truth[test], found, problem.classes, model.manifest.threshold)
+    found = champion_scores
+    return metrics.metrics(problem.task, truth[test], found.scores, problem.classes, float(found.threshold[0]))
+
+
+def differences(
+    champion_scores: ChampionScores,
+    scores: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    threshold: ThresholdChoice,
+    rules: Gates,
+) -> tuple[Difference, ...]:
+    """This model against the champion, row by row of the test, by each metric that both have."""
+    if not champion_scores:
+        return ()
+    ours, theirs = (scores[test], threshold.value), (champion_scores.scores, float(champion_scores.threshold[0]))
+    found = [
+        intervals.difference(name, problem.task, truth[test], ours, theirs, rules.tolerance)
+        for name in metrics.names(problem.task)
+    ]
+    return tuple(one for one in found if one is not None)
 
 
 def gates(
@@ -113,16 +155,23 @@ def gates(
 ) -> GateReport:
     """Every absolute gate with what was observed and required; whether it stops anything is decided at publishing."""
     trivial = gating.baseline(problem.task, truth[~test], truth[test], problem.classes)
-    return gating.judge(rules.model_copy(update={_VERSUS: None}), evaluation.test, problem.metric, None, trivial)
+    return gating.judge(rules, evaluation.test, evaluation.intervals, problem.metric, trivial)
 
 
 def comparison(
-    rules: Gates, evaluation: Evaluation, champion_metrics: dict[str, float] | None, problem: Problem
+    rules: Gates,
+    evaluation: Evaluation,
+    champion: Path | None,
+    differences: tuple[Difference, ...],
+    problem: Problem,
 ) -> GateReport:
     """The gate against the champion. It is about a moment, so it is no part of the bundle: the same model stays the
     same version whoever is champion."""
-    report = gating.judge(rules, evaluation.test, problem.metric, champion_metrics, {})
-    return GateReport(tuple(result for result in report.results if result.gate == _VERSUS_GATE))
+    if rules.not_worse_than is None:
+        return GateReport(())
+    found = next((one for one in differences if one.metric == problem.metric), None)
+    observed = evaluation.test.get(problem.metric)
+    return GateReport((gating.not_worse(problem.metric, observed, champion is not None, found, rules.confident),))
 
 
 def profile(

@@ -13,7 +13,24 @@ from everfit.project.sections.section import Secret, Section
 class Drift(Section):
     """When a column counts as drifted."""
 
+    rule: Literal["everfit", "ks", "jensen_shannon", "psi"] = Field(
+        "everfit",
+        description="What calls a column drifted: everfit's tests with their stated error rate, or one of the usual "
+        "rules, whose false-alarm rate is measured and printed at every look.",
+    )
     floor: Points = Field(0.02, description="The least share of rows that must have moved to matter.")
+    breaks: Points = Field(
+        0.005, description="The least share of rows beyond the training's range, or of levels it never saw, to matter."
+    )
+    p_value: float = Field(0.05, gt=0, lt=1, description="Of rule `ks`: a column with a smaller p-value drifted.")
+    score: float = Field(
+        0.1, gt=0, description="Of rules `jensen_shannon` and `psi`: a column with a greater value drifted."
+    )
+    seasonal: Literal["weekday", "hour"] | None = Field(
+        None,
+        description="Compare each day with the same weekdays before it, or each hour with the same hours of the days "
+        "before, with floors learned from those windows, instead of with the training.",
+    )
     impact: Points = Field(0.01, description="The least estimated loss of the metric for which drift alone retrains.")
 
 

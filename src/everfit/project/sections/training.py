@@ -11,6 +11,7 @@ from everfit.project.quantities import Share
 from everfit.project.sections.section import Section, named
 
 Param = str | int | float | bool | None
+Executor = Literal["processes", "serial", "ray"] | Annotated[str, Field(pattern=r"^ray://[\w.\[\]:-]+:\d+$")]
 ClassWeight = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None
 
 
@@ -127,7 +128,11 @@ class Training(Section):
     )
     blend: bool = Field(True, description="Whether a weighted mean of the best different models competes too.")
     seed: int = Field(42, ge=0, description="The seed of everything random.")
-    executor: Literal["processes", "serial"] = Field("processes", description="Where trials run.")
+    executor: Executor = Field(
+        "processes",
+        description="Where trials run: here in processes, serial (one after the other), on a Ray of the run's own, or "
+        "on the cluster at ray://HOST:PORT.",
+    )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one a core.")
 
     @property
@@ -147,6 +152,7 @@ class Gates(Section):
     roc_auc: float | None = Field(None, description="Least area under the ROC curve (one-vs-rest for several classes).")
     log_loss: float | None = Field(None, description="Greatest log loss.")
     brier: float | None = Field(None, description="Greatest Brier score.")
+    ece: float | None = Field(None, description="Greatest expected calibration error.")
     r2: float | None = Field(None, description="Least coefficient of determination.")
     rmse: float | None = Field(None, description="Greatest root mean squared error.")
     mae: float | None = Field(None, description="Greatest mean absolute error.")
@@ -154,3 +160,6 @@ class Gates(Section):
         None, description="Compare with the champion on the same test rows, by the training metric."
     )
     tolerance: float = Field(0.005, ge=0, description="How much worse than the champion still counts as no worse.")
+    confident: bool = Field(
+        False, description="Whether the worse end of each metric's 95% interval has to hold, not the metric itself."
+    )

@@ -81,7 +81,7 @@ class Replica:
         number = newest[0] if newest else 0
         self._check(number)
         self._confirmed = datetime.now(UTC)
-        self._predictor.metrics.confirmed(self._confirmed.timestamp())
+        self._predictor.metrics.confirmed = self._confirmed.timestamp()
         if number == self._number and not ordered:
             return None
         return ledger.current(state), ledger.versions(state)

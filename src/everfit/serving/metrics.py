@@ -45,7 +45,7 @@ class ServingMetrics(Collector):
         self._created: Mapping[int, datetime] = {}
         self._quality: Mapping[int, float] = {}
         self._behind = False
-        self._confirmed = 0.0
+        self.confirmed = 0.0  # when the state store last said what is to be served, in seconds since 1970
         self._waiting: Callable[[], int] = int
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -85,10 +85,6 @@ class ServingMetrics(Collector):
         """Shows how many requests wait for the log, as this worker's function says."""
         self._waiting = waiting
 
-    def confirmed(self, at: float) -> None:
-        """Shows when the route table was last known to be the newest, in seconds since 1970."""
-        self._confirmed = at
-
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -124,7 +120,7 @@ class ServingMetrics(Collector):
         yield GaugeMetricFamily("release_number", "The last ledger event that is served.", self._table.number)
         yield GaugeMetricFamily("release_behind", "1 while a newer release cannot be served.", self._behind)
         asked = "When the state store last said which release is to be served."
-        yield GaugeMetricFamily("release_confirmed_timestamp_seconds", asked, self._confirmed)
+        yield GaugeMetricFamily("release_confirmed_timestamp_seconds", asked, self.confirmed)
 
 
 def _counted(tallies: Tallies) -> Iterator[Metric]:

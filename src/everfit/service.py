@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-from everfit.errors import Conflict, EverfitError, ProjectError
+from everfit.errors import Conflict, EverfitError, ProjectError, StorageError
 from everfit.flow import keys
 from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
@@ -38,6 +38,7 @@ GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
 _COMMAND = "from everfit.cli.main import main; main()"
 _REMIND_SECONDS = 3600.0
+_AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
 
@@ -91,7 +92,12 @@ def work(workspace: Workspace, listener: int, tallies: Path) -> None:
 
 def _is_protected(workspace: Workspace) -> bool:
     tls = workspace.project.serving.tls
-    return bool(keys.current(workspace.ports.state)) or (tls is not None and tls.authority is not None)
+    try:
+        return (tls is not None and tls.authority is not None) or bool(
+            keys.followed(workspace.ports.state, workspace.ports.folder)
+        )
+    except StorageError:  # closed, see `_answer`
+        return True
 
 
 def _answer(
@@ -113,18 +119,26 @@ def _answer(
         waits=settings.log.fsync == "always",
     )
 
-    def follow() -> None:
-        access.tell(keys.current(workspace.ports.state))
-        workspace.refresh()
+    def told() -> None:
+        access.tell(keys.followed(workspace.ports.state, workspace.ports.folder))
 
-    access.tell(keys.current(workspace.ports.state))
-    follower = _thread(workspace, "routes", follow, settings.refresh, ended)
-    follower.start()
+    try:
+        told()
+    except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
+        access.close()
+    followers = (
+        _thread(workspace, "routes", workspace.refresh, settings.refresh, ended),
+        _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
+        _thread(workspace, "keys", told, settings.refresh, ended),
+    )
+    for follower in followers:
+        follower.start()
     try:
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
     finally:
         ended.set()
-        follower.join(GRACE_SECONDS)
+        for follower in followers:
+            follower.join(GRACE_SECONDS)
 
 
 def _tls(workspace: Workspace) -> Tls | None:

@@ -10,7 +10,7 @@ from tests.unit.serving_models import GOOD
 from tests.unit.test_serving_app import Http, MemoryLabels, client, post, refused
 
 from everfit.adapters.state.sqlite import SqliteState
-from everfit.errors import ProjectError, ReleaseError
+from everfit.errors import ProjectError, ReleaseError, StorageError
 from everfit.flow import keys
 from everfit.project.sections.serving import Limits
 from everfit.records.access import Role
@@ -107,6 +107,29 @@ def test_a_key_that_was_taken_back_opens_nothing(state: SqliteState) -> None:
 def test_a_server_that_others_reach_stays_closed_when_the_last_key_goes(state: SqliteState) -> None:
     server, _ = opened(state, required=True)
     assert post(server, GOOD).status_code == 401
+
+
+def test_while_nobody_can_say_which_keys_there_are_all_is_closed(state: SqliteState) -> None:
+    server, access = opened(state)
+    access.close()
+    assert post(server, GOOD).status_code == 401
+    access.tell(keys.current(state))
+    assert post(server, GOOD).status_code == 200
+
+
+def test_a_server_that_starts_while_the_store_is_away_knows_the_keys_that_it_saw_last(
+    state: SqliteState, tmp_path: Path
+) -> None:
+    class Away(SqliteState):
+        def read(self, stream: str, after: int = 0) -> list[tuple[int, bytes]]:
+            raise StorageError("the state store is away")
+
+    away = Away(tmp_path / "away.db")
+    with pytest.raises(StorageError):
+        keys.followed(away, tmp_path)
+    keys.add(state, "one", (Role.PREDICT,), "ann", NOW)
+    known = keys.followed(state, tmp_path)
+    assert keys.followed(away, tmp_path) == known == keys.current(state)
 
 
 def test_a_key_that_asks_too_often_waits_and_others_do_not(state: SqliteState) -> None:

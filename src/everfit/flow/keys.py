@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
-from everfit.errors import ReleaseError
+from everfit.errors import ReleaseError, StorageError
 from everfit.ports import StateStore
 from everfit.records.access import KeyEvent, Role
 from everfit.records.codec import decode, encode
 
 STREAM = "keys"
 _PREFIX = "everfit_"
+_COPY = "keys.json"
 
 
 def current(state: StateStore) -> Mapping[str, KeyEvent]:
@@ -23,6 +26,25 @@ def current(state: StateStore) -> Mapping[str, KeyEvent]:
         event = decode(KeyEvent, text, where=f"key event {number}")
         found[event.name] = event
     return {name: event for name, event in found.items() if event.roles}
+
+
+def followed(state: StateStore, folder: Path) -> Mapping[str, KeyEvent]:
+    """The keys now, kept in the folder for a server that starts while the state store is away. Raises StorageError
+    when it is away and nothing was kept."""
+    copy = folder / _COPY
+    try:
+        found = current(state)
+    except StorageError:
+        if not copy.is_file():
+            raise
+        return decode(dict[str, KeyEvent], copy.read_bytes(), where=str(copy))
+    text = encode(found)
+    if not copy.is_file() or copy.read_bytes() != text:
+        unfinished = copy.with_suffix(f".{os.getpid()}.unfinished")
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(text)
+        unfinished.replace(copy)
+    return found
 
 
 def add(state: StateStore, name: str, roles: tuple[Role, ...], by: str, at: datetime | None = None) -> str:

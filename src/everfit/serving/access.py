@@ -68,6 +68,7 @@ class Access:
         self._rate = rate
         self._clock = clock
         self._holders: dict[str, _Holder] = {}
+        self._is_told = True
 
     def tell(self, keys: Mapping[str, KeyEvent]) -> None:
         """These keys open something from now on, and no others."""
@@ -76,11 +77,15 @@ class Access:
         made = {event.digest: _Holder(event.digest, frozenset(event.roles), full, now) for event in keys.values()}
         for digest in made.keys() & before.keys():
             made[digest].left, made[digest].at = before[digest].left, before[digest].at
-        self._holders = made
+        self._holders, self._is_told = made, True
+
+    def close(self) -> None:
+        """Lets nobody in until told again."""
+        self._is_told = False
 
     def refusal(self, headers: Headers, path: str) -> Refusal | None:
         """None for who may pass."""
-        if path in OPEN or not (self._holders or self._required):
+        if path in OPEN or not (self._holders or self._required or not self._is_told):
             return None
         key = _key(headers)
         if key is None:

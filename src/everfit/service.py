@@ -23,11 +23,13 @@ from everfit.records.release import ReleaseState, Verdict
 from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
 from everfit.serving.app import create_app
 from everfit.serving.server import serve as listen
+from everfit.versions import reconcile
 from everfit.workspace import Workspace
 
 GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
 _REMIND_SECONDS = 3600.0
+_REGISTRY = timedelta(minutes=1)
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
@@ -85,7 +87,8 @@ def serve(
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
     """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
-    passes its gates, judges a canary every `release.look`, and first goes on with a retraining that was stopped."""
+    passes its gates, judges a canary every `release.look`, looks for moves made by hand in the registry every minute,
+    and first goes on with a retraining that was stopped."""
 
     def look() -> None:
         report = workspace.monitor()
@@ -99,12 +102,15 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
             tell(Judged(verdict, state))
 
     canary = _thread(workspace, "canary", judge, workspace.project.release.look, stop)
+    registry = _thread(workspace, "registry", lambda: reconcile(workspace), _REGISTRY, stop)
     if act:
         canary.start()
+        registry.start()
         _once(workspace, "retraining", lambda: _resume(workspace, stop, tell), _Told())
     _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
     if act:
         canary.join()
+        registry.join()
 
 
 def up(

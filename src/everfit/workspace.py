@@ -169,7 +169,7 @@ class Workspace:
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the challenger on trial, if there is one, and acts on the verdict."""
-        from everfit.flow import release
+        from everfit.flow import mirror, release
         from everfit.flow.trial import Trial
 
         self.versions.resume()
@@ -180,7 +180,7 @@ class Workspace:
         trial = Trial(ports.log, ports.labels, self.project.release, manifest, self.project.data.target.delay)
         verdict, after = release.look(ports.state, trial, self.author, now or self.clock(), ports.folder / "verdicts")
         if after != before:
-            release.mirror(ports.registry, after, self.progress)
+            mirror.tell(ports.state, ports.registry, self.progress)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:

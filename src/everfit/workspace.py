@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
+    from everfit.flow.bulk import Scored
     from everfit.flow.labels import Labelled
     from everfit.flow.run import Run
-    from everfit.ports import Progress
+    from everfit.ports import Progress, Source
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.evaluation import Difference, LeakageWarning
@@ -208,6 +209,17 @@ class Workspace:
         rows = frame(table)
         self.refresh()
         return scoring.predict(self.predictor, rows, self.project.serving.response.score)
+
+    def score(self, source: Source, target: Path | None, *, log: bool, tell: Callable[[int], None]) -> Scored:
+        """A prediction for each row of a source of any size, written to a file a piece at a time. With `log` all of
+        them are in the prediction log; without it the champion alone answers, many times faster."""
+        from everfit.flow import bulk, scoring
+
+        self.refresh()
+        snapshot, score_name = self.predictor.snapshot, self.project.serving.response.score
+        plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {score_name} {log}"
+        answer = scoring.logged(self.predictor, score_name) if log else scoring.unlogged(snapshot, score_name)
+        return bulk.score(source, target, answer, plan, tell)
 
     def label(self, table: Table, now: datetime | None = None) -> Labelled:
         """Stores truths about earlier predictions, from a table of any form that `predict` takes."""

@@ -53,9 +53,9 @@ class Model:
         """The answer to one row, in microseconds where the model is compiled and reads columns only: what a hot route
         calls. Safe from many threads. Raises what `answer` raises."""
         found = self.compiled.one(row) if self.compiled is not None else None
-        if found is None:
-            return self.answer([row])[0]
-        outputs, features = found
+        return self._long_way([row])[0] if found is None else self._answer(*found)
+
+    def _answer(self, outputs: list[float], features: Row) -> Answer:
         total = sum(outputs)
         if not total - total == 0:
             raise self._not_finite()
@@ -71,9 +71,15 @@ class Model:
     def answer(self, rows: Sequence[RawRow]) -> list[Answer]:
         """One answer a row. Raises RequestError for rows that the schema or a check refuses, StepFailed when a
         feature function raises or the estimator gives no finite number."""
+        if len(rows) == 1:
+            return [self.one(rows[0])]
         found = self.compiled.many(rows) if self.compiled is not None else None
-        if found is not None:
-            return self._answers(self._finite(found[0]), found[1])
+        if found is None:
+            return self._long_way(rows)
+        self.demand_finite(found[0])
+        return self._answers(*found)
+
+    def _long_way(self, rows: Sequence[RawRow]) -> list[Answer]:
         features = self.features(self.parser.columns(rows))
         return self._answers(self._score(features), _rows(features, len(rows)))
 
@@ -106,6 +112,11 @@ class Model:
         """The features that the model reads, in its order, from the raw columns."""
         return compute(self.functions, columns, self.manifest.features)
 
+    def demand_finite(self, scores: NDArray[np.float64]) -> None:
+        """Raises StepFailed for scores that are no finite numbers."""
+        if not np.isfinite(scores).all():
+            raise self._not_finite()
+
     def known(self, row: RawRow) -> RawRow:
         """The row without the columns that the model's table did not have."""
         return {name: value for name, value in row.items() if name in self.manifest.schema.names}
@@ -121,13 +132,12 @@ class Model:
             raise RequestError(f"{column} {error}", where=column, fix="send the entity as text") from error
 
     def _score(self, features: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        scores: NDArray[np.float64]
         if self.compiled is not None:
-            return self._finite(self.compiled.score(features))
-        return self._finite(self.scorer.score(transform(self.manifest.encoder, features)))
-
-    def _finite(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not np.isfinite(scores).all():
-            raise self._not_finite()
+            scores = self.compiled.score(features)
+        else:
+            scores = self.scorer.score(transform(self.manifest.encoder, features))
+        self.demand_finite(scores)
         return scores
 
     def _not_finite(self) -> StepFailed:

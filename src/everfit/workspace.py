@@ -221,17 +221,6 @@ class Workspace:
         self.refresh()
         return scoring.predict(self.predictor, rows, self.project.serving.response.score)
 
-    def score(self, source: Source, target: Path | None, *, log: bool, tell: Callable[[int], None]) -> Scored:
-        """A prediction for each row of a source of any size, written to a file a piece at a time. With `log` all of
-        them are in the prediction log; without it the champion alone answers, many times faster."""
-        from everfit.flow import bulk, scoring
-
-        self.refresh()
-        snapshot, score_name = self.predictor.snapshot, self.project.serving.response.score
-        plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {score_name} {log}"
-        answer = scoring.logged(self.predictor, score_name) if log else scoring.unlogged(snapshot, score_name)
-        return bulk.score(source, target, answer, plan, tell)
-
     def label(self, table: Table, now: datetime | None = None) -> Labelled:
         """Stores truths about earlier predictions, from a table of any form that `predict` takes."""
         from everfit.data.frames import frame
@@ -273,6 +262,21 @@ def load(
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def score(
+    workspace: Workspace, source: Source, target: Path | None, *, log: bool, tell: Callable[[int], None]
+) -> Scored:
+    """A prediction for each row of a source of any size, written to a file a piece at a time. With `log` all of them
+    are in the prediction log; without it the champion alone answers, many times faster. `tell` hears how many rows are
+    done."""
+    from everfit.flow import bulk, scoring
+
+    workspace.refresh()
+    snapshot, name = workspace.predictor.snapshot, workspace.project.serving.response.score
+    plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
+    answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
+    return bulk.score(source, target, answer, plan, tell)
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

@@ -39,12 +39,13 @@ def command(workspace: Workspace, output: Output, file: str, target: Path | None
     """
     from everfit import wiring
     from everfit.cli.progress import Rows
+    from everfit.workspace import score
 
     if target is not None:
         check(target)
     source = wiring.source(Path.cwd(), file)
     with Rows(source, quiet=output.json) as rows:
-        found = workspace.score(source, target, log=log, tell=rows.tell)
+        found = score(workspace, source, target, log=log, tell=rows.tell)
     who = ", ".join(f"version {version} answered {count:,}" for version, count in found.versions.items())
     output.line(f"[bold]{found.rows:,} predictions[/]; {who or 'nobody answered'}")
     if found.resumed:

@@ -12,7 +12,7 @@ from everfit.data.schema import arrays, conform
 from everfit.project.sections.serving import Response
 from everfit.records.table import Schema, Task
 from everfit.serving.answers import entity_field
-from everfit.serving.model import Model
+from everfit.serving.model import Model, demand_finite
 from everfit.serving.rows import RowParser
 
 
@@ -32,7 +32,7 @@ def answers(model: Model, table: pl.DataFrame, score_name: str) -> pl.DataFrame:
         scores = model.compiled.scored(raw(model.compiled.encoder, read))
     else:
         scores = model.scores(arrays(read, schema, required))
-    model.demand_finite(scores)
+    demand_finite(manifest, scores)
     called, score = _judged(model, scores)
     found = [called, pl.Series(score_name, score)]
     if manifest.entity is not None and manifest.entity in table.columns:

@@ -58,7 +58,7 @@ class Model:
     def _answer(self, outputs: list[float], features: Row) -> Answer:
         total = sum(outputs)
         if not total - total == 0:
-            raise self._not_finite()
+            raise _not_finite(self.manifest)
         if len(outputs) > 1:
             share = dict(zip(self.manifest.classes, outputs, strict=True))
             best = max(outputs)
@@ -76,7 +76,7 @@ class Model:
         found = self.compiled.many(rows) if self.compiled is not None else None
         if found is None:
             return self._long_way(rows)
-        self.demand_finite(found[0])
+        demand_finite(self.manifest, found[0])
         return self._answers(*found)
 
     def _long_way(self, rows: Sequence[RawRow]) -> list[Answer]:
@@ -112,11 +112,6 @@ class Model:
         """The features that the model reads, in its order, from the raw columns."""
         return compute(self.functions, columns, self.manifest.features)
 
-    def demand_finite(self, scores: NDArray[np.float64]) -> None:
-        """Raises StepFailed for scores that are no finite numbers."""
-        if not np.isfinite(scores).all():
-            raise self._not_finite()
-
     def known(self, row: RawRow) -> RawRow:
         """The row without the columns that the model's table did not have."""
         return {name: value for name, value in row.items() if name in self.manifest.schema.names}
@@ -137,15 +132,22 @@ class Model:
             scores = self.compiled.score(features)
         else:
             scores = self.scorer.score(transform(self.manifest.encoder, features))
-        self.demand_finite(scores)
+        demand_finite(self.manifest, scores)
         return scores
 
-    def _not_finite(self) -> StepFailed:
-        return StepFailed(
-            "the estimator gave a score that is no finite number",
-            where=self.manifest.model,
-            fix="train the model again; `everfit rollback` returns to the version before",
-        )
+
+def demand_finite(manifest: Manifest, scores: NDArray[np.float64]) -> None:
+    """Raises StepFailed for scores that are no finite numbers."""
+    if not np.isfinite(scores).all():
+        raise _not_finite(manifest)
+
+
+def _not_finite(manifest: Manifest) -> StepFailed:
+    return StepFailed(
+        "the estimator gave a score that is no finite number",
+        where=manifest.model,
+        fix="train the model again; `everfit rollback` returns to the version before",
+    )
 
 
 def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:

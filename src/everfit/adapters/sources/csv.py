@@ -74,8 +74,8 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         frame = pl.read_csv(path, separator=separator, infer_schema=False, n_rows=rows, new_columns=header, glob=False)
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise SourceError(f"is not readable as CSV: {reason}", where=str(path), fix="export the table again") from error
+        what = f"is not readable as CSV: {str(error).splitlines()[0]}"
+        raise SourceError(what, where=str(path), fix="export the table again") from error
     if frame.height != rows:
         what = f"changed while it was read: {rows} rows, then {frame.height}"
         raise SourceError(what, where=str(path), fix="write the file under another name and rename it when it is whole")
@@ -101,8 +101,7 @@ def _header(path: Path) -> tuple[list[str], str]:
 
 
 def _separator(header: str) -> str:
-    outside = "".join(header.split('"')[::2])
-    return max(_SEPARATORS, key=outside.count)
+    return max(_SEPARATORS, key="".join(header.split('"')[::2]).count)
 
 
 def _demand_names(names: list[str], path: Path) -> None:

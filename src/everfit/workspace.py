@@ -125,6 +125,7 @@ class Workspace:
         self.author = author or _user()
         self.clock = clock
         self.versions = Versions(self)  # approve, promote, archive and the rest of what people do by hand
+        self.tallies: Path | None = None  # where several servers of the project count together
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
@@ -192,11 +193,14 @@ class Workspace:
     def predictor(self) -> Predictor:
         """What answers; `refresh` brings it to the ledger's route table."""
         from everfit.serving.masking import row_mask
+        from everfit.serving.metrics import ServingMetrics
         from everfit.serving.predictor import Predictor
+        from everfit.serving.tallies import Tallies
 
-        data = self.project.data
-        key = data.key.get_secret_value() if data.key else None
-        return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
+        ports, data = self.ports, self.project.data
+        mask = row_mask(data.personal, data.key.get_secret_value() if data.key else None)
+        metrics = ServingMetrics(Tallies(self.tallies))
+        return Predictor(ports.log, online=ports.online, mask=mask, metrics=metrics, now=self.clock)
 
     @cached_property
     def replica(self) -> Replica:

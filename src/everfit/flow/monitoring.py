@@ -24,6 +24,7 @@ from everfit.records.watch import (
     ImpactEstimate,
     MonitorReport,
     PerformanceReport,
+    StreamAlarm,
 )
 from everfit.retraining import policy
 
@@ -77,6 +78,7 @@ def look(
         labels=found.labels if found.performance else before.labels,
         tested=found.drift.until if found.drift else before.tested,
         judged=now if found.performance else before.judged,
+        streams=found.streams,
     )
     watched.state.append(LOOKS, encode(report))
     return report
@@ -134,6 +136,7 @@ class _Found:
     performance: PerformanceReport | None
     alarms: tuple[Alarm, ...]
     labels: int = 0
+    streams: tuple[StreamAlarm, ...] = ()
 
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
@@ -151,6 +154,7 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
     judged = performance.judge(
         watched.project, manifest, answered, performance.Fresh(known, before.judged, before.labels, now), alpha
     )
+    streams = drift.stream(watched.state, settings.drift, manifest, answered, watched.release.champion or 0)
     raised = alarms.alarms(
         now,
         watched.release.champion or 0,
@@ -160,6 +164,7 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         drift=drifted,
         performance=judged,
         impact=impact,
+        streams=streams,
     )
     newest = max((label.place for label in known.values()), default=0) if judged else 0
-    return _Found(drifted, impact, judged, raised, newest)
+    return _Found(drifted, impact, judged, raised, newest, streams)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from everfit.records.watch import (
     DriftReport,
     ImpactEstimate,
     PerformanceReport,
+    StreamAlarm,
 )
 
 FAMILIES = 4  # drift of columns, of all of them together, of the prediction; performance
@@ -51,6 +52,7 @@ def alarms(
     performance: PerformanceReport | None = None,
     impact: ImpactEstimate | None = None,
     quality: QualityReport | None = None,
+    streams: Sequence[StreamAlarm] = (),
 ) -> tuple[Alarm, ...]:
     """What a look found that a person should know, the worst kind first.
 
@@ -63,6 +65,7 @@ def alarms(
         _drift(at, version, drift, profile, columns, impact) if drift else None,
         _joint(at, version, drift) if drift else None,
         _prediction(at, version, drift, profile, score) if drift else None,
+        _streams(at, version, streams) if streams else None,
     )
     return tuple(alarm for alarm in found if alarm is not None)
 
@@ -157,6 +160,18 @@ def _drift(
         message=f"{len(worst)} column{_s(worst)} drifted in {report.rows:,} predictions: {_first(clauses)}{cost}",
         evidence={found.column: found.effect for found in worst},
         false_alarm_rate=report.alpha,
+    )
+
+
+def _streams(at: datetime, version: int, found: Sequence[StreamAlarm]) -> Alarm:
+    names = [one.column for one in found]
+    told = _first([f"{one.column} at row {one.row + 1:,} of the newest" for one in found])
+    return Alarm(
+        key=_key(AlarmKind.DRIFT, version, [f"stream of {name}" for name in names]),
+        kind=AlarmKind.DRIFT,
+        at=at,
+        message=f"{len(names)} column{_s(names)} drifted, seen row by row: {told}",
+        evidence={one.column: one.row for one in found},
     )
 
 

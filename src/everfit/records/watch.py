@@ -74,6 +74,25 @@ class DriftReport:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamAlarm:
+    """A column whose stream detector went beyond its bound: at which row, from 0, of those that it was given."""
+
+    column: str
+    row: int
+    evidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """The stream detectors after the rows up to `until`: for each column its sums; of one version of the model."""
+
+    version: int
+    until: datetime | None = None
+    rows: int = 0
+    sums: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PerformanceReport:
     """The model on predictions whose labels are known. `low` and `high` bound the metric with confidence 1 - alpha;
     `coverage` is the share of matured predictions that have a label; `degraded` when even the favourable bound is
@@ -175,3 +194,4 @@ class MonitorReport:
     labels: int = 0
     tested: datetime | None = None
     judged: datetime | None = None
+    streams: tuple[StreamAlarm, ...] = ()

@@ -32,6 +32,12 @@ class Drift(Section):
         "before, with floors learned from those windows, instead of with the training.",
     )
     impact: Points = Field(0.01, description="The least estimated loss of the metric for which drift alone retrains.")
+    run_length: int | None = Field(
+        None,
+        ge=1_000,
+        description="Watch every column row by row too, and alarm falsely once in so many predictions at most, on "
+        "average; null for no such watch.",
+    )
 
 
 class Monitoring(Section):

@@ -93,8 +93,8 @@ def test_the_executor_is_the_one_that_the_project_names(folder: Path) -> None:
 
 def test_alarms_go_to_the_console_unless_the_project_says_where(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK", "https://example.org/hook")
-    assert ports(folder).channels == (ConsoleAlerts(),)
-    console, webhook = ports(folder, None, "alerts=[console, {webhook: '${HOOK}'}]").channels
+    assert ports(folder).channels == {"console": ConsoleAlerts()}
+    console, webhook = ports(folder, None, "alerts=[console, {webhook: '${HOOK}'}]").channels.values()
     assert isinstance(console, ConsoleAlerts)
     assert isinstance(webhook, WebhookAlerts)
 

@@ -79,6 +79,7 @@ def look(
         tested=found.drift.until if found.drift else before.tested,
         judged=now if found.performance else before.judged,
         streams=found.streams,
+        version=watched.release.champion,
     )
     watched.state.append(LOOKS, encode(report))
     return report

@@ -64,15 +64,39 @@ class Retraining(Section):
 class Channel(Section):
     """Where alarms go."""
 
-    kind: Literal["console", "webhook"] = Field(description="console, or webhook with a URL.")
-    url: Secret | None = Field(None, description="The webhook's URL.")
+    kind: Literal["console", "slack", "pagerduty", "email", "webhook", "alertmanager"] = Field(
+        description="console, slack, pagerduty, email, webhook or alertmanager."
+    )
+    url: Secret | None = Field(None, description="The incoming webhook of `slack`, or the address of `webhook`.")
+    key: Secret | None = Field(
+        None, description="The routing key of `pagerduty` (Events API v2), or the secret that signs a `webhook`."
+    )
+    server: str | None = Field(
+        None,
+        description="Of `alertmanager` its address; of `email` HOST:PORT; of `pagerduty` another address than "
+        "https://events.pagerduty.com.",
+    )
+    to: tuple[str, ...] = Field((), description="Of `email`: who gets it.")
+    sender: str | None = Field(None, description="Of `email`: whom it is from.")
+    user: str | None = Field(None, description="Of `email`: the name to log in with.")
+    password: Secret | None = Field(None, description="Of `email`: the password to log in with.")
+    tls: Literal["starttls", "ssl", "none"] = Field(
+        "starttls", description="Of `email`: how the connection is secured."
+    )
+
+
+_MAIN = {"pagerduty": "key", "alertmanager": "server"}
 
 
 def channel(value: object) -> object:
-    """Lets a channel be written as one word, or as its kind with its URL."""
+    """Lets a channel be written as one word, as its kind with its main field, or as its kind with a mapping.
+
+    >>> channel({"pagerduty": "${KEY}"}), channel({"email": {"to": ["a@b.org"]}})
+    ({'kind': 'pagerduty', 'key': '${KEY}'}, {'kind': 'email', 'to': ['a@b.org']})
+    """
     if isinstance(value, str):
         return {"kind": value}
     if isinstance(value, dict) and len(value) == 1 and "kind" not in value:
-        ((kind, url),) = value.items()
-        return {"kind": kind, "url": url}
+        ((kind, rest),) = value.items()
+        return {"kind": kind, **rest} if isinstance(rest, dict) else {"kind": kind, _MAIN.get(kind, "url"): rest}
     return value

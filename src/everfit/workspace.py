@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from everfit.ports import Progress
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
-    from everfit.records.evaluation import Difference
+    from everfit.records.evaluation import Difference, LeakageWarning
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
@@ -74,6 +74,12 @@ class Trained:
         from everfit.records.model import GateReport
 
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
+
+    @property
+    def leakage(self) -> tuple[LeakageWarning, ...]:
+        """What looks as if the model were told the answer."""
+        found: tuple[LeakageWarning, ...] = self.run["leakage_warnings"]
+        return found
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -158,15 +164,19 @@ class Workspace:
         return self.versions.release(version, force)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
-        """Judges the canary under way, if there is one, and acts on the verdict."""
+        """Judges the challenger on trial, if there is one, and acts on the verdict."""
         from everfit.flow import release
+        from everfit.flow.trial import Trial
 
         self.versions.resume()
-        before = ledger.current(self.ports.state)
-        settings, now = self.project.release, now or self.clock()
-        verdict, after = release.look(self.ports.state, self.ports.log, settings, self.author, now)
+        ports, before = self.ports, ledger.current(self.ports.state)
+        manifest = _manifest(self, before) if before.challenger is not None else None
+        if manifest is None:
+            return None, before
+        trial = Trial(ports.log, ports.labels, self.project.release, manifest, self.project.data.target.delay)
+        verdict, after = release.look(ports.state, trial, self.author, now or self.clock(), ports.folder / "verdicts")
         if after != before:
-            release.mirror(self.ports.registry, after, self.progress)
+            release.mirror(ports.registry, after, self.progress)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:

@@ -12,11 +12,13 @@ PLACES = {
     "sklearn": ("training/", "evaluation/"),
     "skops": ("training/",),
     "xgboost": ("training/",),
+    "llvmlite": ("compiled/",),
     "lightgbm": ("training/",),
     "catboost": ("training/",),
     "joblib": ("training/", "adapters/executors/processes.py"),
     "sqlalchemy": ("adapters/postgres.py",),
     "psycopg2": ("adapters/postgres.py",),
+    "ray": ("adapters/executors/ray_connection.py",),
     "matplotlib": (
         "evaluation/plots.py",
         "evaluation/canvas.py",

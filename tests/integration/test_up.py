@@ -23,6 +23,7 @@ QUICK = (
     "--set=release.look=0.5s",
     "--set=release.steps=[30%, 60%]",
     "--set=release.verdict.requests=40",
+    "--set=release.verdict.errors=10pp",
     "--set=monitoring.every=1s",
     "--set=monitoring.rows=300",
     "--set=monitoring.alarms=100/day",

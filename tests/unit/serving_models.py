@@ -8,20 +8,23 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from everfit.compiled import file
+from everfit.compiled.exactness import compare
 from everfit.data import schema as schemas
 from everfit.data import target as targets
 from everfit.features import encoder as encoders
 from everfit.features import functions, select, values
+from everfit.flow.steps import compiling
 from everfit.project.sections.data import Target
 from everfit.project.sections.training import ModelChoice
-from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest
+from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, Problem
 from everfit.records.prediction import PredictionRecord
 from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.release import Arm, RouteTable
@@ -74,8 +77,14 @@ def table(rows: int = 240) -> pl.DataFrame:
 
 
 @lru_cache
-def bundle(target: str = "Churn", source: str = SOURCE, rules: tuple[ValueRule, ...] = RULES) -> Path:
-    """A sealed bundle of a linear model for the target: Churn, level (three classes) or risk (a number)."""
+def bundle(
+    target: str = "Churn",
+    source: str = SOURCE,
+    rules: tuple[ValueRule, ...] = RULES,
+    family: str = "logistic",
+    compiled: bool = True,
+) -> Path:
+    """A sealed bundle for the target: Churn, level (three classes) or risk (a number); as a rule in compiled form."""
     others = {"Churn", "risk", "level"} - {target}
     frame = table().drop(others)
     schema = schemas.infer(frame)
@@ -89,13 +98,20 @@ def bundle(target: str = "Churn", source: str = SOURCE, rules: tuple[ValueRule, 
     columns = schemas.arrays(valid, schema, functions.inputs(loaded, names))
     features = functions.compute(loaded, columns, names)
     encoder = encoders.fit(features, values.kinds(features, schema), names)
-    candidate = Candidate("logistic", {}, "roc_auc", 0.9, 0.0, 1)
+    candidate = Candidate(family, {}, "roc_auc", 0.9, 0.0, 1)
     matrix = encoders.transform(encoder, features)
     folder = Path(tempfile.mkdtemp(prefix="everfit-serving-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    bundles.write_estimator(
-        fit(candidate, ModelChoice(name="logistic"), Terms(task, classes, 1), Sample.plain(matrix, y)), folder
-    )
+    problem = Problem(task, target, classes, "roc_auc")
+    choice = ModelChoice(name=family)
+    fitted = fit(candidate, choice, Terms(task, classes, 1), Sample.plain(matrix, y))
+    bundles.write_estimator(fitted, folder)
+    exactness = None
+    if compiled:
+        compiling.compiled(folder, (), problem, folder)
+        library, form = bundles.read_estimator(folder), file.read(folder / file.FILE)
+        exactness = compare(form, encoder, features, partial(encoders.transform, encoder), library.score, rows=500)
+        assert exactness.holds, exactness.reason
     (folder / "features.py").write_text(source, encoding="utf-8")
     bundles.seal(
         folder,
@@ -109,7 +125,7 @@ def bundle(target: str = "Churn", source: str = SOURCE, rules: tuple[ValueRule, 
             schema=schema,
             features=names,
             encoder=encoder,
-            family="logistic",
+            family=family,
             params={},
             evaluation=Evaluation({}, {}, {}, ()),
             gates=GateReport(()),
@@ -117,6 +133,7 @@ def bundle(target: str = "Churn", source: str = SOURCE, rules: tuple[ValueRule, 
             lineage=Lineage(DatasetVersion("ab", len(frame), frame.width, "t.csv"), loaded.digest, "", "", {}, 1),
             example=GOOD,
             checks=rules,
+            exactness=exactness,
         ),
     )
     return folder
@@ -136,7 +153,7 @@ def scoring(model: Model, score: Callable[[Any], Any]) -> Model:
         def score(self, matrix: Any) -> Any:
             return score(matrix)
 
-    return replace(model, scorer=Other())
+    return replace(model, scorer=Other(), compiled=None)
 
 
 def one(version: int = 1) -> RouteTable:

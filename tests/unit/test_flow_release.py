@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.unit.flow_places import Told
-from tests.unit.serving_models import MemoryLog
+from tests.unit.serving_models import MemoryLog, bundle
 
 from everfit.adapters.state.sqlite import SqliteState
 from everfit.errors import ReleaseError
-from everfit.flow import ledger, release
+from everfit.flow import ledger, release, verdicts
+from everfit.flow.trial import Trial
 from everfit.project.sections.release import Release, Verdict
 from everfit.records.model import ModelVersion
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Label, PredictionRecord
 from everfit.records.release import Action, ReleaseState
+from everfit.training.bundle import open_bundle
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CANARY = Release(steps=(0.1, 0.5), verdict=Verdict(requests=100))
+MANIFEST = open_bundle(bundle())
+CANARY = Release(steps=(0.1, 0.5), verdict=Verdict(requests=100, errors=0.1))
 
 
 @pytest.fixture
@@ -36,12 +40,12 @@ def canary(state: SqliteState) -> None:
     release.start(state, CANARY, "ann", 2, at=NOW)
 
 
-def records(version: int, count: int, errors: int = 0) -> list[PredictionRecord]:
+def records(version: int, count: int, errors: int = 0, at: datetime = NOW) -> list[PredictionRecord]:
     return [
         PredictionRecord(
-            f"{version}-{i}",
-            NOW,
-            None,
+            f"{version}-{at.minute}-{i}",
+            at + timedelta(milliseconds=i),
+            f"customer {version}-{at.minute}-{i}",
             {},
             {},
             "arm",
@@ -55,10 +59,29 @@ def records(version: int, count: int, errors: int = 0) -> list[PredictionRecord]
     ]
 
 
+class Labels:
+    """A LabelStore that holds these."""
+
+    def __init__(self, known: Iterable[Label] = ()) -> None:
+        self.known = {label.prediction_id: label for label in known}
+
+    def put(self, labels: Iterable[Label]) -> int:
+        raise NotImplementedError
+
+    def latest(self) -> Mapping[str, Label]:
+        return self.known
+
+
 def look(
-    state: SqliteState, *seen: PredictionRecord, after: timedelta = timedelta(minutes=1)
+    state: SqliteState,
+    *seen: PredictionRecord,
+    after: timedelta = timedelta(minutes=1),
+    settings: Release = CANARY,
+    pictures: Path | None = None,
+    labels: Labels | None = None,
 ) -> tuple[str, ReleaseState]:
-    found, now = release.look(state, MemoryLog(list(seen)), CANARY, "ann", NOW + after)
+    trial = Trial(MemoryLog(list(seen)), labels or Labels(), settings, MANIFEST, timedelta(days=1))
+    found, now = release.look(state, trial, "ann", NOW + after, pictures)
     return (found.action.value if found else "none"), now
 
 
@@ -85,11 +108,17 @@ def test_a_look_without_a_canary_does_nothing(state: SqliteState) -> None:
     assert len(ledger.events(state)) == before
 
 
-def test_a_healthy_canary_goes_on_and_becomes_champion(state: SqliteState) -> None:
+def advanced(state: SqliteState) -> list[PredictionRecord]:
+    """A canary on its second step, and what it has seen until a minute later."""
     canary(state)
-    seen = [*records(1, 200, 1), *records(2, 200, 1)]
+    seen = [*records(1, 900), *records(2, 200)]
     assert look(state, *seen)[0] == Action.ADVANCE
-    action, after = look(state, *seen)
+    return [*seen, *records(1, 200, at=NOW + timedelta(minutes=1)), *records(2, 200, at=NOW + timedelta(minutes=1))]
+
+
+def test_a_healthy_canary_goes_on_and_becomes_champion(state: SqliteState) -> None:
+    seen = advanced(state)
+    action, after = look(state, *seen, after=timedelta(minutes=2))
     assert (action, after.champion, after.challenger, after.previous_champion) == (Action.PROMOTE, 2, None, 1)
 
 
@@ -99,10 +128,10 @@ def test_a_failing_canary_goes_back_and_the_champion_stays(state: SqliteState) -
     assert (action, after.champion, after.challenger, after.rejected) == (Action.ROLL_BACK, 1, None, (2,))
 
 
-def test_a_canary_without_requests_waits_and_at_its_deadline_goes_back(state: SqliteState) -> None:
+def test_a_canary_without_requests_is_undecided_and_at_its_deadline_goes_back(state: SqliteState) -> None:
     canary(state)
     before = len(ledger.events(state))
-    assert look(state)[0] == Action.WAIT
+    assert look(state)[0] == Action.INCONCLUSIVE
     assert len(ledger.events(state)) == before
     assert look(state, after=timedelta(days=2))[0] == Action.ROLL_BACK
 
@@ -115,18 +144,59 @@ def test_a_verdict_on_a_canary_that_ended_meanwhile_is_dropped(state: SqliteStat
             release.roll_back(state, "bob", "by hand", NOW)
             return iter([*records(1, 200), *records(2, 20, 15)])
 
-    _, after = release.look(state, Meanwhile(), CANARY, "ann", NOW)
+    trial = Trial(Meanwhile(), Labels(), CANARY, MANIFEST, timedelta(0))
+    _, after = release.look(state, trial, "ann", NOW + timedelta(minutes=1))
     assert (after.champion, after.challenger) == (1, None)
     assert ledger.events(state)[-1].by == "bob"
+    assert verdicts.history(state) == []
 
 
-def test_evidence_counts_each_arm_by_itself() -> None:
-    log = MemoryLog([*records(1, 100, 3), *records(2, 10, 1), *records(7, 5, 5)])
-    seen = log.frame(["version", "latency", "error"])
-    champion, challenger = release.evidence(seen, 1, 2)
-    assert (champion.requests, champion.errors, challenger.requests, challenger.errors) == (100, 3, 10, 1)
-    assert champion.latency_p99 == pytest.approx(0.9901)
-    assert release.evidence(seen.clear(), 1, 2)[0].latency_p99 is None
+def test_every_decision_and_some_looks_before_it_are_kept_with_their_picture(
+    state: SqliteState, tmp_path: Path
+) -> None:
+    canary(state)
+    for minutes in (1, 2, 3):
+        look(state, *records(1, 10), after=timedelta(minutes=minutes), pictures=tmp_path / "pictures")
+    look(state, *records(1, 200), *records(2, 20, 15), after=timedelta(minutes=4), pictures=tmp_path / "pictures")
+    kept = verdicts.history(state)
+    assert [one.action for one in kept] == [Action.INCONCLUSIVE, Action.ROLL_BACK]
+    (picture,) = (tmp_path / "pictures").iterdir()
+    assert kept[-1].picture == str(picture)
+    assert ledger.events(state)[-1].evidence["picture"] == str(picture)
+    assert "Version 2 against version 1: roll back" in picture.read_text()
+    (found,) = kept[-1].findings
+    assert (found.worse, found.champion, found.challenger) == (True, 200, 20)
+
+
+BY_LABELS = Release(steps=(0.5,), verdict=Verdict(requests=50, errors=None, log_loss=0.2, deadline=timedelta(days=9)))
+
+
+def labels(version: int, truth: str) -> Labels:
+    """Everybody is a Yes but those whom that version scored."""
+    return Labels(Label(f"{v}-0-{i}", truth if v == version else "Yes", NOW) for v in (1, 2) for i in range(300))
+
+
+def test_labels_count_when_they_have_matured_and_not_before(state: SqliteState) -> None:
+    release.start(state, BY_LABELS, "ann", 1, at=NOW)
+    release.start(state, BY_LABELS, "ann", 2, at=NOW)
+    seen = [replace(r, score=0.1) for r in (*records(1, 300), *records(2, 300))]
+    wrong = labels(2, "No")
+    assert look(state, *seen, settings=BY_LABELS, labels=wrong, after=timedelta(hours=23))[0] == Action.INCONCLUSIVE
+    assert look(state, *seen, settings=BY_LABELS, labels=wrong, after=timedelta(hours=25))[0] == Action.ROLL_BACK
+
+
+def test_good_labels_promote(state: SqliteState) -> None:
+    release.start(state, BY_LABELS, "ann", 1, at=NOW)
+    release.start(state, BY_LABELS, "ann", 2, at=NOW)
+    seen = [replace(r, score=0.1) for r in (*records(1, 300), *records(2, 300))]
+    assert look(state, *seen, settings=BY_LABELS, labels=labels(2, "Yes"), after=timedelta(days=2))[0] == Action.PROMOTE
+
+
+def test_a_criterion_that_the_target_does_not_have_is_refused(state: SqliteState) -> None:
+    canary(state)
+    numbers = Release(verdict=Verdict(mae=0.05))
+    with pytest.raises(ReleaseError, match="cannot be judged by mae"):
+        look(state, settings=numbers)
 
 
 def test_a_rollback_gives_the_traffic_back(state: SqliteState) -> None:

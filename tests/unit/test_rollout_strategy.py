@@ -65,7 +65,7 @@ def test_step_of_all_traffic_is_the_promotion_itself() -> None:
 
 def test_verdicts_become_events_with_their_figures() -> None:
     events = written(one_champion(), start(fold(one_champion()), 2, CANARY))
-    assert apply(fold(events), verdict(Action.WAIT)) == ()
+    assert apply(fold(events), verdict(Action.INCONCLUSIVE)) == ()
     events = written(events, apply(fold(events), verdict(Action.ADVANCE)))
     assert fold(events).step == 1
     assert events[-1].evidence == {"challenger_errors": 3, "error_rate": 0.05}

@@ -237,7 +237,7 @@ def look_once(workspace: Workspace, act: bool) -> list[service.Happening]:
 def on_trial(two: SmallProject) -> Workspace:
     """A canary with all the evidence that it needs."""
     two.open().release(2)
-    workspace, _ = opened(two, "release.verdict.requests=5", "release.steps=[50%]")
+    workspace, _ = opened(two, "release.verdict.requests=5", "release.verdict.errors=20pp", "release.steps=[50%]")
     workspace.predict([{**ROW, ENTITY: f"C{number}"} for number in range(60)])
     return workspace
 

@@ -117,5 +117,5 @@ def test_mlflow_loads_it_in_a_process_that_knows_nothing_of_the_project(tmp_path
 
 def test_nothing_of_the_model_is_a_pickle() -> None:
     names = sorted(path.name for path in bundle().iterdir())
-    assert names == ["bundle.json", "features.py", "model.skops"]
+    assert names == ["bundle.json", "compiled.npz", "features.py", "model.skops"]
     assert (bundle() / "features.py").read_text() == SOURCE

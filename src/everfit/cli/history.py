@@ -81,6 +81,9 @@ def show(events: list[LedgerEvent], shown: list[LedgerEvent], place: int, output
         for event in shown
     ]
     output.table("Ledger", ("#", "when", "event", "version", "by", "reason"), rows)
+    pictures = {str(event.evidence["picture"]): event for event in shown if event.evidence.get("picture")}
+    for picture, event in pictures.items():
+        output.line(f"[dim]picture of event {event.number}: {escape(picture)}[/]")
     if not place:
         output.line(f"\n[green]✓[/] {len(events):,} events, and the chain of their hashes holds")
 

@@ -71,7 +71,7 @@ def teller(workspace: Workspace, output: Output) -> Tell:
 
     def tell(happened: Happening) -> None:
         if isinstance(happened, Judged):
-            if happened.verdict.action is not Action.WAIT:
+            if happened.verdict.action is not Action.INCONCLUSIVE:
                 show_verdict(happened.verdict, output)
                 show_state(happened.state, output)
                 output.event({"verdict": happened.verdict, "state": happened.state})

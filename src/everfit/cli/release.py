@@ -50,12 +50,19 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
 
 
 def show_verdict(verdict: Verdict | None, output: Output) -> None:
-    """What a look at the canary ended in, with its figures."""
+    """What a look at the release ended in, each criterion with its bounds, and where the picture is."""
+    from everfit.rollout import wording
+
     if verdict is None:
-        output.line("No canary is under way.")
+        output.line("No version is on trial.")
         return
-    output.line(f"[bold]{verdict.action.value}[/]: {verdict.reason}")
-    output.line(f"[dim]a challenger no worse is rolled back in at most {verdict.error_rate:.1%} of canaries[/]")
+    output.line(f"[bold]{verdict.action.value.replace('_', ' ')}[/]: {verdict.reason}")
+    rows = [wording.row(found) for found in verdict.findings]
+    if rows:
+        output.table("", ("challenger against champion", "seen", "at least", "at most", "allowed", "shown"), rows)
+    output.line(f"[dim]a challenger no worse is rolled back in at most {verdict.error_rate:.1%} of releases[/]")
+    if verdict.picture:
+        output.line(f"[dim]picture: {verdict.picture}[/]")
 
 
 def show_state(state: ReleaseState, output: Output) -> None:

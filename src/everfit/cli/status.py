@@ -14,6 +14,7 @@ from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.flow.status import Overview, RunLine, Standing
+    from everfit.records.release import Verdict
     from everfit.records.watch import MonitorReport
     from everfit.workspace import Workspace
 
@@ -104,6 +105,8 @@ def _release(found: Overview, output: Output, now: datetime) -> None:
         steps = ", ".join(f"{one:.0%}" for one in release.steps)
         _row(output, "", f"canary at {share:.0%}, step {release.step + 1} of {len(release.steps)} ({steps}), "
                          f"begun {ago(now - since)}")  # fmt: skip
+    if found.verdict is not None:
+        _verdict(found.verdict, output, now)
     if found.release.staged is not None:
         begun = ago(now - (found.release.staged_since or now))
         staged = f"[bold yellow]version {found.release.staged}[/] for {escape(found.waiting)}, begun {begun}"
@@ -111,6 +114,14 @@ def _release(found: Overview, output: Output, now: datetime) -> None:
     if found.release.latest is not None:
         rejected = f"; rolled back: {', '.join(map(str, found.release.rejected))}" if found.release.rejected else ""
         _row(output, "latest", f"version {found.release.latest} of {len(found.release.registered)}{rejected}")
+
+
+def _verdict(verdict: Verdict, output: Output, now: datetime) -> None:
+    when = f", {ago(now - verdict.at)}" if verdict.at else ""
+    action = verdict.action.value.replace("_", " ")
+    _row(output, "verdict", f"version {verdict.version}: [bold]{action}[/]{when}: {escape(verdict.reason)}")
+    if verdict.picture:
+        _row(output, "", f"[dim]picture: {escape(verdict.picture)}[/]")
 
 
 def _standing(output: Output, label: str, one: Standing, now: datetime) -> None:

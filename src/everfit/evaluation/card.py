@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from everfit.evaluation.metrics import by_class, confusion
+from everfit.records.compiled import Exactness
 from everfit.records.model import Manifest
 from everfit.records.profile import ColumnProfile
 from everfit.records.table import Task
@@ -86,8 +87,17 @@ def _model(manifest: Manifest) -> str:
         rows.append((f"{_code(manifest.classes[-1])} is predicted from a score of", f"{manifest.threshold:g}"))
     if manifest.entity:
         rows.append(("A row is about", _code(manifest.entity)))
+    if manifest.exactness is not None:
+        rows.append(("Served by", _served(manifest.exactness)))
     rows += [(f"Setting {_code(name)}", _code(value)) for name, value in sorted(manifest.params.items())]
     return _table(("", ""), rows)
+
+
+def _served(found: Exactness) -> str:
+    if not found.holds:
+        return f"the training library, for its compiled form was refused: {_plain(found.reason)}"
+    seen = f"{found.rows:,} rows, {found.thresholds:,} of them at or beside a split"
+    return f"its compiled form; over {seen}, the greatest difference to the library is {found.difference:.1g}"
 
 
 def _data(manifest: Manifest) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-
-import numpy as np
-import polars as pl
+from pathlib import Path
 
 from everfit.errors import ReleaseError
-from everfit.flow import ledger
-from everfit.ports import PredictionLog, Progress, Registry, StateStore
+from everfit.flow import ledger, verdicts
+from everfit.flow import trial as evidence
+from everfit.flow.trial import Trial
+from everfit.ports import Progress, Registry, StateStore
 from everfit.project.sections.release import Release
-from everfit.records.release import ArmEvidence, ReleaseState, Verdict
-from everfit.rollout import approval, strategy, verdict
+from everfit.records.release import ReleaseState, Verdict
+from everfit.rollout import approval, strategy, tally, verdict
 from everfit.rollout.approval import Rule
 
 NO_APPROVAL = Rule()
@@ -41,27 +42,39 @@ def start(
 
 
 def look(
-    state: StateStore, log: PredictionLog, settings: Release, by: str, now: datetime | None = None
+    state: StateStore, trial: Trial, by: str, now: datetime | None = None, pictures: Path | None = None
 ) -> tuple[Verdict | None, ReleaseState]:
-    """Judges the canary on what both arms did since its step began, and acts on the verdict; None without a canary."""
+    """Judges the challenger on what both arms did since its release began, and acts on the verdict; None without one.
+
+    A picture of every verdict that is kept is drawn into the folder `pictures`."""
     now = now or datetime.now(UTC)
     before = ledger.current(state)
     if before.challenger is None or before.champion is None:
         return None, before
-    seen = log.frame(["version", "latency", "error"], before.step_since)
-    arms = evidence(seen, before.champion, before.challenger)
-    found = verdict.judge(before, settings, *arms, now)
-    return found, ledger.commit(state, lambda seen: strategy.apply(seen, found) if seen == before else (), by, now)
+    scale = evidence.scale(trial, before)
+    seen = evidence.observed(trial, before, scale.losses, now)
+    counts = tally.tally(seen, evidence.steps(before, now), before.champion, before.challenger, scale.thresholds)
+    found = verdict.judge(before, trial.settings, counts, scale, now)
+    kept = verdicts.worth_keeping(state, trial, found)
+    if kept and pictures is not None:
+        drawn = verdicts.draw(pictures, trial, before, found, seen, scale, now)
+        found = replace(found, picture=str(drawn))
+    overtaken = False
+
+    def drafts(current: ReleaseState) -> tuple[strategy.Draft, ...]:
+        nonlocal overtaken
+        overtaken = current != before
+        return () if overtaken else strategy.apply(before, found)
+
+    after = ledger.commit(state, drafts, by, now)
+    if kept and not overtaken:
+        verdicts.keep(state, found)
+    return found, after
 
 
 def roll_back(state: StateStore, by: str, reason: str, now: datetime | None = None) -> ReleaseState:
     """Ends the canary, or gives the traffic back to the champion before this one."""
     return ledger.commit(state, lambda seen: strategy.roll_back(seen, reason), by, now)
-
-
-def evidence(seen: pl.DataFrame, champion: int, challenger: int) -> tuple[ArmEvidence, ArmEvidence]:
-    """What each of the two versions did, from the prediction log's columns `version`, `latency` and `error`."""
-    return _arm(seen, champion), _arm(seen, challenger)
 
 
 def mirror(registry: Registry, now: ReleaseState, progress: Progress) -> ReleaseState:
@@ -74,9 +87,3 @@ def mirror(registry: Registry, now: ReleaseState, progress: Progress) -> Release
     except Exception as error:  # noqa: BLE001  a registry raises its own errors, and none may undo a release
         progress.note(f"the registry does not know of this yet: {type(error).__name__}: {error}")
     return now
-
-
-def _arm(seen: pl.DataFrame, version: int) -> ArmEvidence:
-    own = seen.filter(pl.col("version") == version)
-    tail = float(np.quantile(own["latency"].to_numpy(), 0.99)) if own.height else None
-    return ArmEvidence(version, own.height, own.height - own["error"].null_count(), tail)

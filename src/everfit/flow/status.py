@@ -10,13 +10,13 @@ from functools import partial
 import polars as pl
 
 from everfit.errors import StorageError
-from everfit.flow import alerting, ledger, monitoring, retraining
+from everfit.flow import alerting, ledger, monitoring, retraining, verdicts
 from everfit.flow.run import runs
 from everfit.ports import ArtifactStore, LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode
 from everfit.records.model import ModelVersion
-from everfit.records.release import LedgerEvent, ReleaseState
+from everfit.records.release import LedgerEvent, ReleaseState, Verdict
 from everfit.records.run import RunRecord, Status
 from everfit.records.watch import Alarm, MonitorReport, Retraining
 from everfit.rollout import approval, routing
@@ -80,7 +80,8 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """All of it: `release` is the ledger folded, `runs` the last ones, newest first, `looks` and `alarms` how many
-    there were; `looked` is the last look, `waiting` what a staged version waits for."""
+    there were; `looked` is the last look, `waiting` what a staged version waits for, `verdict` the newest that was
+    kept."""
 
     release: ReleaseState = field(default_factory=ReleaseState)
     champion: Standing | None = None
@@ -92,6 +93,7 @@ class Overview:
     alarms: int = 0
     last_alarm: Alarm | None = None
     retraining: Retraining | None = None
+    verdict: Verdict | None = None
     waiting: str = ""
 
 
@@ -124,6 +126,7 @@ def overview(
         alarms=len(alarms),
         last_alarm=alarms[-1] if alarms else None,
         retraining=retrainings[-1] if retrainings else None,
+        verdict=verdicts.last(state),
         waiting=approval.waiting(release, release.staged, rule) if release.staged and rule else "",
     )
 

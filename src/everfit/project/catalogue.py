@@ -15,12 +15,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from everfit.project.document import Route
-from everfit.project.quantities import Duration, Points, Rate, Share
+from everfit.project.quantities import Duration, Milliseconds, Points, Rate, Share
 from everfit.project.sections.root import Project
 from everfit.project.sections.section import Section
 
 _QUANTITIES = {
     "duration (`30d`)": Duration,
+    "time (`5ms`)": Milliseconds,
     "share (`10%`)": Share,
     "points (`0.5pp`)": Points,
     "rate (`1/month`)": Rate,

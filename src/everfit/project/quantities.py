@@ -39,6 +39,20 @@ def format_duration(value: timedelta) -> str:
     return f"{seconds:g}s"
 
 
+def parse_milliseconds(value: object) -> object:
+    """Text such as `5ms` or `0.25s` to seconds; a number passes as seconds.
+
+    >>> parse_milliseconds("5ms")
+    0.005
+    """
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s)\s*", value)
+        if match is None:
+            raise ValueError(f"{value!r} is not a time of this length; write 5ms or 0.25s")
+        return float(match[1]) / (1000 if match[2] == "ms" else 1)
+    return value
+
+
 def parse_share(value: object) -> object:
     """`10%` or 0.1 to 0.1.
 
@@ -94,6 +108,12 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration, json_schema_input_type=str),
     PlainSerializer(format_duration, return_type=str),
+]
+Milliseconds = Annotated[
+    float,
+    BeforeValidator(parse_milliseconds, json_schema_input_type=str | float),
+    PlainSerializer(lambda seconds: f"{1000 * seconds:g}ms", return_type=str),
+    Field(ge=0),
 ]
 Share = Annotated[float, BeforeValidator(parse_share, json_schema_input_type=str | float), Field(ge=0, le=1)]
 Points = Annotated[float, BeforeValidator(parse_points, json_schema_input_type=str | float), Field(ge=0, le=1)]

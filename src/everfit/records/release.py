@@ -79,6 +79,7 @@ class ReleaseState:
     steps: tuple[float, ...] = ()
     step: int = 0
     step_since: datetime | None = None
+    step_times: tuple[datetime, ...] = ()  # when each step so far began, the one under way last
     latest: int | None = None  # the last registered version
     rejected: tuple[int, ...] = ()  # versions rolled back: not released again by themselves
     registered: tuple[int, ...] = ()  # every registered version, in the order registered
@@ -98,30 +99,57 @@ class ReleaseState:
 
 
 class Action(StrEnum):
-    """What a look at a canary ends in."""
+    """What a look at a release ends in."""
 
     ADVANCE = "advance"
     PROMOTE = "promote"
     ROLL_BACK = "roll_back"
-    WAIT = "wait"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Criterion(StrEnum):
+    """What a challenger is judged by."""
+
+    ERRORS = "errors"  # share of requests that failed, 0..1
+    LATENCY = "latency_p99"  # how much longer the slowest hundredth takes, as a share of the champion's
+    SCORES = "scores"  # greatest difference of the scores' cumulative shares, 0..1
+    ACCURACY = "accuracy"  # share of labelled predictions that were wrong, 0..1
+    BRIER = "brier"  # squared difference of probability and truth
+    LOG_LOSS = "log_loss"  # nats a labelled prediction
+    MAE = "mae"  # absolute error of a labelled value, as a share of the champion's on its test rows
 
 
 @dataclass(frozen=True, slots=True)
-class ArmEvidence:
-    """What an arm did in the window looked at; latencies in seconds."""
+class Finding:
+    """One criterion after a look: the challenger's excess over the champion in the criterion's unit, estimated and
+    between two bounds; what it may be at most (`margin`); whether it is shown to be more (`worse`), or shown to be at
+    most that (`fine`). `low` passes the true excess with a chance of at most `level`, ever; `high` is passed by it
+    with one of at most `level_fine`. `champion` and `challenger` are how many observations each gave."""
 
-    version: int
-    requests: int
-    errors: int
-    latency_p99: float | None
+    criterion: Criterion
+    estimate: float | None
+    low: float | None
+    high: float | None
+    margin: float
+    level: float
+    level_fine: float
+    worse: bool
+    fine: bool
+    champion: int
+    challenger: int
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The action with its reason and the figures it rests on; `error_rate` is the chance, over the whole canary, that
-    a challenger that is no worse is rolled back."""
+    """The action with its reason and the figures it rests on; `error_rate` is the chance, over the whole release, that
+    a challenger that is no worse is rolled back. `at` is the time of the look, `findings` has each criterion, and
+    `picture` names the file that shows the bounds over time, if one was drawn."""
 
     action: Action
     reason: str
     error_rate: float
     evidence: Mapping[str, Value]
+    version: int | None = None
+    at: datetime | None = None
+    findings: tuple[Finding, ...] = ()
+    picture: str = ""

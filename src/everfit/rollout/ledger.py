@@ -174,8 +174,14 @@ def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         return state
     if state.champion is None:
         raise _unfit(event, "there is no champion to compare with")
-    freed = _freed(state, event.version)
-    return replace(freed, challenger=event.version, steps=steps, step=0, step_since=event.at)
+    return replace(
+        _freed(state, event.version),
+        challenger=event.version,
+        steps=steps,
+        step=0,
+        step_since=event.at,
+        step_times=(event.at,),
+    )
 
 
 def _steps(event: LedgerEvent) -> tuple[float, ...]:
@@ -194,7 +200,8 @@ def _advanced(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         raise _unfit(event, "its canary is not under way")
     if state.step + 1 >= len(state.steps):
         raise _unfit(event, "it was on the last step")
-    return replace(state, step=state.step + 1, step_since=event.at)
+    times = (*state.step_times, event.at)
+    return replace(state, step=state.step + 1, step_since=event.at, step_times=times)
 
 
 def _promoted(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
@@ -227,7 +234,7 @@ def _crowned(state: ReleaseState, champion: int, since: datetime, earlier: tuple
 
 def _alone(state: ReleaseState) -> ReleaseState:
     previous = state.earlier[-1] if state.earlier else None
-    return replace(state, previous_champion=previous, challenger=None, steps=(), step=0, step_since=None)
+    return replace(state, previous_champion=previous, challenger=None, steps=(), step=0, step_since=None, step_times=())
 
 
 def _without(versions: tuple[int, ...], version: int) -> tuple[int, ...]:

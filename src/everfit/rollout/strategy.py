@@ -50,20 +50,22 @@ def start(state: ReleaseState, version: int, release: Release, *, force: bool = 
 
 
 def apply(state: ReleaseState, verdict: Verdict) -> tuple[Draft, ...]:
-    """The event that a verdict on the canary under way asks for; none for WAIT.
+    """The event that a verdict on the canary under way asks for; none for INCONCLUSIVE.
 
     Raises ReleaseError when no canary is under way, or when it cannot advance beyond its last step."""
     if state.challenger is None:
         raise ReleaseError(
             "no canary is under way", where="release", fix="start one with `everfit release`, or see `everfit status`"
         )
-    if verdict.action is Action.WAIT:
+    if verdict.action is Action.INCONCLUSIVE:
         return ()
     if verdict.action is Action.ADVANCE and state.step + 1 >= len(state.steps):
         raise ReleaseError(
             "the canary is on its last step and cannot advance", where="release", fix="promote it or roll it back"
         )
     evidence = {**verdict.evidence, "error_rate": verdict.error_rate}
+    if verdict.picture:
+        evidence["picture"] = verdict.picture
     return (Draft(_KINDS[verdict.action], state.challenger, verdict.reason, evidence),)
 
 

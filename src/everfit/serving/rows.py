@@ -95,6 +95,21 @@ class RowParser:
         """The columns that each row must hold."""
         return tuple(plan.name for plan in self._plans)
 
+    @property
+    def checked(self) -> frozenset[str]:
+        """The columns that are not read but whose values may not be anything."""
+        return frozenset(self._checked)
+
+    def plan(self, name: str) -> _Plan:
+        """How the required column is read."""
+        return next(plan for plan in self._plans if plan.name == name)
+
+    def check_others(self, row: RawRow) -> None:
+        """Looks at what a row holds beside the required columns. Raises RequestError."""
+        problems = _Problems(alone=True)
+        self._check_others(row, 0, problems)
+        problems.stop()
+
     def columns(self, rows: Sequence[RawRow]) -> Columns:
         """The required columns as arrays of shape (rows,), numeric and boolean float64, dates datetime64[us], others
         object. Raises RequestError with all problems of all rows."""

@@ -16,6 +16,8 @@ from everfit.flow import ledger
 from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
 from everfit.records.calibration import Calibration, ThresholdChoice
+from everfit.records.compiled import Exactness
+from everfit.records.evaluation import LeakageWarning
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
 from everfit.records.profile import Profile
@@ -58,7 +60,9 @@ def manifest(
     rules: tuple[Check, ...],
     quality: QualityReport,
     calibration: Calibration,
+    exactness: Exactness,
     threshold: ThresholdChoice,
+    leakage_warnings: tuple[LeakageWarning, ...],
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -81,13 +85,25 @@ def manifest(
         checks=value_rules(rules),
         quality=quality.score,
         calibration=calibration,
+        exactness=exactness,
         threshold_choice=threshold,
+        leakage=leakage_warnings,
     )
 
 
-def bundle(manifest: Manifest, estimator: Path, functions: Functions, pictures: dict[str, bytes], into: Path) -> Path:
-    """The folder that is registered and served: estimator, features, pictures, card, sealed by `bundle.json`."""
+def bundle(
+    manifest: Manifest,
+    estimator: Path,
+    compiled: Path,
+    functions: Functions,
+    pictures: dict[str, bytes],
+    into: Path,
+) -> Path:
+    """The folder that is registered and served: estimator, its compiled form where that is exact, features, pictures,
+    card, sealed by `bundle.json`."""
     shutil.copytree(estimator, into, dirs_exist_ok=True)
+    if manifest.exactness is not None and manifest.exactness.holds:
+        shutil.copytree(compiled, into, dirs_exist_ok=True)
     (into / "features.py").write_text(functions.source, encoding="utf-8")
     (into / "pictures").mkdir()
     for name, content in pictures.items():

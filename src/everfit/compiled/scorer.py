@@ -1,0 +1,151 @@
+"""A compiled form at work: rows of numbers in, scores out."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from everfit.compiled import calibration as calibrations
+from everfit.compiled import curves, layers, trees
+from everfit.errors import StepFailed
+from everfit.records.calibration import Calibration
+from everfit.records.compiled import Curves, Form, Network, Part, Trees
+
+Matrix = NDArray[np.float64]
+
+# Below this, starting threads costs more than it saves.
+_ROWS_A_THREAD = 4096
+
+
+class CompiledScorer:
+    """Scores like the library that fitted the model, to the last bits, with the calibration after it; safe for use by
+    many threads."""
+
+    def __init__(self, form: Form, calibration: Calibration | None = None) -> None:
+        self._parts = [_Part(part) for part in form.parts]
+        self._weights = form.weights
+        self._is_plain = form.weights == (1.0,)
+        self._classes = form.classes
+        self._calibration = _Calibration(calibration) if calibration is not None and calibration.curves else None
+        self.width = form.parts[0].width
+
+    def score(self, matrix: Matrix) -> Matrix:
+        """(rows, columns) -> (rows, classes) probabilities, or (rows,) values for regression. Large matrices are cut
+        into blocks of rows for the machine's cores."""
+        x = np.ascontiguousarray(matrix, dtype=np.float64)
+        if x.ndim != 2 or x.shape[1] != self.width:
+            raise StepFailed(
+                f"a matrix of shape {x.shape} for a model of {self.width} columns",
+                where="score",
+                fix="encode the rows with this model's own encoder",
+            )
+        found = _in_blocks(self._outputs, x)
+        if not self._classes:
+            return found[:, 0]
+        return np.column_stack((1.0 - found[:, 0], found[:, 0])) if found.shape[1] == 1 else found
+
+    def one(self, row: Any) -> list[float]:
+        """The outputs for one row, given as bytes or a ctypes array of `width` doubles: the value, the probability of
+        the positive class, or one of each class."""
+        outputs = [part.one(row) for part in self._parts]
+        scores = outputs[0] if self._is_plain else self._blend(outputs)
+        if self._calibration is not None:
+            self._calibration.one(scores)
+        found: list[float] = scores[:]
+        return found
+
+    def _outputs(self, x: Matrix) -> Matrix:
+        found = [part.many(x) for part in self._parts]
+        scores = found[0]
+        if not self._is_plain:
+            scores = np.zeros_like(scores)
+            for weight, own in zip(self._weights, found, strict=True):
+                scores += weight * own
+        if self._calibration is not None:
+            self._calibration.many(scores)
+        return scores
+
+    def _blend(self, found: Sequence[Any]) -> Any:
+        """The weighted sum, into the first one's room."""
+        for k in range(len(found[0])):
+            total = 0.0
+            for weight, own in zip(self._weights, found, strict=True):
+                total += weight * own[k]
+            found[0][k] = total
+        return found[0]
+
+
+_KERNELS: Mapping[type[Part], Any] = {Trees: trees, Network: layers, Curves: curves}
+
+
+class _Part:
+    """One part's arrays, the table of their addresses and its machine code."""
+
+    def __init__(self, part: Part) -> None:
+        module = _KERNELS[type(part)]
+        self._arrays = module.arrays(part)
+        self._table = _table(self._arrays)
+        self._address = self._table.ctypes.data
+        self._native = module.kernel(part)
+        self._outputs = part.outputs
+        self._room = ctypes.c_double * part.outputs
+
+    def one(self, row: Any) -> Any:
+        scores = self._room()
+        self._native.held(self._address, row, 1, scores)
+        return scores
+
+    def many(self, x: Matrix) -> Matrix:
+        scores = np.empty((len(x), self._outputs))
+        self._native.free(self._address, x.ctypes.data, len(x), scores.ctypes.data)
+        return scores
+
+
+class _Calibration:
+    """A calibration's arrays, the table of their addresses and its machine code; it changes scores in place."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._arrays = calibrations.arrays(calibration)
+        self._table = _table(self._arrays)
+        self._address = self._table.ctypes.data
+        self._native = calibrations.kernel(calibration)
+
+    def one(self, scores: Any) -> None:
+        self._native.held(self._address, scores, 1)
+
+    def many(self, scores: Matrix) -> None:
+        self._native.free(self._address, scores.ctypes.data, len(scores))
+
+
+def calibrator(calibration: Calibration | None, classes: int) -> Callable[[Matrix], Matrix]:
+    """The compiled calibration alone: (rows, classes) probabilities to calibrated ones."""
+    if calibration is None or not calibration.curves:
+        return lambda scores: scores
+    compiled = _Calibration(calibration)
+
+    def apply(scores: Matrix) -> Matrix:
+        found = np.ascontiguousarray(scores[:, 1:] if classes == 2 else scores).copy()
+        compiled.many(found)
+        return np.column_stack((1.0 - found[:, 0], found[:, 0])) if classes == 2 else found
+
+    return apply
+
+
+def _table(arrays: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    return np.array([array.ctypes.data for array in arrays], dtype=np.int64)
+
+
+def _in_blocks(outputs: Any, x: Matrix) -> Matrix:
+    """All rows at once where they are few, else in as many threads as there are cores: machine code needs no lock."""
+    threads = min(os.cpu_count() or 1, len(x) // _ROWS_A_THREAD)
+    if threads < 2:
+        found: Matrix = outputs(x)
+        return found
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(outputs, np.array_split(x, threads))))

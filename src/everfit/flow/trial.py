@@ -1,0 +1,159 @@
+"""What a challenger is judged on, from the prediction log and the labels: the records of both arms as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from everfit.data import target as targets
+from everfit.errors import ReleaseError
+from everfit.ports import LabelStore, PredictionLog
+from everfit.project.sections.release import Release
+from everfit.records.model import Manifest
+from everfit.records.prediction import Label
+from everfit.records.release import Criterion, ReleaseState
+from everfit.records.table import Task
+from everfit.rollout import quantiles
+from everfit.rollout.criteria import Loss, Scale
+from everfit.rollout.tally import Observed, Step
+
+_THRESHOLDS = 15
+_LEAST_PROBABILITY = 0.01
+_BEFORE = timedelta(days=1)
+_LEAST_BEFORE = 300
+_TASKS: Mapping[Criterion, tuple[Task, ...]] = {
+    Criterion.ACCURACY: (Task.BINARY, Task.MULTICLASS),
+    Criterion.BRIER: (Task.BINARY,),
+    Criterion.LOG_LOSS: (Task.BINARY,),
+    Criterion.MAE: (Task.REGRESSION,),
+}
+_FIELDS = ("id", "time", "entity", "version", "error", "latency", "score", "prediction")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Where the evidence is; `manifest` is the champion's, `delay` how long a label takes to mature."""
+
+    log: PredictionLog
+    labels: LabelStore
+    settings: Release
+    manifest: Manifest
+    delay: timedelta
+
+
+def scale(trial: Trial, state: ReleaseState) -> Scale:
+    """What the counts will mean, known before any of them was. Raises ReleaseError for a criterion that the target does
+    not have."""
+    sample = np.asarray(trial.manifest.profile.score.sample, dtype=np.float64)
+    levels = np.arange(1, _THRESHOLDS + 1) / (_THRESHOLDS + 1)
+    thresholds = np.unique(np.quantile(sample, levels)) if len(sample) else np.array([0.5])
+    centres = np.searchsorted(np.sort(sample), thresholds, side="right") / max(1, len(sample))
+    margins = trial.settings.verdict.margins
+    losses = [_loss(criterion, trial.manifest) for criterion in margins if criterion in _TASKS]
+    tail = _tail(trial.log, state) if Criterion.LATENCY in margins else None
+    return Scale(thresholds, centres, losses, trial.settings.verdict.latency_floor, tail)
+
+
+def _tail(log: PredictionLog, state: ReleaseState) -> float | None:
+    """The champion's 99% quantile of latency in the day before the release; None of too few requests."""
+    began = state.step_times[0]
+    rows = log.frame(("time", "version", "latency", "error"), began - _BEFORE, began)
+    found = rows.filter(pl.col("version") == state.champion, pl.col("error").is_null()).unique(["time", "latency"])
+    if found.height < _LEAST_BEFORE:
+        return None
+    return quantiles.quantile(quantiles.classes(found["latency"].to_numpy()), 0.99)
+
+
+def steps(state: ReleaseState, until: datetime) -> list[Step]:
+    """The steps of the release under way that began before `until`."""
+    ends = [*state.step_times[1:], until]
+    times = [(since, min(end, until)) for since, end in zip(state.step_times, ends, strict=True) if since < until]
+    return [
+        Step(since.timestamp(), end.timestamp(), share)
+        for (since, end), share in zip(times or [(until, until)], state.steps, strict=False)
+    ]
+
+
+def observed(trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: datetime) -> Observed:
+    """What both arms did since the release began, with the losses of the predictions whose labels have matured."""
+    rows = _rows(trial.log, state, now)
+    time = rows["time"].dt.epoch("us").to_numpy() / 1e6
+    entity = rows.select(pl.coalesce("entity", "id").rank("dense").cast(pl.Int64)).to_series()
+    return Observed(
+        time=time,
+        version=rows["version"].to_numpy(),
+        entity=entity.to_numpy(),
+        failed=rows["error"].to_numpy(),
+        latency=rows["latency"].to_numpy(),
+        score=rows["score"].fill_null(float("nan")).to_numpy(),
+        losses=_losses(trial, rows, losses, now),
+    )
+
+
+def _rows(log: PredictionLog, state: ReleaseState, now: datetime) -> pl.DataFrame:
+    """The columns `_FIELDS` of both arms in the order of their time, `error` as whether there was one."""
+    arms = [version for version in (state.champion, state.challenger) if version is not None]
+    rows = log.frame(_FIELDS, state.step_times[0], now).filter(pl.col("version").is_in(arms))
+    return rows.with_columns(pl.col("error").is_not_null()).sort("time", maintain_order=True)
+
+
+def _loss(criterion: Criterion, manifest: Manifest) -> Loss:
+    if manifest.task not in _TASKS[criterion]:
+        raise ReleaseError(
+            f"a release cannot be judged by {criterion.value}: the target {manifest.target} is {manifest.task.value}",
+            where="release.verdict",
+            fix=f"leave out release.verdict.{criterion.value}",
+        )
+    test = manifest.evaluation.test
+    match criterion:
+        case Criterion.ACCURACY:
+            return Loss(criterion, 1.0, 1 - test.get("accuracy", 0.9))
+        case Criterion.BRIER:
+            return Loss(criterion, 1.0, test.get("brier", 0.15))
+        case Criterion.LOG_LOSS:
+            return Loss(criterion, -float(np.log(_LEAST_PROBABILITY)), test.get("log_loss", 0.45))
+        case _:
+            return Loss(criterion, 10.0, 1.0)
+
+
+def _losses(trial: Trial, rows: pl.DataFrame, wanted: Sequence[Loss], now: datetime) -> list[NDArray[np.float64]]:
+    """Each label-based loss as a share of the greatest that counts, NaN for what has no matured label."""
+    if not wanted:
+        return []
+    known = trial.labels.latest()
+    matured = (rows["time"] <= now - trial.delay) & ~rows["error"]
+    labels = [known.get(id_) if due else None for id_, due in zip(rows["id"], matured, strict=True)]
+    places = np.array([i for i, label in enumerate(labels) if label is not None and label.known_at <= now], dtype=int)
+    losses = [np.full(len(rows), np.nan) for _ in wanted]
+    if len(places):
+        y = _truths(trial.manifest, [labels[i] for i in places])
+        part = rows[places]
+        for loss, column in zip(wanted, losses, strict=True):
+            column[places] = _values(loss.criterion, trial.manifest, part, y) / loss.greatest
+    return losses
+
+
+def _truths(manifest: Manifest, labels: list[Label | None]) -> NDArray[Any]:
+    values = pl.DataFrame({manifest.target: [label.value for label in labels if label is not None]}, strict=False)
+    return targets.encode(values, manifest.target, manifest.classes, manifest.task)
+
+
+def _values(criterion: Criterion, manifest: Manifest, rows: pl.DataFrame, y: NDArray[Any]) -> NDArray[np.float64]:
+    score = rows["score"].to_numpy()
+    match criterion:
+        case Criterion.ACCURACY:
+            named = np.asarray(manifest.classes, dtype=object)[y]
+            return np.asarray(rows["prediction"].to_numpy() != named, dtype=np.float64)
+        case Criterion.BRIER:
+            return np.asarray((score - y) ** 2)
+        case Criterion.LOG_LOSS:
+            return np.asarray(-np.log(np.maximum(np.where(y == 1, score, 1 - score), _LEAST_PROBABILITY)))
+        case _:
+            expected = manifest.evaluation.test.get("mae") or float(np.abs(y).mean()) or 1.0
+            return np.asarray(np.abs(score - y) / expected)

@@ -1,0 +1,134 @@
+"""A raw row straight to the numbers that a compiled model reads, without an array for each column.
+
+The plain forms are read here in nanoseconds a value: numbers as numbers, yes and no, known levels as texts. Every other
+form is read by the parser's own reader of the column, and a row that cannot be read at all is left to the parser, which
+says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from struct import Struct
+from typing import Any
+
+from everfit.compiled.encoding import UNKNOWN, CompiledEncoder
+from everfit.data.reading import FALSE_WORDS, TRUE_WORDS
+from everfit.records.table import Kind, Row, Schema, Value
+from everfit.serving.rows import RawRow, RowParser
+
+_WORDS = [form for word in (*TRUE_WORDS, *FALSE_WORDS) for form in (word, word.capitalize(), word.upper())]
+_FLAGS = (None, True, False, *_WORDS)
+
+# The raw numbers as bytes for the encoder's kernel, and the features as they are logged.
+Typed = tuple[bytes, Row]
+Read = Callable[[object], Any]
+
+
+class TypedRows:
+    """Reads the rows of a model all of whose features are columns of the table; `features` are their names in the
+    model's order. Safe for use by many threads."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        features: Sequence[str],
+        entity: str | None,
+        encoder: CompiledEncoder,
+        parser: RowParser,
+    ) -> None:
+        names, numbers = encoder.names, encoder.numbers
+        self._count = len(names)
+        self._numbers = numbers
+        self._parser = parser
+        self._entity: Any = None if entity in names or entity in parser.checked else entity
+        self._take = _taker(names)
+        self._readers = [_reader(schema[name].kind, parser, name) for name in names[:numbers]]
+        self._words: list[Read] = [parser.plan(name).value for name in names[numbers:]]
+        levels = zip(self._words, encoder.codes, strict=True)
+        self._codes = [_usual(read, codes) for read, codes in levels]
+        self._every = encoder.codes
+        self._pack = Struct(f"{self._count}d").pack
+        self._names = tuple(features)
+        self._arrange = _taker([names.index(name) for name in features])
+
+    def read(self, row: RawRow) -> Typed:
+        """Raises ValueError for a row that cannot be read, RequestError for one that holds, beside the columns that
+        the model reads, what may not be there."""
+        try:
+            given = self._take(row)
+            numbers = [read(value) for read, value in zip(self._readers, given, strict=False)]
+            words = given[self._numbers :]
+            codes = [usual[word] for usual, word in zip(self._codes, words, strict=True)]
+        except (KeyError, TypeError):
+            numbers, words, codes = self._unusual(row)
+        if len(row) - (row.get(self._entity).__class__ is str) != self._count:
+            self._parser.check_others(row)
+        values: tuple[Value, ...] = (*numbers, *words)
+        total = sum(numbers)
+        if total != total:  # a missing number, or infinities that cancel
+            values = tuple([None if value != value else value for value in values])
+        return self._pack(*numbers, *codes), dict(zip(self._names, self._arrange(values), strict=True))
+
+    def _unusual(self, row: RawRow) -> tuple[list[float], tuple[str | None, ...], list[float]]:
+        """A row with an unseen level, or with a level that is not written as text."""
+        try:
+            given = self._take(row)
+            numbers = [read(value) for read, value in zip(self._readers, given, strict=False)]
+        except (KeyError, TypeError) as error:
+            raise ValueError("a column is absent, or holds no single value") from error
+        words = tuple([read(value) for read, value in zip(self._words, given[self._numbers :], strict=True)])
+        return numbers, words, [codes.get(word, UNKNOWN) for codes, word in zip(self._every, words, strict=True)]
+
+
+class _Flags(dict[object, float]):
+    """What the usual forms of yes and no are read as. Those that the parser refuses are not among them, and others are
+    read each time: a caller must not be able to fill the memory."""
+
+    def __init__(self, read: Read) -> None:
+        super().__init__({form: value for form in _FLAGS for value in _allowed(read, form)})
+        self._read = read
+
+    def __missing__(self, value: object) -> float:
+        found: float = self._read(value)
+        return found
+
+
+def _usual(read: Read, codes: Mapping[str, float]) -> dict[object, float]:
+    """Known levels and the missing one to their codes, without those that the parser refuses."""
+    found: dict[object, float] = {None: UNKNOWN}
+    found.update(codes)
+    return {word: code for word, code in found.items() for _ in _allowed(read, word)}
+
+
+def _allowed(read: Read, value: object) -> list[Any]:
+    """What the value is read as; nothing where it is refused."""
+    try:
+        return [read(value)]
+    except ValueError:
+        return []
+
+
+def _reader(kind: Kind, parser: RowParser, name: str) -> Read:
+    plan = parser.plan(name)
+    if kind is Kind.BOOLEAN:
+        return _Flags(plan.value).__getitem__
+    if plan.allowed is not None:
+        return plan.value
+    low, high, slow = max(plan.low, -sys.float_info.max), min(plan.high, sys.float_info.max), plan.value
+
+    def number(value: Any) -> Any:
+        kind = value.__class__
+        if kind is float and low <= value <= high:
+            return value
+        return float(value) if kind is int and low <= value <= high else slow(value)
+
+    return number
+
+
+def _taker(keys: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """The values of those keys as a tuple, also where there is one key or none."""
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda mapping: tuple(mapping[key] for key in keys)

@@ -1,0 +1,1 @@
+"""From a library's fitted estimator to flat arrays: a module a library, one entry for each kind of estimator."""

@@ -11,12 +11,11 @@ from __future__ import annotations
 import smtplib
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from everfit.adapters.posting import PATIENCE, Patience
+from everfit.adapters.posting import PATIENCE, Patience, Sleep
 from everfit.errors import ProjectError, StorageError
 from everfit.records.watch import Alarm, AlarmState
 
@@ -39,7 +38,7 @@ class EmailConfig:
 class EmailAlerts:
     """An AlertChannel that mails. ProjectError when the server is not HOST:PORT or an address is none."""
 
-    def __init__(self, config: EmailConfig, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, config: EmailConfig, sleep: Sleep = time.sleep) -> None:
         self._config = config
         self._sleep = sleep
         host, _, port = config.server.rpartition(":")
@@ -102,8 +101,7 @@ def mail(alarm: Alarm, config: EmailConfig) -> EmailMessage:
     resolved = alarm.state is AlarmState.RESOLVED
     line = f"[{config.project}] {'resolved: ' if resolved else ''}{alarm.kind.replace('_', ' ')}: {alarm.message}"
     found["Subject"] = "".join(c if c.isprintable() else " " for c in line)[:200]
-    found["From"], found["To"] = config.sender, ", ".join(config.to)
-    found["Date"] = format_datetime(alarm.at)
+    found["From"], found["To"], found["Date"] = config.sender, ", ".join(config.to), format_datetime(alarm.at)
     domain = config.sender.rpartition("@")[2]
     opened = f"<everfit-{alarm.id}@{domain}>"
     found["Message-ID"] = f"<everfit-{alarm.id}-{alarm.state}@{domain}>" if resolved else opened

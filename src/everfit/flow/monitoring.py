@@ -7,17 +7,19 @@ the false-alarm rate of a look is what it says, however often one looks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from everfit.flow import drift, performance, retraining
+from everfit.flow.run import runs
 from everfit.monitoring import alarms, estimate
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.release import ReleaseState
+from everfit.records.run import Status
 from everfit.records.watch import (
     Alarm,
     DriftReport,
@@ -54,18 +56,12 @@ def look(
     recent = answered.filter(pl.col("time") >= now - watched.project.monitoring.window).height
     before = _marks(watched.state)
     found = _Found(None, None, None, ()) if manifest is None else _find(watched, manifest, answered, before, now)
-    past = [one.at for one in retraining.history(watched.state) if one.retrained]
     decision = policy.decide(
         watched.project.retraining,
         watched.project.monitoring.drift,
-        now=now,
-        last_retraining=past[-1] if past else None,
-        champion_since=watched.release.champion_since,
-        performance=found.performance,
-        drift=found.drift,
-        impact=found.impact,
-        forced=forced,
-        canary=watched.release.challenger,
+        now,
+        _known(watched, answered, found, recent, now),
+        forced,
     )
     report = MonitorReport(
         now,
@@ -83,6 +79,24 @@ def look(
     )
     watched.state.append(LOOKS, encode(report))
     return report
+
+
+def _known(watched: Watched, answered: pl.DataFrame, found: _Found, recent: int, now: datetime) -> policy.Known:
+    """What the decision is made of, beside what the look found."""
+    since, settings = watched.release.champion_since, watched.project.monitoring
+    span = min(settings.window, max(now - (since or now), timedelta(hours=1)))
+    asks_data = "data" in watched.project.retraining.on and since is not None
+    return policy.Known(
+        champion_since=since,
+        begun=tuple(one.at for one in retraining.history(watched.state) if one.retrained),
+        running=any(run.status is Status.RUNNING for run in runs(watched.state)),
+        canary=watched.release.challenger,
+        performance=found.performance,
+        drift=found.drift,
+        impact=found.impact,
+        labels=sum(one.known_at > since for one in watched.labels.latest().values()) if asks_data and since else 0,
+        per_day=recent / (span / timedelta(days=1)),
+    )
 
 
 def looks(state: StateStore) -> list[MonitorReport]:

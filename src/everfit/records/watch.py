@@ -195,6 +195,7 @@ class Trigger(StrEnum):
     PERFORMANCE = "performance"
     DRIFT = "drift"
     SCHEDULE = "schedule"
+    DATA = "data"
     MANUAL = "manual"
 
 

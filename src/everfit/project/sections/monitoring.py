@@ -51,14 +51,27 @@ class Monitoring(Section):
     alarms: Rate = Field("1/month", validate_default=True, description="False alarms that the team accepts, in all.")
 
 
+class Cost(Section):
+    """What keeping the model and what retraining costs, in one unit of your choice; without both nothing is weighed."""
+
+    retraining: float | None = Field(None, gt=0, description="One retraining: computing, review, release.")
+    error: float | None = Field(
+        None, gt=0, description="One point of the metric (0.01) lost, for each prediction that is made with it."
+    )
+    horizon: Duration = Field("30d", validate_default=True, description="How far ahead a loss is counted.")
+
+
 class Retraining(Section):
     """When a new model is trained without being asked."""
 
-    on: tuple[Literal["performance", "drift", "schedule"], ...] = Field(
+    on: tuple[Literal["performance", "drift", "schedule", "data"], ...] = Field(
         ("performance", "drift"), description="What may start a retraining."
     )
     schedule: Duration = Field("30d", validate_default=True, description="Greatest age of the champion (`schedule`).")
+    labels: int = Field(10_000, ge=1, description="New labels since the champion was released (`data`).")
     cooldown: Duration = Field("24h", validate_default=True, description="Least time between two retrainings.")
+    budget: Rate | None = Field(None, description="Most retrainings without being asked, such as 4/month.")
+    cost: Cost = Field(default_factory=Cost, description="Retrain only where keeping the model costs more.")
 
 
 class Channel(Section):

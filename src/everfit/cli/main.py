@@ -32,6 +32,7 @@ COMMANDS = {
     "up": "Serve, monitor, judge canaries and retrain in one process",
     "status": "Who answers, what is under way, what to do next",
     "history": "Every event of the ledger, verified",
+    "keys": "Who may ask the server: make, list, take back",
     "config": "Every setting, its value and where that comes from",
     "schema": "The JSON schema of everfit.yaml, for editors",
     "doctor": "Check Python, packages, machine and project",

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
+    from everfit.flow.bulk import Scored
     from everfit.flow.labels import Labelled
     from everfit.flow.replica import Replica
     from everfit.flow.run import Run
-    from everfit.ports import Progress
+    from everfit.ports import Progress, Source
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.evaluation import Difference, LeakageWarning
@@ -267,6 +268,21 @@ def load(
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def score(
+    workspace: Workspace, source: Source, target: Path | None, *, log: bool, tell: Callable[[int], None]
+) -> Scored:
+    """A prediction for each row of a source of any size, written to a file a piece at a time. With `log` all of them
+    are in the prediction log; without it the champion alone answers, many times faster. `tell` hears how many rows are
+    done."""
+    from everfit.flow import bulk, scoring
+
+    workspace.refresh()
+    snapshot, name = workspace.predictor.snapshot, workspace.project.serving.response.score
+    plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
+    answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
+    return bulk.score(source, target, answer, plan, tell)
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

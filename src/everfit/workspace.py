@@ -245,8 +245,10 @@ class Workspace:
         answering = ledger.current(ports.state)
         manifest = _manifest(self, answering)
         watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
-        report = monitoring.look(watched, manifest, now or self.clock(), forced)
-        alerting.send(report.alarms, ports.channels, ports.state, self.progress)
+        now = now or self.clock()
+        report = monitoring.look(watched, manifest, now, forced)
+        alerting.settle(report, ports.state, now)
+        alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         return report
 
     def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:

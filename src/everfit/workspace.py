@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
+    from everfit.flow.bulk import Scored
     from everfit.flow.labels import Labelled
     from everfit.flow.replica import Replica
     from everfit.flow.run import Run
-    from everfit.ports import Progress
+    from everfit.ports import Progress, Source
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.evaluation import Difference, LeakageWarning
@@ -170,7 +171,7 @@ class Workspace:
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the challenger on trial, if there is one, and acts on the verdict."""
-        from everfit.flow import release
+        from everfit.flow import mirror, release
         from everfit.flow.trial import Trial
 
         self.versions.resume()
@@ -181,7 +182,7 @@ class Workspace:
         trial = Trial(ports.log, ports.labels, self.project.release, manifest, self.project.data.target.delay)
         verdict, after = release.look(ports.state, trial, self.author, now or self.clock(), ports.folder / "verdicts")
         if after != before:
-            release.mirror(ports.registry, after, self.progress)
+            mirror.tell(ports.state, ports.registry, self.progress)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
@@ -244,8 +245,10 @@ class Workspace:
         answering = ledger.current(ports.state)
         manifest = _manifest(self, answering)
         watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
-        report = monitoring.look(watched, manifest, now or self.clock(), forced)
-        alerting.send(report.alarms, ports.channels, ports.state, self.progress)
+        now = now or self.clock()
+        report = monitoring.look(watched, manifest, now, forced)
+        alerting.settle(report, ports.state, now)
+        alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         return report
 
     def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:
@@ -265,6 +268,21 @@ def load(
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def score(
+    workspace: Workspace, source: Source, target: Path | None, *, log: bool, tell: Callable[[int], None]
+) -> Scored:
+    """A prediction for each row of a source of any size, written to a file a piece at a time. With `log` all of them
+    are in the prediction log; without it the champion alone answers, many times faster. `tell` hears how many rows are
+    done."""
+    from everfit.flow import bulk, scoring
+
+    workspace.refresh()
+    snapshot, name = workspace.predictor.snapshot, workspace.project.serving.response.score
+    plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
+    answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
+    return bulk.score(source, target, answer, plan, tell)
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

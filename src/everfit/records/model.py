@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from math import nan
 from statistics import fmean, pstdev
+from typing import Any
 
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
@@ -128,7 +129,8 @@ class GateReport:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """All that a model was made from, by content hash, enough to make it again."""
+    """All that a model was made from, by content hash, enough to make it again; `settings` are the sections of the
+    project file that decide what is made, without where the data is and without secrets."""
 
     dataset: DatasetVersion
     features_hash: str
@@ -137,6 +139,7 @@ class Lineage:
     packages: Mapping[str, str]
     seed: int
     parent: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -26,10 +27,16 @@ from everfit.training import bundle as bundles
 
 
 def lineage(
-    dataset: DatasetVersion, functions: Functions, code: str, config: str, packages: Mapping[str, str], seed: int
+    dataset: DatasetVersion,
+    functions: Functions,
+    code: str,
+    config: str,
+    settings: Mapping[str, Any],
+    packages: Mapping[str, str],
+    seed: int,
 ) -> Lineage:
     """All that the model is made from, by content."""
-    return Lineage(dataset, functions.digest, config, code, packages, seed)
+    return Lineage(dataset, functions.digest, config, code, packages, seed, settings=settings)
 
 
 def example(

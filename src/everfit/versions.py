@@ -15,6 +15,7 @@ from everfit.flow import ledger
 from everfit.rollout.approval import Rule
 
 if TYPE_CHECKING:
+    from everfit.flow.rebuild import Rebuilt
     from everfit.ports import Progress
     from everfit.records.release import ReleaseState
     from everfit.wiring import Ports
@@ -35,6 +36,16 @@ class Versions:
         """Who must allow a version in this environment."""
         settings = self.ports.loaded.project.release
         return Rule(settings.approve.get(self.ports.loaded.environment, 0), settings.approvers)
+
+    def rebuild(self, version: int, search: bool = False, anyway: bool = False) -> Rebuilt:
+        """Trains a version again from its lineage and compares the scores of all rows; registers nothing."""
+        from everfit.flow import rebuild
+        from everfit.wiring import outside
+
+        ports = self.ports
+        original = rebuild.original(version, ports.state, ports.artifacts)
+        given = outside(ports, original.functions, self.author, self.clock)
+        return rebuild.rebuild(original, ports.loaded.project, given, search, anyway)
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic, or stages it until it is approved."""

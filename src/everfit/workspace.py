@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
-    from everfit.flow import training
     from everfit.flow.labels import Labelled
-    from everfit.flow.rebuild import Rebuilt
     from everfit.flow.run import Run
     from everfit.ports import Progress
     from everfit.project.load import Loaded
@@ -132,7 +130,8 @@ class Workspace:
         ports.source  # noqa: B018  first, so that a project that names none leaves no file behind
         champion = ledger.champion(ports.state)
         rival = _rival(self, champion) if champion else None
-        outside = _outside(self, _functions(self.loaded), rival, champion.bundle_hash if champion else "")
+        digest = champion.bundle_hash if champion else ""
+        outside = wiring.outside(ports, _functions(self.loaded), self.author, self.clock, rival, digest)
         graph, given = training.pipeline(self.project, outside)
         runner = Runner(ports.artifacts, ports.state, self.progress, ports.folder / "scratch")
 
@@ -143,13 +142,6 @@ class Workspace:
         run = runner.run(graph, given, pipeline="training", use_cache=use_cache, stopped=stopped)
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
         return Trained(run)
-
-    def rebuild(self, version: int, search: bool = False, anyway: bool = False) -> Rebuilt:
-        """Trains a version again from its lineage and compares the scores of all rows; registers nothing."""
-        from everfit.flow import rebuild
-
-        original = rebuild.original(version, self.ports.state, self.ports.artifacts)
-        return rebuild.rebuild(original, self.project, _outside(self, original.functions), search, anyway)
 
     @property
     def versions(self) -> Versions:
@@ -258,28 +250,6 @@ def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
         return None
     made = ledger.versions(workspace.ports.state)[answering.champion]
     return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
-
-
-def _outside(
-    workspace: Workspace, functions: Functions, champion: Path | None = None, digest: str = ""
-) -> training.Outside:
-    """What a training takes from outside the project file."""
-    from everfit.flow import training
-
-    ports = workspace.ports
-    return training.Outside(
-        source=ports.source,
-        functions=functions,
-        champion=champion,
-        champion_digest=digest,
-        executor=ports.executor,
-        registry=ports.registry,
-        artifacts=ports.artifacts,
-        state=ports.state,
-        author=workspace.author,
-        cores=wiring.cores(),
-        clock=workspace.clock,
-    )
 
 
 def _as_kept(data: Data, rows: pl.DataFrame) -> pl.DataFrame:

@@ -32,7 +32,7 @@ def command(workspace: Workspace, output: Output, version: str, search: bool, an
       everfit rebuild churn@7 --search
       everfit rebuild 7 --anyway --json
     """
-    done = workspace.rebuild(_number(version, workspace), search, anyway)
+    done = workspace.versions.rebuild(_number(version, workspace), search, anyway)
     show(done, output)
     output.document(done)
     if not done.equal:

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 @click.command("rebuild")
 @click.argument("version", metavar="[NAME@]VERSION")
-@click.option("--search", is_flag=True, help="Run the search again too, not only the fit of what it chose.")
 @click.option("--anyway", is_flag=True, help="Go on where code or packages are not those of then, and say which.")
 @on_project
-def command(workspace: Workspace, output: Output, version: str, search: bool, anyway: bool) -> None:
+def command(workspace: Workspace, output: Output, version: str, anyway: bool) -> None:
     """Train VERSION again from what its bundle says it was made from, and compare the scores of all rows.
 
     Data, features, settings and seed are those of then, whatever everfit.yaml says now. Nothing is registered. The exit
@@ -29,10 +28,10 @@ def command(workspace: Workspace, output: Output, version: str, search: bool, an
     \b
     Examples:
       everfit rebuild 7
-      everfit rebuild churn@7 --search
+      everfit rebuild churn@7
       everfit rebuild 7 --anyway --json
     """
-    done = workspace.versions.rebuild(_number(version, workspace), search, anyway)
+    done = workspace.versions.rebuild(_number(version, workspace), anyway)
     show(done, output)
     output.document(done)
     if not done.equal:
@@ -41,16 +40,16 @@ def command(workspace: Workspace, output: Output, version: str, search: bool, an
 
 def show(done: Rebuilt, output: Output) -> None:
     """What came of it."""
-    how = "searched and fitted" if done.searched else "fitted"
     data = f"{done.rows:,} rows, dataset {done.fingerprint[:12]}"
     for change in done.changed:
         output.line(f"[yellow]not as it was: {escape(change)}[/]")
     if done.equal:
-        said = f"[bold green]Version {done.version} is reproduced[/]: {done.family} {how} again, every score the same"
+        said = f"[bold green]Version {done.version} is reproduced[/]: {done.family} searched and fitted again, every score the same"
         output.line(f"{said} to the bit ({data})")
     else:
-        said = f"[bold red]Version {done.version} is not reproduced[/]: {done.family} {how} again with {done.library}"
-        output.line(f"{said} differs by up to {done.largest:.3g} in the score ({data})")
+        how = "with the same settings" if done.chosen else "and the search chose otherwise"
+        said = f"[bold red]Version {done.version} is not reproduced[/]: {done.family} of {done.library}, {how}"
+        output.line(f"{said}, differs by up to {done.largest:.3g} in the score ({data})")
 
 
 def _number(text: str, workspace: Workspace) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from everfit.training.bundle import open_bundle
 class Rebuilt:
     """What came of it: `equal` when every row has the same score to the bit and the threshold is the same; `largest` is
     the greatest difference of a score; `library` is what fits the model, with its version; `changed` is what is no
-    longer as it was then, empty unless that was allowed."""
+    longer as it was then, empty unless that was allowed; `chosen` when the search came to the same setting again."""
 
     version: int
     equal: bool
@@ -44,7 +43,7 @@ class Rebuilt:
     family: str
     library: str
     fingerprint: str
-    searched: bool
+    chosen: bool
     changed: tuple[str, ...] = ()
 
 
@@ -77,12 +76,9 @@ def original(version: int, state: StateStore, artifacts: ArtifactStore) -> Origi
     return Original(version, bundle, open_bundle(bundle), load_functions(source, FUNCTIONS))
 
 
-def rebuild(
-    original: Original, project: Project, outside: training.Outside, search: bool = False, anyway: bool = False
-) -> Rebuilt:
-    """Trains the version again and compares. `project` is today's: it gives the source, the key of masked columns and
-    where things run, and the settings of training come from the bundle. The setting that the search chose is fitted
-    again; with `search` the search is run again too. Nothing is stored or registered.
+def rebuild(original: Original, project: Project, outside: training.Outside, anyway: bool = False) -> Rebuilt:
+    """Trains the version again, search and all, and compares. `project` is today's: it gives the source, the key of
+    masked columns and where things run, and the settings of training come from the bundle. Nothing is stored.
 
     Raises ProjectError where the code or a package is not that of then, unless `anyway`; SourceError where the data is
     neither stored nor in the source any more; StorageError for a bundle that does not say enough.
@@ -97,16 +93,12 @@ def rebuild(
             where="rebuild",
             fix="install what it was made with, or say --anyway to see how much of a difference that makes",
         )
-    kept: dict[str, Any] = {}
     table = stored(outside.state, outside.artifacts, manifest.lineage.dataset.fingerprint)
-    if table is not None:
-        kept["table"] = table
-    if not search and manifest.family in {choice.name for choice in then.training.models}:
-        kept["best"] = Candidate(manifest.family, manifest.params, "", nan, nan, 1)
+    kept = {} if table is None else {"table": table}
     with tempfile.TemporaryDirectory(prefix="everfit-rebuild-") as scratch:
         made = _Memory(graph, given, kept, Path(scratch))
         _demand_data(manifest.lineage.dataset, made["dataset"])
-        return _compared(original, made, then.training.trusted, "best" not in kept, changed)
+        return _compared(original, made, then.training.trusted, changed)
 
 
 def settings(lineage: Lineage, project: Project) -> Project:
@@ -183,9 +175,7 @@ def _demand_data(then: DatasetVersion, now: DatasetVersion) -> None:
         )
 
 
-def _compared(
-    original: Original, made: _Memory, trusted: tuple[str, ...], searched: bool, changed: tuple[str, ...]
-) -> Rebuilt:
+def _compared(original: Original, made: _Memory, trusted: tuple[str, ...], changed: tuple[str, ...]) -> Rebuilt:
     manifest = original.manifest
     calibration = manifest.calibration or Calibration(Method.NONE)
     old = scoring.scores(original.bundle, trusted, manifest.encoder, made["features"], calibration)
@@ -201,15 +191,15 @@ def _compared(
         made["best"].family,
         _library(made["best"], made),
         manifest.lineage.dataset.fingerprint,
-        searched,
+        (manifest.family, manifest.params) == (made["best"].family, made["best"].params),
         changed,
     )
 
 
 def _library(best: Candidate, made: _Memory) -> str:
-    """The distribution of the estimator, such as `scikit-learn 1.9.0`."""
-    choice = next((one for one in made["choices"] if one.name == best.family), None)
-    if choice is None:
-        return best.family
-    top = families.resolve(choice, made["problem"].task, made["seed"]).estimator.__module__.partition(".")[0]
-    return ", ".join(f"{name} {version}" for name, version in versions([top]).items()) or top
+    """The distributions of the estimators, such as `scikit-learn 1.9.0`."""
+    names = {member.family for member in best.members} or {best.family}
+    chosen = [one for one in made["choices"] if one.name in names]
+    kinds = [families.resolve(choice, made["problem"].task, made["seed"]).estimator for choice in chosen]
+    tops = {kind.__module__.partition(".")[0] for kind in kinds}
+    return ", ".join(f"{name} {version}" for name, version in versions(tops).items()) or best.family

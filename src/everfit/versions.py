@@ -33,16 +33,6 @@ class Versions:
         settings = self._hand.ports.loaded.project.release
         return Rule(settings.approve.get(self._hand.ports.loaded.environment, 0), settings.approvers)
 
-    def rebuild(self, version: int, anyway: bool = False) -> Rebuilt:
-        """Trains a version again from its lineage and compares the scores of all rows; registers nothing."""
-        from everfit.flow import rebuild
-        from everfit.wiring import outside
-
-        ports = self._hand.ports
-        original = rebuild.original(version, ports.state, ports.artifacts)
-        given = outside(self._hand, original.functions)
-        return rebuild.rebuild(original, ports.loaded.project, given, anyway)
-
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic, or stages it until it is approved."""
         from everfit.flow import release
@@ -127,3 +117,14 @@ class Versions:
 
         self._standby.save(after, ledger.versions(self._hand.ports.state))
         return release.mirror(self._hand.ports.registry, after, self._hand.progress)
+
+
+def rebuild(hand: Hand, version: int, anyway: bool = False) -> Rebuilt:
+    """Trains a version of an opened project again from its lineage and compares the scores of all rows; registers
+    nothing. Raises what `everfit.flow.rebuild` raises."""
+    from everfit.flow import rebuild as rebuilding
+    from everfit.wiring import outside
+
+    ports = hand.ports
+    original = rebuilding.original(version, ports.state, ports.artifacts)
+    return rebuilding.rebuild(original, ports.loaded.project, outside(hand, original.functions), anyway)

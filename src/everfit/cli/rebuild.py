@@ -31,7 +31,9 @@ def command(workspace: Workspace, output: Output, version: str, anyway: bool) ->
       everfit rebuild churn@7
       everfit rebuild 7 --anyway --json
     """
-    done = workspace.versions.rebuild(_number(version, workspace), anyway)
+    from everfit.versions import rebuild
+
+    done = rebuild(workspace, _number(version, workspace), anyway)
     show(done, output)
     output.document(done)
     if not done.equal:
@@ -44,8 +46,8 @@ def show(done: Rebuilt, output: Output) -> None:
     for change in done.changed:
         output.line(f"[yellow]not as it was: {escape(change)}[/]")
     if done.equal:
-        said = f"[bold green]Version {done.version} is reproduced[/]: {done.family} searched and fitted again, every score the same"
-        output.line(f"{said} to the bit ({data})")
+        said = f"[bold green]Version {done.version} is reproduced[/]: {done.family} searched and fitted again,"
+        output.line(f"{said} every score the same to the bit ({data})")
     else:
         how = "with the same settings" if done.chosen else "and the search chose otherwise"
         said = f"[bold red]Version {done.version} is not reproduced[/]: {done.family} of {done.library}, {how}"

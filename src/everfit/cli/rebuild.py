@@ -50,7 +50,7 @@ def show(done: Rebuilt, output: Output) -> None:
         output.line(f"{said} every score the same to the bit ({data})")
     else:
         how = "with the same settings" if done.chosen else "and the search chose otherwise"
-        said = f"[bold red]Version {done.version} is not reproduced[/]: {done.family} of {done.library}, {how}"
+        said = f"[bold red]Version {done.version} is not reproduced[/]: {done.family} of {done.libraries}, {how}"
         output.line(f"{said}, differs by up to {done.largest:.3g} in the score ({data})")
 
 

@@ -33,7 +33,7 @@ from everfit.training.bundle import open_bundle
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """What came of it: `equal` when every row has the same score to the bit and the threshold is the same; `largest` is
-    the greatest difference of a score; `library` is what fits the model, with its version; `changed` is what is no
+    the greatest difference of a score; `libraries` fit the model, with their versions; `changed` is what is no
     longer as it was then, empty unless that was allowed; `chosen` when the search came to the same setting again."""
 
     version: int
@@ -41,7 +41,7 @@ class Rebuilt:
     rows: int
     largest: float
     family: str
-    library: str
+    libraries: str
     fingerprint: str
     chosen: bool
     changed: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -103,3 +104,16 @@ def test_a_column_that_tells_the_answer_is_warned_of_and_stops_nothing(project: 
     found = json.loads(made.call("run", "--json").out)
     assert [(one["kind"], one["column"]) for one in found["leakage"]] == [("predicts alone", "account")]
     assert found["evaluation"]["slices"]["judged"] > 10
+
+
+def test_a_run_ends_with_its_card(trained: SmallProject) -> None:
+    outcome = trained.call("run", "--json")
+    card = Path(json.loads(outcome.out)["card"])
+    assert f"{trained.open().run().card}" == str(card)
+    document = json.loads((card.parent / "card.json").read_text())
+    auc = next(row for row in document["sections"]["metrics"]["values"] if row["Metric"] == "roc_auc")
+    assert auc["Test"] == json.loads(outcome.out)["evaluation"]["test"]["roc_auc"]
+    assert [row["Family"] for row in document["sections"]["candidates"]["values"]] == ["logistic"]
+    assert card.read_text().count("data:image/png;base64,") == 4
+    assert "accuracy" in (card.parent / "classification_report.txt").read_text()
+    assert (card.parent / "feature_importance.csv").read_text().startswith("feature,importance\n")

@@ -67,12 +67,14 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
         *_plain(inspection.leakage_warnings, inspection.slices),
         *_plain(compiling.compiled, compiling.exactness),
-        *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
+        *_plain(assessment.importance, assessment.evaluation, assessment.pictures),
+        *_plain(assessment.reports, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
         *_plain(assessment.champion_scores, assessment.champion_metrics),
         step(assessment.differences, rules="gate_rules"),
         step(assessment.comparison, rules="gate_rules"),
-        *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
+        *_plain(publish.lineage, publish.example, publish.manifest),
+        step(publish.bundle, candidates=tuple(candidates)),
         step(publish.version, cached=False),
     ]
     given = {**_settings(project), **_outside(project, outside), **_code(steps, outside.artifacts)}

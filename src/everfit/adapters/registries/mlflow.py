@@ -88,7 +88,8 @@ class MlflowRegistry:
             mlflow.log_params(dict(manifest.parameters))
             mlflow.log_metrics(dict(manifest.metrics))
             mlflow.log_artifacts(str(bundle / "pictures"), "pictures")
-            mlflow.log_artifact(str(bundle / "card.md"))
+            for path in sorted(p for p in bundle.glob("*.*") if p.stem == "card" or p.suffix in (".csv", ".txt")):
+                mlflow.log_artifact(str(path))
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 loader_module="everfit.serving.pyfunc",

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from everfit.data import schema
+from everfit.evaluation import class_report, intervals, metrics, plots
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
-from everfit.evaluation import intervals, metrics, plots
 from everfit.evaluation.calibration import calibrated
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
@@ -24,6 +24,7 @@ from everfit.records.evaluation import Difference, Slices
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
+from everfit.records.table import Task
 from everfit.serving.model import open_model
 from everfit.training import bundle
 
@@ -96,6 +97,23 @@ def pictures(
 ) -> dict[str, bytes]:
     """The model on the test rows, drawn."""
     return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, threshold.value)
+
+
+def reports(
+    scores: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    threshold: ThresholdChoice,
+    importance: tuple[Importance, ...],
+) -> dict[str, bytes]:
+    """Tables as files: the importance of the features as CSV and, for classes, the classification report as text."""
+    found = {"feature_importance.csv": shuffling.csv(importance).encode()}
+    if problem.task is Task.REGRESSION:
+        return found
+    labels = metrics.predicted(scores[test], problem.task, threshold.value)
+    text = class_report.classification_report(truth[test], labels, problem.classes)
+    return {**found, "classification_report.txt": f"{text}\n".encode()}
 
 
 def champion_scores(

@@ -117,3 +117,15 @@ def test_a_run_ends_with_its_card(trained: SmallProject) -> None:
     assert card.read_text().count("data:image/png;base64,") == 4
     assert "accuracy" in (card.parent / "classification_report.txt").read_text()
     assert (card.parent / "feature_importance.csv").read_text().startswith("feature,importance\n")
+
+
+def test_metrics_have_the_names_that_people_look_for(trained: SmallProject) -> None:
+    found = trained.open().run().run["manifest"].metrics
+    named = ("accuracy", "precision", "recall", "f1", "roc_auc")
+    assert {f"test_{name}" for name in named} | {
+        "train_accuracy",
+        "cv_mean_accuracy",
+        "cv_std_accuracy",
+    } <= found.keys()
+    assert {"cv_mean", "cv_std", "accuracy", "precision", "recall", "f1_score"} <= found.keys()
+    assert (found["f1_score"], found["cv_mean"]) == (found["test_f1"], found["cv_mean_roc_auc"])

@@ -193,14 +193,14 @@ def _candidates(manifest: Manifest, candidates: Sequence[Candidate]) -> Part | N
 
 def _metrics(manifest: Manifest) -> Part:
     found = manifest.evaluation
-    names = dict.fromkeys(name for part in (found.test, found.train, found.cv) for name in part)
     rows = []
-    for name in names:
+    for name in dict.fromkeys((*found.test, *found.train)):
         around = found.intervals.get(name)
-        low, high = (around.low, around.high) if around else (None, None)
-        rows.append((Code(name), found.test.get(name), low, high, found.train.get(name), found.cv.get(name)))
+        bounds = (around.low, around.high) if around else (None, None)
+        folds = (found.cv.get(f"mean_{name}"), found.cv.get(f"std_{name}"))
+        rows.append((Code(name), found.test.get(name), *bounds, found.train.get(name), *folds))
     text = "Nothing was chosen on the test rows. From and to are the 95% interval of the test metric."
-    headers = ("Metric", "Test", "From", "To", "Training", "Cross-validation")
+    headers = ("Metric", "Test", "From", "To", "Training", "Cross-validated", "Deviation")
     pictures = ("roc_curve.png", "confusion_matrix.png") if manifest.classes else _VALUES
     return Part("metrics", "Metrics", text, table=Table(headers, tuple(rows)), pictures=pictures)
 

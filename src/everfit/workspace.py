@@ -58,9 +58,10 @@ class Trained:
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """Every family's best setting, best first."""
-        found = [self.run[s.name] for s in self.run.record.steps if s.name.startswith("candidate_")]
-        return tuple(sorted(found, key=lambda c: -c.score))
+        """Every family's best setting and the blend: the chosen one first, then by score; those that could not be
+        trained last."""
+        chosen = self.run["best"].family
+        return tuple(sorted(self.run["candidates"], key=lambda c: (c.family != chosen, -c.score)))
 
     @property
     def evaluation(self) -> Evaluation:
@@ -104,6 +105,11 @@ class Trained:
         """How long each step took when it was last really run."""
         return {s.name: s.seconds for s in self.run.record.steps}
 
+    def took(self, family: str) -> float:
+        """The seconds of a family's search, or of the blend."""
+        steps = ("blended",) if family == "blend" else (f"first_{family}", f"search_{family}")
+        return sum(self.seconds.get(name, 0.0) for name in steps)
+
 
 class Workspace:
     """A project in one environment. `author` is written into the ledger; `clock` says what time it is wherever a verb
@@ -141,6 +147,7 @@ class Workspace:
             champion=_rival(self, champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
             executor=ports.executor,
+            progress=self.progress,
             registry=ports.registry,
             artifacts=ports.artifacts,
             state=ports.state,

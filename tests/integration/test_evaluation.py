@@ -19,7 +19,6 @@ from everfit.wiring import Ports
 from everfit.workspace import Trained, Workspace
 from tests.integration.projects import START, SmallProject
 
-SEARCHED = ("folds", "first_logistic", "going", "trials_logistic", "search_logistic", "blended", "candidates")
 CHOSEN = ("best", "out_of_fold", "calibration", "threshold")
 
 
@@ -27,17 +26,27 @@ def chosen(trained: Trained, workspace: Workspace, truth: NDArray[np.int64]) -> 
     """All that the pipeline chooses where the target is this, by the pipeline's own steps."""
     training = workspace.project.training.model_copy(update={"threshold": Threshold(best="f1")})
     graph, given = pipeline(workspace.project.model_copy(update={"training": training}), _outside(workspace.ports))
-    known = {name: one.value for name, one in given.items()} | {"truth": truth}
+    known = {name: one.value for name, one in given.items()} | {"truth": truth, "test": trained.run["test"]}
+    needed = set(CHOSEN)
+    for step in reversed(graph.steps):
+        needed |= set(step.sources) if step.name in needed else set()
+    again = {"truth"}
 
     def take(need: str | tuple[str, ...]) -> object:
         if isinstance(need, tuple):
             return tuple(take(name) for name in need)
         return known[need] if need in known else trained.run[need]
 
-    for name in (*SEARCHED, *CHOSEN):
-        step = graph[name]
-        known[name] = step.function(**{parameter: take(need) for parameter, need in step.needs.items()})
-    return [np.asarray(known[name]).tolist() if name == "out_of_fold" else known[name] for name in CHOSEN]
+    for step in graph.steps:
+        if step.name in needed - known.keys() and again & set(step.sources):
+            known[step.name] = step.function(**{name: take(need) for name, need in step.needs.items()})
+            again.add(step.name)
+    assert again > set(CHOSEN)
+    return [_plain(known[name]) for name in CHOSEN]
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _outside(ports: Ports) -> Outside:

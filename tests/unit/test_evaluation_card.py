@@ -3,6 +3,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -242,7 +243,8 @@ def test_a_refused_model_is_marked_on_the_page() -> None:
     assert "not fit for use" in html
 
 
-def test_candidates_by_a_loss_are_shown_plain_and_best_first() -> None:
+def test_candidates_by_a_loss_are_shown_plain_and_the_chosen_one_first() -> None:
     losses = [replace(each, metric="log_loss", score=-each.score) for each in CANDIDATES]
-    rows = cards.document(cards.card(MANIFEST, losses))["sections"]["candidates"]["values"]
-    assert [row["log_loss, mean"] for row in rows] == [0.83, 0.84]
+    lost = replace(losses[0], family="neural", score=-inf)
+    rows = cards.document(cards.card(MANIFEST, [lost, *losses]))["sections"]["candidates"]["values"]
+    assert [row["log_loss, mean"] for row in rows] == [0.84, 0.83, None]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from everfit.evaluation.metrics import higher_is_better
@@ -184,11 +185,15 @@ def _candidates(manifest: Manifest, candidates: Sequence[Candidate]) -> Part | N
         return None
     metric = candidates[0].metric
     sign = 1 if higher_is_better(metric) else -1
-    best = sorted(candidates, key=lambda each: -each.score)
-    rows = tuple((each.family, sign * each.score, each.spread, each.trials, each.failed) for each in best)
+    best = sorted(candidates, key=lambda each: (each.family != manifest.family, -each.score))
+    rows = []
+    for each in best:
+        known = isfinite(each.score)  # a family that could not be trained has no score
+        found = (sign * each.score, each.spread) if known else (None, None)
+        rows.append((each.family, *found, each.trials, each.failed))
     text = f"Each family's best setting by cross-validation on the training rows; {manifest.family} was chosen."
     headers = ("Family", f"{metric}, mean", "Standard deviation", "Trials", "Failed")
-    return Part("candidates", "Candidates", text, table=Table(headers, rows))
+    return Part("candidates", "Candidates", text, table=Table(headers, tuple(rows)))
 
 
 def _metrics(manifest: Manifest) -> Part:

@@ -73,8 +73,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(assessment.champion_scores, assessment.champion_metrics),
         step(assessment.differences, rules="gate_rules"),
         step(assessment.comparison, rules="gate_rules"),
-        *_plain(publish.lineage, publish.example, publish.manifest),
-        step(publish.bundle, candidates=tuple(candidates)),
+        *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
         step(publish.version, cached=False),
     ]
     given = {

@@ -27,7 +27,7 @@ from everfit.records.profile import Profile
 from everfit.records.table import Task
 from everfit.serving.model import open_model
 from everfit.training import bundle
-from everfit.training.search import Fold
+from everfit.training.trial import Fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from everfit.workspace import Workspace
 GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
 _REMIND_SECONDS = 3600.0
+_AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
 
@@ -67,14 +68,19 @@ def serve(
         labels=workspace.ports.labels,
         waits=settings.log.fsync == "always",
     )
-    follower = _thread(workspace, "routes", workspace.refresh, settings.refresh, ended)
-    follower.start()
+    followers = (
+        _thread(workspace, "routes", workspace.refresh, settings.refresh, ended),
+        _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
+    )
+    for follower in followers:
+        follower.start()
     _thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
     try:
         listen(app, host or settings.host, settings.port if port is None else port, started=started, stop=ended)
     finally:
         ended.set()
-        follower.join(GRACE_SECONDS)
+        for follower in followers:
+            follower.join(GRACE_SECONDS)
 
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:

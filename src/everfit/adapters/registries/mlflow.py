@@ -87,8 +87,7 @@ class MlflowRegistry:
         with mlflow.start_run(experiment_id=identity, run_name=manifest.family, tags=tags) as run:
             mlflow.log_params(dict(manifest.parameters))
             mlflow.log_metrics(dict(manifest.metrics))
-            mlflow.log_artifacts(str(bundle / "pictures"), "pictures")
-            for path in sorted(p for p in bundle.glob("*.*") if p.stem == "card" or p.suffix in (".csv", ".txt")):
+            for path in (p for p in bundle.iterdir() if p.stem in ("card", "pictures") or p.suffix in (".csv", ".txt")):
                 mlflow.log_artifact(str(path))
             logged = mlflow.pyfunc.log_model(
                 name="model",

@@ -65,6 +65,7 @@ def serve(
         response=settings.response,
         limits=settings.limits,
         labels=workspace.ports.labels,
+        waits=settings.log.fsync == "always",
     )
     follower = _thread(workspace, "routes", workspace.refresh, settings.refresh, ended)
     follower.start()

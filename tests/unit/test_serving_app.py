@@ -286,7 +286,16 @@ def test_metrics_are_in_the_text_format(server: Http) -> None:
     answer = server.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'predictions_total{arm="champion",status="ok",version="3"}' in answer.text
-    assert 'prediction_latency_seconds_bucket{arm="champion",le="0.001"}' in answer.text
+    assert 'prediction_latency_seconds_bucket{arm="champion",le="0.001",version="3"}' in answer.text
+
+
+def test_answers_that_are_errors_are_counted_by_status() -> None:
+    opened = client()
+    post(opened, {})
+    post(opened, GOOD, **{"content-type": "text/plain"})
+    opened.get("/nowhere")
+    text = opened.get("/metrics").text
+    assert [f'request_errors_total{{status="{status}"}} 1.0' in text for status in (404, 415, 422)] == [True] * 3
 
 
 def test_a_label_is_kept_once_and_a_correction_beside_it() -> None:

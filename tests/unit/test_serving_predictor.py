@@ -248,7 +248,7 @@ def test_metrics_count_rows_by_arm_and_follow_the_release() -> None:
     hit = sum(route(canary(0.2), str(row["customerID"])).version == 2 for row in rows)
     assert sample(predictor, "predictions_total", arm="challenger", status="error", version="2") == hit > 0
     assert sample(predictor, "predictions_total", arm="champion", status="ok", version="1") == 50
-    assert sample(predictor, "prediction_latency_seconds_count", arm="champion") == 1
+    assert sample(predictor, "prediction_latency_seconds_count", arm="champion", version="1") == 1
     assert sample(predictor, "model_version", arm="challenger") == 2
     assert sample(predictor, "model_traffic_share", arm="challenger") == 0.2
     assert sample(predictor, "model_created_timestamp_seconds", arm="champion") == NOW.timestamp() - 86400

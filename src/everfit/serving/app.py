@@ -6,25 +6,30 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 
+import msgspec
 from fastapi import FastAPI
-from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from everfit.errors import EverfitError, MissingExtra
 from everfit.ports import LabelStore
 from everfit.project.sections.serving import Limits
 from everfit.project.sections.serving import Response as ResponseSection
+from everfit.records.prediction import Prediction
 from everfit.serving import answers, feedback, page
-from everfit.serving.body import many, read_json
-from everfit.serving.guard import LOOPBACK_NAMES, Guard, problem
+from everfit.serving.answering import Answering
+from everfit.serving.body import Headers, check_json, decode_json, many, read_body
+from everfit.serving.commit import GroupCommit
+from everfit.serving.front import LOOPBACK_NAMES, Front, Reply, told
 from everfit.serving.metrics import CONTENT_TYPE
 from everfit.serving.predictor import Predictor
+from everfit.serving.quick import Quick
 
 Answer = answers.Shape
+_encode = msgspec.json.Encoder().encode
 
 
 def create_app(
@@ -35,28 +40,27 @@ def create_app(
     limits: Limits | None = None,
     labels: LabelStore | None = None,
     hosts: Collection[str] | None = LOOPBACK_NAMES,
+    waits: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """The application: POST /predict and /feedback; GET /health, /ready, /version, /metrics, /docs, /openapi.json.
 
     `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there. `hosts`
-    are the names that the server answers for; None takes any. Raises ProjectError for a `response` that cannot be.
+    are the names that the server answers for; None takes any. `waits` says that the log waits for the
+    disk. Raises ProjectError for a `response` that cannot be.
     """
     answers.check_response(response or ResponseSection())
-    app = FastAPI(
-        title=name,
-        version=installed("everfit"),
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        middleware=[Middleware(Guard, hosts=hosts)],
-    )
-    app.add_exception_handler(EverfitError, _told)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    routes = _Routes(predictor, name, response or ResponseSection(), limits or Limits(), labels, now)
+    app = _App(title=name, version=installed("everfit"), docs_url=None, redoc_url=None, openapi_url=None)
+    for kind in (EverfitError, HTTPException, ClientDisconnect):
+        app.add_exception_handler(kind, lambda request, error: told(error, request.url.path))
+    commit = GroupCommit(predictor.log, waits=waits)
+    limits = limits or Limits()
+    routes = _Routes(Answering(predictor, commit), name, response or ResponseSection(), limits, labels, now)
+    predictor.metrics.queue(lambda: commit.waiting)
+    quick = Quick(predictor, commit, routes.shape)
+    app.front = Front(app.behind, hosts, {"/predict": routes.predict}, limits, quick, predictor.metrics.failed)
     add = app.add_api_route
-    add("/predict", routes.predict, methods=["POST"], summary="Predict one row, several, or a stored entity.")
+    add("/predict", routes.predict_request, methods=["POST"], summary="Predict one row, several, or a stored entity.")
     add("/feedback", routes.feedback, methods=["POST"], summary="Say what turned out to be true.")
     add("/health", routes.health, methods=["GET"], summary="Whether the process is alive.")
     add("/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
@@ -71,42 +75,69 @@ def create_app(
     return app
 
 
+class _App(FastAPI):
+    """A FastAPI behind a front."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.front(scope, receive, send)
+
+    async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """FastAPI itself."""
+        await super().__call__(scope, receive, send)
+
+
 class _Routes:
     """The endpoints, with what they share."""
 
     def __init__(
         self,
-        predictor: Predictor,
+        answering: Answering,
         name: str,
         response: ResponseSection,
         limits: Limits,
         labels: LabelStore | None,
         now: Callable[[], datetime],
     ) -> None:
-        self._predictor = predictor
+        self._answering = answering
+        self._predictor = answering.predictor
         self._name = name
         self.response = response
         self._limits = limits
         self._labels = labels
         self._now = now
 
-    async def predict(self, request: Request) -> Response:
+    async def predict(self, headers: Headers, body: bytes) -> Reply:
         """One object of columns, or `{"rows": [objects]}`, to one answer, or `{"predictions": [answers]}`."""
         try:
-            rows, alone = many(await read_json(request, self._limits), "rows", self._limits.rows)
-        except EverfitError:
+            check_json(headers)
+            rows, alone = many(decode_json(body, self._limits), "rows", self._limits.rows)
+        except (EverfitError, HTTPException):
             self._predictor.metrics.rejected()
             raise
-        predictions = await run_in_threadpool(self._predictor.predict, rows)
-        entity = self._predictor.snapshot.champion.manifest.entity
-        shaped = [answers.shape(prediction, entity, self.response) for prediction in predictions]
-        return _json(shaped[0] if alone else {"predictions": shaped})
+        predictions = await self._answering.predict(rows)
+        shaped = [self.shape(prediction) for prediction in predictions]
+        return Reply(_encode(shaped[0] if alone else {"predictions": shaped}))
+
+    def shape(self, prediction: Prediction) -> Answer:
+        """A prediction as the project wants it."""
+        return answers.shape(prediction, self._predictor.snapshot.champion.manifest.entity, self.response)
+
+    async def predict_request(self, request: Request) -> Response:
+        """The same by way of FastAPI, for a server that mounts this application below another."""
+        headers = dict(request.headers.raw)
+        reply = await self.predict(headers, await read_body(request.receive, headers, self._limits.body))
+        return Response(reply.body, media_type="application/json")
 
     async def feedback(self, request: Request) -> Response:
         """One label, or `{"labels": [labels]}`, to how many of them were new."""
         if self._labels is None:
             raise MissingExtra("this server keeps no labels", where="/feedback", fix="start it with `everfit serve`")
-        items, _ = many(await read_json(request, self._limits), "labels", self._limits.rows)
+        headers = dict(request.headers.raw)
+        check_json(headers)
+        value = decode_json(await read_body(request.receive, headers, self._limits.body), self._limits)
+        items, _ = many(value, "labels", self._limits.rows)
         manifest = self._predictor.snapshot.champion.manifest
         found = feedback.labels(items, manifest, self.response.labels, self._now())
         new = await run_in_threadpool(self._labels.put, found)
@@ -145,24 +176,4 @@ class _Routes:
 
 
 def _json(value: Answer) -> Response:
-    return Response(to_json(value), media_type="application/json")
-
-
-def _told(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, EverfitError):
-        raise error
-    return problem(error.status, error.what, error.fix, error.where)
-
-
-def _refused(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, HTTPException):
-        raise error
-    fix = "see /docs for what there is" if error.status_code in (404, 405) else "see /docs for an example that works"
-    answer = problem(error.status_code, error.detail, fix, request.url.path)
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-def _gone(request: Request, error: Exception) -> Response:
-    # Nobody reads this: the caller hung up while sending.
-    return problem(400, "the connection ended before the body did")
+    return Response(_encode(value), media_type="application/json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,11 @@ class Snapshot:
     table: RouteTable
     models: Mapping[int, Model]
     created: Mapping[int, datetime] = field(default_factory=dict)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether every model answers a row in microseconds."""
+        return all(getattr(model, "compiled", None) is not None for model in self.models.values())
 
     @property
     def champion(self) -> Model:
@@ -115,11 +121,31 @@ def failure(attempt: Attempt, model: str) -> EverfitError:
 
 
 def new_id(moment: datetime) -> str:
-    """A UUID of version 7 (RFC 9562, 5.7): ids sort by time, which keeps an index of them compact.
+    """A UUID of version 7 (RFC 9562, 5.7): ids sort by time, which keeps an index of them compact. They cannot be
+    guessed: who knows one may label its prediction.
 
     >>> new_id(datetime.fromisoformat("2026-11-03T10:00:00+00:00"))[:15]
     '01a1a0d9-f100-7'
     """
-    digits = f"{int(moment.timestamp() * 1000):012x}7{secrets.token_hex(10)}"
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+    try:
+        random = _random.pop()
+    except IndexError:
+        _refill()
+        random = _random.pop()
+    digits = f"{int(moment.timestamp() * 1000):012x}"
+    return f"{digits[:8]}-{digits[8:]}-{random}"
+
+
+# The random parts of the next ids: asking the system for each takes longer than a prediction.
+_random: list[str] = []
+_REFILL = 512
+
+
+def _refill() -> None:
+    text = secrets.token_hex(10 * _REFILL)
+    parts = [text[i : i + 20] for i in range(0, len(text), 20)]
+    _random.extend(f"7{part[:3]}-{'89ab'[int(part[3], 16) & 3]}{part[4:7]}-{part[7:19]}" for part in parts)
+
+
+# A fork must not give out its parent's ids.
+os.register_at_fork(after_in_child=_random.clear)

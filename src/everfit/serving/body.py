@@ -5,43 +5,67 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import msgspec
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
 
 from everfit.errors import RequestError, TooLarge
 from everfit.project.sections.serving import Limits
 
 ARRIVAL_SECONDS = 30
+_decode = msgspec.json.Decoder().decode
 
 
-async def read_json(request: Request, limits: Limits) -> object:
-    """The body's JSON value. RequestError when it is none (NaN and Infinity are not JSON), TooLarge when it passes a
-    limit, HTTPException 415 or 408 for another content type or a body that does not arrive."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" or "content-encoding" in request.headers:
+# The last of several headers of one name counts.
+Headers = Mapping[bytes, bytes]
+
+
+def check_json(headers: Headers) -> None:
+    """Raises HTTPException 415 for a body that does not say to be plain JSON."""
+    kind = headers.get(b"content-type", b"")
+    if kind == b"application/json" and b"content-encoding" not in headers:
+        return
+    if kind.partition(b";")[0].strip().lower() != b"application/json" or b"content-encoding" in headers:
         raise HTTPException(415, "the body must be plain JSON; send the header `Content-Type: application/json`")
-    try:
-        async with asyncio.timeout(ARRIVAL_SECONDS):
-            body = await _read(request, limits.body)
-    except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive within {ARRIVAL_SECONDS} seconds") from None
-    return decode_json(body, limits)
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The whole body. TooLarge when it is longer than the limit, HTTPException 408 when it does not arrive in time,
+    ClientDisconnect when the caller hangs up."""
     # What the header claims only serves to refuse early; what arrives is what counts.
-    claimed = request.headers.get("content-length", "")
-    if claimed.isdecimal() and int(claimed[:20]) > limit:
+    claimed = headers.get(b"content-length", b"")
+    if claimed.isdigit() and int(claimed[:20]) > limit:
         raise _too_long(limit)
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_long(limit)
-        chunks.append(chunk)
+    message = await receive()
+    body: bytes = _part(message)
+    if message.get("more_body", False):
+        try:
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                body = await _rest(receive, body, limit)
+        except TimeoutError:
+            raise HTTPException(408, f"the body did not arrive within {ARRIVAL_SECONDS} seconds") from None
+    if len(body) > limit:
+        raise _too_long(limit)
+    return body
+
+
+async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
+    chunks, size, more = [first], len(first), True
+    while more and size <= limit:
+        message = await receive()
+        chunks.append(_part(message))
+        size += len(chunks[-1])
+        more = message.get("more_body", False)
     return b"".join(chunks)
+
+
+def _part(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    found: bytes = message.get("body", b"")
+    return found
 
 
 def _too_long(limit: int) -> TooLarge:
@@ -57,18 +81,26 @@ def decode_json(body: bytes, limits: Limits) -> object:
     {'tenure': 5}
     """
     try:
-        value: object = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
+        value = _json(body)
+    except (ValueError, RecursionError) as error:
         raise RequestError(
             f"the body is not JSON: {error}",
             where="body",
             fix="send one JSON object; NaN and Infinity are not JSON, a missing value is null",
         ) from error
-    if _is_deeper(value, limits.depth):
+    # Counting brackets is quicker than walking, and nothing is nested deeper than it has brackets.
+    if body.count(b"{") + body.count(b"[") > limits.depth and _is_deeper(value, limits.depth):
         raise TooLarge(
             f"the JSON is nested deeper than {limits.depth}", where="body", fix="send rows as flat JSON objects"
         )
     return value
+
+
+def _json(body: bytes) -> object:
+    try:
+        return _decode(body)
+    except ValueError:  # also of numbers beyond all bounds, of which the column's own reader knows what to say
+        return from_json(body, allow_inf_nan=False)
 
 
 def _is_deeper(value: object, limit: int) -> bool:

@@ -1,27 +1,34 @@
-"""What Prometheus scrapes from a server: counts, latencies and who answers.
+"""What Prometheus scrapes from a server: counts, latencies and who answers, summed over its workers.
 
-Every label is bounded: arms are two, versions come from the route table, nothing comes from a caller.
+Every label is bounded: arms are few, versions come from the route table, statuses from HTTP;
+nothing comes from a caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from functools import lru_cache
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from everfit.records.release import RouteTable
+from everfit.serving.tallies import Tallies
 
 Status = Literal["ok", "error"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BOUNDS = (*(f"{bound:g}" if bound < 1 else str(bound) for bound in _SECONDS), "+Inf")
 
 
-class ServingMetrics:
-    """The server's own registry: two servers in one process never mix, and nothing is global.
+class ServingMetrics(Collector):
+    """The server's own metrics: two servers in one process never mix, and nothing is global. With `tallies` in a
+    folder, several workers count as one.
 
     Status `ok` was answered, `error` means that the arm's model raised, `rejected` that the request was refused
     before any arm, `unlogged` that the log could not be written (in both, arm and version are `none`).
@@ -32,73 +39,110 @@ class ServingMetrics:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tallies: Tallies | None = None) -> None:
+        self._tallies = tallies or Tallies()
+        self._table = RouteTable(0, ())
+        self._created: Mapping[int, datetime] = {}
+        self._quality: Mapping[int, float] = {}
+        self._behind = False
+        self._waiting: Callable[[], int] = int
         self._registry = CollectorRegistry()
-        self._count = Counter("predictions", "Predictions.", ("status", "arm", "version"), registry=self._registry)
-        self._latency = Histogram(
-            "prediction_latency_seconds",
-            "Seconds from a request's arrival at the predictor to its log entry.",
-            ("arm",),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._feedback = Counter("feedback_labels", "Labels received by /feedback.", registry=self._registry)
-        self._version = Gauge("model_version", "The version of each arm.", ("arm",), registry=self._registry)
-        self._weight = Gauge("model_traffic_share", "The arm's share of traffic.", ("arm",), registry=self._registry)
-        self._made = Gauge(
-            "model_created_timestamp_seconds",
-            "When the arm's model was made; its age is time() minus this.",
-            ("arm",),
-            registry=self._registry,
-        )
-        self._quality = Gauge(
-            "data_quality_score",
-            "Quality of the table that the arm's model learned from.",
-            ("arm",),
-            registry=self._registry,
-        )
-        self._release = Gauge("release_number", "The last ledger event that is served.", registry=self._registry)
-        self._behind = Gauge("release_behind", "1 while a newer release cannot be served.", registry=self._registry)
-        # Finding a labelled child takes a lock and a tuple; there are only a few.
-        self._counted = lru_cache(maxsize=64)(self._count.labels)
-        self._timed = lru_cache(maxsize=8)(self._latency.labels)
+        self._registry.register(self)
 
     def predicted(self, arm: str, version: int, status: Status, rows: int, seconds: float) -> None:
         """Counts the rows that an arm answered, or failed on, in so many seconds together."""
-        self._counted(status, arm, str(version)).inc(rows)
-        self._timed(arm).observe(seconds)
+        key = ("predictions", status, arm, str(version))
+        self._tallies.observe(key, bisect_left(_SECONDS, seconds), seconds, rows)
 
     def rejected(self, rows: int = 1) -> None:
         """Counts rows refused before any arm saw them."""
-        self._counted("rejected", "none", "none").inc(rows)
+        self._tallies.add(("predictions", "rejected", "none", "none"), [rows])
 
     def unlogged(self, rows: int) -> None:
         """Counts rows that were scored and not answered, for the log could not be written."""
-        self._counted("unlogged", "none", "none").inc(rows)
+        self._tallies.add(("predictions", "unlogged", "none", "none"), [rows])
 
     def labelled(self, labels: int) -> None:
         """Counts labels received."""
-        self._feedback.inc(labels)
+        self._tallies.add(("feedback",), [labels])
+
+    def failed(self, status: str) -> None:
+        """Counts an answer that is an error, by its HTTP status."""
+        self._tallies.add(("errors", status), [1])
 
     def released(
         self, table: RouteTable, created: Mapping[int, datetime], quality: Mapping[int, float] | None = None
     ) -> None:
         """Shows the table's arms, with the time that each model was made at and its data's quality where known."""
-        for gauge in (self._version, self._weight, self._made, self._quality):
-            gauge.clear()
-        self._release.set(table.number)
-        for arm in table.arms:
-            self._version.labels(arm.name).set(arm.version)
-            self._weight.labels(arm.name).set(arm.weight)
-            if arm.version in created:
-                self._made.labels(arm.name).set(created[arm.version].timestamp())
-            if quality and arm.version in quality:
-                self._quality.labels(arm.name).set(quality[arm.version])
+        self._table, self._created, self._quality = table, created, quality or {}
 
     def behind(self, is_behind: bool) -> None:
         """Shows whether there is a newer release that cannot be served."""
-        self._behind.set(is_behind)
+        self._behind = is_behind
+
+    def queue(self, waiting: Callable[[], int]) -> None:
+        """Shows how many requests wait for the log, as this worker's function says."""
+        self._waiting = waiting
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as prometheus_client writes them."""
+        yield from _counted(self._tallies)
+        yield from self._released()
+        waiting = "Requests of the worker asked whose prediction is not in the log yet."
+        yield GaugeMetricFamily("prediction_log_waiting", waiting, self._waiting())
+
+    def _released(self) -> Iterator[Metric]:
+        now = datetime.now(UTC).timestamp()
+        versions, shares, made, age, quality = (
+            GaugeMetricFamily(name, text, labels=("arm",))
+            for name, text in (
+                ("model_version", "The version of each arm."),
+                ("model_traffic_share", "The arm's share of traffic."),
+                ("model_created_timestamp_seconds", "When the arm's model was made."),
+                ("model_age_seconds", "The age of the arm's model."),
+                ("data_quality_score", "Quality of the table that the arm's model learned from."),
+            )
+        )
+        for arm in self._table.arms:
+            versions.add_metric((arm.name,), arm.version)
+            shares.add_metric((arm.name,), arm.weight)
+            if arm.version in self._created:
+                made.add_metric((arm.name,), self._created[arm.version].timestamp())
+                age.add_metric((arm.name,), now - self._created[arm.version].timestamp())
+            if arm.version in self._quality:
+                quality.add_metric((arm.name,), self._quality[arm.version])
+        yield from (versions, shares, made, age, quality)
+        yield GaugeMetricFamily("release_number", "The last ledger event that is served.", self._table.number)
+        yield GaugeMetricFamily("release_behind", "1 while a newer release cannot be served.", self._behind)
+
+
+def _counted(tallies: Tallies) -> Iterator[Metric]:
+    predictions = CounterMetricFamily("predictions", "Predictions.", labels=("status", "arm", "version"))
+    about = "Seconds from a request's arrival at the predictor to its log entry."
+    latency = HistogramMetricFamily("prediction_latency_seconds", about, labels=("arm", "version"))
+    feedback = CounterMetricFamily("feedback_labels", "Labels received by /feedback.")
+    errors = CounterMetricFamily("request_errors", "Answers that are errors, by HTTP status.", labels=("status",))
+    given = 0.0
+    for (name, *labels), numbers in tallies.all():
+        if name == "errors":
+            errors.add_metric(labels, numbers[0])
+        elif name == "feedback":
+            given = numbers[0]
+        else:
+            predictions.add_metric(labels, numbers[0])
+            if labels[0] == "ok":
+                latency.add_metric(labels[1:], _cumulated(numbers[2:]), numbers[1])
+    feedback.add_metric((), given)
+    yield from (predictions, latency, feedback, errors)
+
+
+def _cumulated(counts: list[float]) -> list[tuple[str, float]]:
+    total, found = 0.0, []
+    for bound, count in zip(_BOUNDS, counts, strict=False):
+        total += count
+        found.append((bound, total))
+    return found

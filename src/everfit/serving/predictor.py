@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
@@ -24,6 +25,17 @@ from everfit.serving.rows import RawRow
 
 def _unmasked(row: RawRow) -> RawRow:
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the models made of a request's rows, the records that are to be in the log first, and when it began."""
+
+    attempts: Sequence[Attempt]
+    records: Sequence[PredictionRecord]
+    rows: int
+    started: float
+    model: str
 
 
 class Predictor:
@@ -50,6 +62,11 @@ class Predictor:
         self._snapshot = Snapshot(RouteTable(0, ()), {})
         self._behind = ""
         self.metrics = metrics or ServingMetrics()
+
+    @property
+    def log(self) -> PredictionLog:
+        """Where every prediction is."""
+        return self._log
 
     @property
     def snapshot(self) -> Snapshot:
@@ -87,23 +104,51 @@ class Predictor:
         rows that cannot be answered, NotReady without a release, StepFailed when the champion fails and StorageError
         when the log cannot be written; then no row is answered.
         """
+        scored = self.score(rows)
+        try:
+            self._log.append(scored.records)
+        except StorageError:
+            self.metrics.unlogged(len(scored.records))
+            raise
+        return self.settle(scored)
+
+    def score(self, rows: Sequence[RawRow]) -> Scored:
+        """The first half of `predict`: nothing is answered until its records are in the log. Raises RequestError and
+        NotReady."""
         started = time.perf_counter()
         snapshot, now = self._snapshot, self._now()
-        champion = snapshot.champion.manifest
         try:
             done = attempts(snapshot, self._asks(rows, snapshot.champion, now))
         except RequestError:
             self.metrics.rejected(len(rows))
             raise
-        self._append([record for attempt in done for record in _records(attempt, now)])
-        seconds = time.perf_counter() - started
-        for attempt in done:
+        records = [record for attempt in done for record in _records(attempt, now)]
+        return Scored(done, records, len(rows), started, snapshot.champion.manifest.model)
+
+    def one(self, row: RawRow) -> tuple[Prediction, PredictionRecord, float] | None:
+        """The prediction of one row, its record and when it began, where that takes microseconds: a compiled model
+        has all the traffic. None where `predict` is to be asked. Raises what `predict` raises, and then too."""
+        snapshot = self._snapshot
+        if len(snapshot.table.arms) != 1 or not snapshot.is_quick:
+            return None
+        began, now = time.perf_counter(), self._now()
+        arm, model = snapshot.table.arms[0], snapshot.champion
+        (ask,) = self._asks((row,), model, now)
+        (answer,) = model.answer((model.known(ask.row) if ask.stored else ask.row,))
+        attempt = Attempt(arm, (ask,), (answer,), None, time.perf_counter() - began)
+        (record,), ((_, prediction),) = _records(attempt, now), _answered(attempt)
+        return prediction, record, began
+
+    def settle(self, scored: Scored) -> list[Prediction]:
+        """The second half, once the records are written. Raises what the champion raised."""
+        seconds = time.perf_counter() - scored.started
+        for attempt in scored.attempts:
             status: Status = "ok" if attempt.error is None else "error"
             self.metrics.predicted(attempt.arm.name, attempt.arm.version, status, len(attempt.asks), seconds)
-        answered = dict(pair for attempt in done for pair in _answered(attempt))
-        if len(answered) < len(rows):
-            raise failure(done[-1], champion.model)
-        return [answered[place] for place in range(len(rows))]
+        answered = dict(pair for attempt in scored.attempts for pair in _answered(attempt))
+        if len(answered) < scored.rows:
+            raise failure(scored.attempts[-1], scored.model)
+        return [answered[place] for place in range(scored.rows)]
 
     def _asks(self, rows: Sequence[RawRow], champion: Model, now: datetime) -> list[Ask]:
         column = champion.manifest.entity
@@ -131,13 +176,6 @@ class Predictor:
                 fix="send the whole row, or load the entity's row first",
             )
         return row
-
-    def _append(self, records: Sequence[PredictionRecord]) -> None:
-        try:
-            self._log.append(records)
-        except StorageError:
-            self.metrics.unlogged(len(records))
-            raise
 
 
 def _records(attempt: Attempt, now: datetime) -> Iterator[PredictionRecord]:

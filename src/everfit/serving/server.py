@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import signal
@@ -14,8 +15,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from everfit.errors import ProjectError
+from everfit.serving.protocol import Protocol
 
 DRAIN_SECONDS = 20
+_TICKS = 10  # of a tenth of a second
 
 
 def serve(
@@ -32,8 +35,10 @@ def serve(
     anything starts when the address is not loopback or the port is taken.
     """
     listener = bind(host, port)
+    front = getattr(app, "front", None)
     config = uvicorn.Config(
         app,
+        http="auto" if front is None else type("Connection", (Protocol,), {"front": front}),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -93,6 +98,11 @@ class _Server(uvicorn.Server):
             self._announce(sockets[0].getsockname()[1])
 
     async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Protocol):
+                    connection.expire(now)
         return await super().on_tick(counter) or self._stop.is_set()
 
     @contextmanager

@@ -1,0 +1,78 @@
+"""Group commit: one write of the prediction log for all requests that are ready at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from everfit.ports import PredictionLog
+from everfit.records.prediction import PredictionRecord
+
+# Told that the records are written, or why they are not.
+Done = Callable[[Exception | None], None]
+_Group = list[tuple[Sequence[PredictionRecord], Done]]
+
+
+class GroupCommit:
+    """Appends to a log for the requests of one event loop. What is handed in during one turn of the loop is one
+    append, after that turn; while an append waits for the disk, the next group gathers.
+
+    `waits` says that an append may take long (`fsync: always`), so that it happens in a thread.
+    """
+
+    def __init__(self, log: PredictionLog, *, waits: bool = False) -> None:
+        self._log = log
+        self._waits = waits
+        self._group: _Group = []
+        self._is_due = False
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their records to be written."""
+        return len(self._group)
+
+    async def append(self, records: Sequence[PredictionRecord]) -> None:
+        """Returns when the records are written. Raises what the log raises, to every request of the group."""
+        loop = asyncio.get_running_loop()
+        # A future for each request: a caller that hangs up cancels its own alone.
+        written = loop.create_future()
+
+        def resolve(error: Exception | None) -> None:
+            if written.cancelled():
+                return
+            if error is None:
+                written.set_result(None)
+            else:
+                written.set_exception(error)
+
+        self.add(loop, records, resolve)
+        await written
+
+    def add(self, loop: asyncio.AbstractEventLoop, records: Sequence[PredictionRecord], done: Done) -> None:
+        """The same without waiting: `done` is called in the loop."""
+        self._group.append((records, done))
+        if not self._is_due:
+            self._is_due = True
+            loop.call_soon(self._start, loop)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        group, self._group = self._group, []
+        if not self._waits:
+            self._finish(loop, group, self._write(group))
+        else:
+            work = loop.run_in_executor(None, self._write, group)
+            work.add_done_callback(lambda written: self._finish(loop, group, written.result()))
+
+    def _write(self, group: _Group) -> Exception | None:
+        try:
+            self._log.append([record for records, _ in group for record in records])
+        except Exception as error:  # noqa: BLE001  it belongs to the requests, not to the loop
+            return error
+        return None
+
+    def _finish(self, loop: asyncio.AbstractEventLoop, group: _Group, error: Exception | None) -> None:
+        self._is_due = bool(self._group)
+        if self._group:
+            loop.call_soon(self._start, loop)
+        for _, done in group:
+            done(error)

@@ -1,0 +1,56 @@
+"""The shortest way from a body to an answer: one row, one compiled model, no task and no framework.
+
+What is out of the ordinary (a refusal, several rows, a canary, an error) is left to the usual way, which begins anew
+with the same body: so there is one place where each of them is dealt with, and the answers cannot differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from everfit.records.prediction import Prediction
+from everfit.serving.commit import GroupCommit
+from everfit.serving.predictor import Predictor
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+# The body of an answer of status 200, or why there is none.
+Respond = Callable[[bytes | None, Exception | None], None]
+
+
+class Quick:
+    """Answers a body that is one row of a released, compiled model; `shape` gives an answer its form."""
+
+    def __init__(self, predictor: Predictor, commit: GroupCommit, shape: Callable[[Prediction], Any]) -> None:
+        self._predictor = predictor
+        self._commit = commit
+        self._shape = shape
+
+    def answer(self, loop: asyncio.AbstractEventLoop, body: bytes, respond: Respond) -> bool:
+        """Whether `respond` will be called, once the prediction is in the log; else nothing has happened."""
+        try:
+            row = _decode(body)
+            found = self._predictor.one(row) if row.__class__ is dict else None
+        except Exception:  # noqa: BLE001  the usual way says what is wrong
+            return False
+        if found is None:
+            return False
+        prediction, record, began = found
+
+        def written(error: Exception | None) -> None:
+            if error is None:
+                seconds = time.perf_counter() - began
+                self._predictor.metrics.predicted(prediction.arm, prediction.version, "ok", 1, seconds)
+                respond(_encode(self._shape(prediction)), None)
+            else:
+                self._predictor.metrics.unlogged(1)
+                self._predictor.metrics.failed(str(getattr(error, "status", 500)))
+                respond(None, error)
+
+        self._commit.add(loop, (record,), written)
+        return True

@@ -67,7 +67,7 @@ def serve(
         labels=workspace.ports.labels,
         waits=settings.log.fsync == "always",
     )
-    follower = _thread(workspace, "routes", workspace.refresh, settings.refresh, ended)
+    follower = _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended)
     follower.start()
     _thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
     try:
@@ -153,6 +153,21 @@ def _load(workspace: Workspace) -> None:
     except EverfitError:
         if not workspace.predictor.snapshot.table.arms:
             raise
+
+
+def _follow(workspace: Workspace) -> None:
+    """Follows the ledger; what cannot be loaded is rolled back, if `release.guard.automatic` says so."""
+    try:
+        workspace.refresh()
+    except EverfitError:
+        from everfit.flow import holding
+
+        ports, project = workspace.ports, workspace.project
+        if project.release.guard.automatic:
+            why = holding.lost(ports.state, workspace.predictor, ports.artifacts, project.training.trusted)
+            if why:
+                workspace.rollback(why)
+        raise
 
 
 def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:

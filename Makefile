@@ -11,8 +11,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # The first of these that is new enough; `make PYTHON=/path/to/python install` takes another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit; fi; done; echo python3)
-# Test processes; more than four only take turns at the same disk.
-PYTEST ?= $(BIN)/python -m pytest -q -n auto --maxprocesses=4
+# Test processes; more than four only take turns at the same disk. A group shares what it starts.
+PYTEST ?= $(BIN)/python -m pytest -q -n auto --maxprocesses=4 --dist loadgroup
 PROJECT ?= demo/everfit.yaml
 
 VENV := .venv

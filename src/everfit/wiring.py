@@ -22,6 +22,7 @@ from everfit.ports import (
 )
 from everfit.project.load import Loaded
 from everfit.project.sections.monitoring import Channel
+from everfit.project.sections.training import Training
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ class Ports:
             from everfit.adapters.executors.serial import SerialExecutor
 
             return SerialExecutor()
+        if training.executor.startswith("ray"):
+            return _ray(training, self.loaded.root)
         from everfit.adapters.executors.processes import ProcessesExecutor
 
         return ProcessesExecutor(training.workers or cores())
@@ -151,6 +154,16 @@ def source(root: Path, address: str) -> Source:
 def cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ray(training: Training, root: Path) -> Executor:
+    from everfit.adapters.executors.ray import RayExecutor
+
+    address = os.environ.get("RAY_ADDRESS", "local") if training.executor == "ray" else training.executor
+    # What lies beside the project file and holds its own estimators.
+    beside = [root / name for own in training.trusted for top in [own.partition(".")[0]] for name in (top, f"{top}.py")]
+    modules = dict.fromkeys(str(path.absolute()) for path in beside if path.exists())
+    return RayExecutor(address, training.workers, tuple(modules))
 
 
 def _console(_: Channel) -> AlertChannel:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from everfit.ports import Progress
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
-    from everfit.records.evaluation import Difference
+    from everfit.records.evaluation import Difference, LeakageWarning
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
@@ -74,6 +74,12 @@ class Trained:
         from everfit.records.model import GateReport
 
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
+
+    @property
+    def leakage(self) -> tuple[LeakageWarning, ...]:
+        """What looks as if the model were told the answer."""
+        found: tuple[LeakageWarning, ...] = self.run["leakage_warnings"]
+        return found
 
     @property
     def differences(self) -> tuple[Difference, ...]:

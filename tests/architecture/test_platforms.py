@@ -18,6 +18,7 @@ PLACES = {
     "joblib": ("training/", "adapters/executors/processes.py"),
     "sqlalchemy": ("adapters/postgres.py",),
     "psycopg2": ("adapters/postgres.py",),
+    "ray": ("adapters/executors/ray_connection.py",),
     "matplotlib": (
         "evaluation/plots.py",
         "evaluation/canvas.py",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from everfit.adapters.executors.serial import SerialExecutor
@@ -89,3 +90,16 @@ def test_a_run_shows_intervals_and_how_it_stands_beside_the_champion(released: S
     assert around["low"] <= found["evaluation"]["test"]["roc_auc"] <= around["high"]
     gate = next(one for one in found["gates"]["results"] if one["gate"] == "not_worse_than_production")
     assert "difference for the better" in gate["reason"]
+
+
+def test_a_column_that_tells_the_answer_is_warned_of_and_stops_nothing(project: Callable[..., SmallProject]) -> None:
+    made = project(rows=600)
+    table = pl.read_csv(made.table)
+    told = pl.when(pl.col("churn") == "Yes").then(pl.lit("closed [x]")).otherwise(pl.lit("open"))
+    table.with_columns(told.alias("account")).write_csv(made.table)
+    outcome = made.call("run")
+    assert outcome.code == 0, outcome.err
+    assert "account: predicts alone" in outcome.out
+    found = json.loads(made.call("run", "--json").out)
+    assert [(one["kind"], one["column"]) for one in found["leakage"]] == [("predicts alone", "account")]
+    assert found["evaluation"]["slices"]["judged"] > 10

@@ -11,7 +11,7 @@ from everfit.compiled.exactness import compare
 from everfit.evaluation.calibration import calibrator
 from everfit.features.encoder import fit, transform
 from everfit.records.calibration import Calibration, Method, Platt
-from everfit.records.compiled import Exactness, Form, Network, Part, Trees
+from everfit.records.compiled import Curves, Exactness, Form, Network, Part, Trees
 from everfit.records.features import Encoder
 from everfit.records.table import Kind, Task
 
@@ -32,8 +32,14 @@ def test_every_family_s_compiled_form_is_exact(family: str, task: Task) -> None:
     found = compared(form(family, task), family, task)
     assert (found.holds, found.reason) == (True, "")
     assert found.rows >= 3000
-    inner = sum(int((p.nodes["threshold"] < np.inf).sum()) for p in form(family, task).parts if isinstance(p, Trees))
-    assert found.thresholds == 3 * inner
+    assert found.thresholds == 3 * sum(map(edges, form(family, task).parts))
+
+
+def edges(part: Part) -> int:
+    """Splits of trees, knots of curves."""
+    if isinstance(part, Trees):
+        return int((part.nodes["threshold"] < np.inf).sum())
+    return len(part.knots) if isinstance(part, Curves) else 0
 
 
 def broken(part: Part, change: str) -> Part:
@@ -43,15 +49,20 @@ def broken(part: Part, change: str) -> Part:
         weights = layer.weights.copy()
         weights[0] += 1e-9
         return replace(part, layers=(replace(layer, weights=weights),))
+    if isinstance(part, Curves):
+        name = {"threshold": "knots", "column": "weights", "value": "pieces"}[change]
+        return replace(part, **{name: getattr(part, name) + 1e-9})
     nodes, values = part.nodes.copy(), part.values.copy()
-    inner = np.flatnonzero(nodes["threshold"] < np.inf)
-    last, root = inner[-1], inner[0]
+    # The first tree that asks anything, and the node that its first question leads the first row to.
+    root = int(np.flatnonzero(nodes["threshold"] < np.inf)[0])
     if change == "threshold":
-        nodes["threshold"][last] = np.nextafter(np.float32(nodes["threshold"][last]), np.float32(-np.inf))
+        nodes["threshold"][root] = np.nextafter(np.float32(nodes["threshold"][root]), np.float32(-np.inf))
     elif change == "column":
         nodes["feature"][root] = (nodes["feature"][root] + 1) % part.width
     else:
-        values[nodes["left"][last]] += 1e-6
+        while nodes["threshold"][root] < np.inf:
+            root = nodes["left"][root] + int(X[0, nodes["feature"][root]] > nodes["threshold"][root])
+        values[root] += 1e-6
     return replace(part, nodes=nodes, values=values)
 
 

@@ -12,7 +12,7 @@ from tests.unit.compiled_models import FAMILIES, X, form
 from everfit.compiled.file import read, write
 from everfit.compiled.scorer import CompiledScorer
 from everfit.errors import StorageError
-from everfit.records.compiled import Form, Network, Trees
+from everfit.records.compiled import Curves, Form, Network, Trees
 from everfit.records.table import Task
 
 
@@ -90,3 +90,13 @@ def test_a_pickle_is_not_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", head=np.array([{}], dtype=object))
     with pytest.raises(StorageError, match="not a compiled model"):
         read(tmp_path / "a.npz")
+
+
+def test_curves_that_point_out_of_their_knots_are_refused(tmp_path: Path) -> None:
+    found = form("spline_logistic", Task.BINARY)
+    part = found.parts[0]
+    assert isinstance(part, Curves)
+    for changes in ({"bounds": part.bounds + 1}, {"columns": part.columns + 99}, {"pieces": part.pieces[1:]}):
+        write(replace(found, parts=(replace(part, **changes),)), tmp_path / "a.npz")
+        with pytest.raises(StorageError, match="not a compiled model"):
+            read(tmp_path / "a.npz")

@@ -43,7 +43,7 @@ def test_one_row_gets_the_bits_that_it_gets_among_many(family: str, task: Task) 
 
 @pytest.mark.parametrize("family", TREES)
 def test_values_of_any_size_go_the_library_s_way(family: str) -> None:
-    sizes = np.array([0.0, -0.0, 1e-320, -1e-45, 1e30, -1e30, 1e-300, 3.4e38])
+    sizes = np.array([0.0, -0.0, 1e-320, -1e-45, 1e30, -1e30, 1e-300, 3.4e38, 1e-35, -1e-35, -1.00000002e-35])
     rows = np.random.default_rng(3).choice(sizes, (500, X.shape[1]))
     expected = library(family, Task.REGRESSION).score(rows)
     assert difference(expected, CompiledScorer(form(family, Task.REGRESSION)).score(rows)) <= 1e-12

@@ -141,7 +141,7 @@ def test_the_file_is_called_as_its_reader_expects() -> None:
 HEAVY = ("sklearn", "scipy", "pandas", "mlflow", "xgboost", "lightgbm", "catboost", "skops", "joblib", "numba")
 
 
-@pytest.mark.parametrize("family", ["logistic", "random_forest", "xgboost"])
+@pytest.mark.parametrize("family", ["spline_logistic", "random_forest", "lightgbm"])
 def test_answering_from_a_compiled_bundle_imports_no_training_library(family: str) -> None:
     code = f"""
 import sys

@@ -14,6 +14,7 @@ from everfit import wiring
 from everfit.adapters.alerts.console import ConsoleAlerts
 from everfit.adapters.alerts.webhook import WebhookAlerts
 from everfit.adapters.executors.processes import ProcessesExecutor
+from everfit.adapters.executors.ray import RayExecutor
 from everfit.adapters.executors.serial import SerialExecutor
 from everfit.adapters.sources.csv import CsvSource
 from everfit.adapters.sources.parquet import ParquetSource
@@ -89,6 +90,14 @@ def test_the_executor_is_the_one_that_the_project_names(folder: Path) -> None:
     assert isinstance(ports(folder, "production").executor, SerialExecutor)
     assert ports(folder, None, "training.workers=3").executor == ProcessesExecutor(3)
     assert ports(folder).executor == ProcessesExecutor(wiring.cores())
+    assert ports(folder, None, "training.executor=ray", "training.workers=2").executor == RayExecutor("local", 2)
+    assert ports(folder, None, "training.executor=ray://head:10001").executor == RayExecutor("ray://head:10001")
+
+
+def test_a_cluster_is_sent_the_projects_own_estimators(folder: Path) -> None:
+    (folder / "mine.py").write_text("class Model: ...\n")
+    made = ports(folder, None, "training.executor=ray://head:10001", "training.models=[{name: a, class: mine.Model}]")
+    assert made.executor == RayExecutor("ray://head:10001", modules=(str((folder / "mine.py").absolute()),))
 
 
 def test_alarms_go_to_the_console_unless_the_project_says_where(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

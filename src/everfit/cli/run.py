@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from rich.markup import escape
 
 from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.workspace import Trained, Workspace
+
+# Slices in the table; the card has all.
+_SHOWN = 5
 
 
 @click.command("run")
@@ -44,6 +48,7 @@ def show(trained: Trained, output: Output, why: bool = False) -> None:
             "candidates": trained.candidates,
             "evaluation": trained.evaluation,
             "differences": trained.differences,
+            "leakage": trained.leakage,
             "gates": trained.gates,
             "quality": trained.quality,
         }
@@ -63,6 +68,9 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
                 f"quality {quality.score:.3f}")  # fmt: skip
     for issue in quality.issues:
         output.line(f"  [yellow]{issue.column or 'table'}: {issue.check}: {issue.observed}[/]")
+    for warning in trained.leakage:
+        about = f"{escape(warning.column)}: " if warning.column else ""
+        output.line(f"  [yellow]{about}{warning.kind}: {warning.reason}; is it known when a prediction is made?[/]")
     output.line()
     metric = trained.candidates[0].metric
     sign = 1 if higher_is_better(metric) else -1  # losses are negated so that greater is better; people read them plain
@@ -73,6 +81,7 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
     output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took"), rows)
     output.line()
     _metrics(trained, output)
+    _slices(trained, output)
     output.line()
     output.table("Gates", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in trained.gates.results])
 
@@ -104,3 +113,28 @@ def _metrics(trained: Trained, output: Output) -> None:
                 for one in shown
             ],
         )
+
+
+def _slices(trained: Trained, output: Output) -> None:
+    """Where the model is worst, where that is beyond chance; else that it is nowhere."""
+    found = trained.evaluation.slices
+    if found is None or not found.judged:
+        return
+    output.line()
+    if not found.marked:
+        output.line(f"[bold]Slices[/]  none of {found.judged} parts of the test rows is worse beyond chance")
+        return
+    output.table(
+        f"Slices: {len(found.marked)} of {found.judged} parts of the test rows are worse beyond chance",
+        ("part", "rows", found.metric, "95% interval", "against the rest"),
+        [
+            (
+                escape(f"{one.column} = {one.level}"),
+                f"{one.rows:,}",
+                one.value,
+                f"{one.interval.low:.4f} to {one.interval.high:.4f}",
+                f"{one.difference:+.4f}",
+            )
+            for one in found.marked[:_SHOWN]
+        ],
+    )

@@ -1,4 +1,4 @@
-"""The kernel of a calibration: scores to calibrated probabilities, in place."""
+"""The kernel of additive models: a weight a column, and cubic curves. Terms are added one column after the other."""
 
 from __future__ import annotations
 
@@ -9,84 +9,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.compiled import native
-from everfit.compiled.links import logistic
-from everfit.compiled.native import DOUBLE, LONG, POINTER, Builder, Native, Value, at, get, integer, intrinsic, put
-from everfit.records.calibration import Calibration, Isotonic
+from everfit.compiled.links import link
+from everfit.compiled.native import DOUBLE, LONG, POINTER, Builder, Native, Value, at, get, integer, put
+from everfit.records.compiled import Curves, Link
 
-# Logits are taken of probabilities no nearer to 0 and 1 than this.
-_EDGE = 1e-12
-
-
-def arrays(calibration: Calibration) -> tuple[NDArray[Any], ...]:
-    """What the kernel reads, in its order: two arrays a curve, knots or a slope and an intercept."""
-    found = []
-    for curve in calibration.curves:
-        pair = (curve.x, curve.y) if isinstance(curve, Isotonic) else ((curve.slope,), (curve.intercept,))
-        found += [np.array(numbers, dtype=np.float64) for numbers in pair]
-    return tuple(found)
+_ARRAYS = {
+    "columns": "long",
+    "bounds": "long",
+    "knots": "double",
+    "pieces": "double",
+    "weights": "double",
+    "base": "double",
+}
 
 
-def kernel(calibration: Calibration) -> Native:
-    """(addresses of `arrays`, scores, count): (count, curves) doubles, each column by its curve; of several the row is
-    then divided by its sum."""
-    return _kernel(tuple(len(c.x) if isinstance(c, Isotonic) else 0 for c in calibration.curves))
+def arrays(curves: Curves) -> tuple[NDArray[Any], ...]:
+    """What the kernel reads, in its order."""
+    return tuple(np.ascontiguousarray(getattr(curves, name)) for name in _ARRAYS)
+
+
+def kernel(curves: Curves) -> Native:
+    """(addresses of `arrays`, rows, count, scores): (count, width) doubles to (count, outputs) doubles."""
+    most = int(np.diff(curves.bounds).max(initial=1))
+    return _kernel(curves.width, curves.outputs, len(curves.columns), most.bit_length(), curves.link)
 
 
 @lru_cache(maxsize=64)
-def _kernel(knots: tuple[int, ...]) -> Native:
-    made, build = native.function("curves", [POINTER["long"], POINTER["double"], LONG])
-    model, scores, count = made.args
-    tables = [build.inttoptr(get(build, model, integer(i)), POINTER["double"]) for i in range(2 * len(knots))]
+def _kernel(width: int, outputs: int, curves: int, halvings: int, last: Link) -> Native:
+    made, build = native.function("curves", [POINTER["long"], POINTER["double"], LONG, POINTER["double"]])
+    model, rows, count, scores = made.args
+    tables = [build.inttoptr(get(build, model, integer(i)), POINTER[kind]) for i, kind in enumerate(_ARRAYS.values())]
+    columns, bounds, knots, pieces, weights, base = tables
     with native.loop(build, count) as row:
-        own = at(build, scores, build.mul(row, integer(len(knots))))
-        for number, size in enumerate(knots):
-            a, b = tables[2 * number : 2 * number + 2]
-            value = get(build, own, integer(number))
-            found = _between(build, a, b, size, value) if size else _line(build, a, b, value)
-            put(build, found, own, integer(number))
-        if len(knots) > 1:
-            _divide(build, own, len(knots))
-    return native.compiled(made, build, "ppn")
+        x = at(build, rows, build.mul(row, integer(width)))
+        out = at(build, scores, build.mul(row, integer(outputs)))
+        with native.loop(build, integer(outputs)) as k:
+            put(build, get(build, base, k), out, k)
+        with native.loop(build, integer(width)) as column:
+            _add_line(build, get(build, x, column), weights, column, out, outputs)
+        with native.loop(build, integer(curves)) as curve:
+            value = get(build, x, get(build, columns, curve))
+            first, end = get(build, bounds, curve), get(build, bounds, build.add(curve, integer(1)))
+            _add_curve(build, value, (first, end), halvings, knots, pieces, out, outputs)
+        link(build, last, out, outputs, single=False)
+    return native.compiled(made, build, "ppnp")
 
 
-def _line(build: Builder, slope: Value, intercept: Value, score: Value) -> Value:
-    """Platt's: the logistic function of slope * logit + intercept."""
-    low, high = DOUBLE(_EDGE), DOUBLE(1 - _EDGE)
-    score = build.select(build.fcmp_ordered("<", score, low), low, score)
-    score = build.select(build.fcmp_ordered(">", score, high), high, score)
-    against = build.fsub(DOUBLE(1.0), score)
-    logit = build.fsub(intrinsic(build, "log", score), intrinsic(build, "log", against))
-    return logistic(build, build.fadd(build.fmul(build.load(slope), logit), build.load(intercept)))
+def _add_line(build: Builder, value: Value, weights: Value, column: Value, out: Value, outputs: int) -> None:
+    start = build.mul(column, integer(outputs))
+    with native.loop(build, integer(outputs)) as k:
+        product = build.fmul(value, get(build, weights, build.add(start, k)))
+        put(build, build.fadd(get(build, out, k), product), out, k)
 
 
-def _between(build: Builder, x: Value, y: Value, knots: int, score: Value) -> Value:
-    """The straight line through the knots on both sides, found by halving; level beyond the ends."""
-    low = _knot_below(build, x, knots, score)
-    high = native.minimum(build, build.add(low, integer(1)), integer(knots - 1))
-    x0, x1, y0, y1 = (get(build, array, place) for array in (x, y) for place in (low, high))
-    slope = build.fdiv(build.fsub(y1, y0), build.fsub(x1, x0))
-    inside = build.fadd(build.fmul(slope, build.fsub(score, x0)), y0)
-    beyond = build.or_(build.fcmp_ordered("<=", score, build.load(x)), build.icmp_signed("==", low, high))
-    return build.select(beyond, y0, inside)
-
-
-def _knot_below(build: Builder, x: Value, knots: int, score: Value) -> Value:
-    """The last knot that is not above the score; the first where all are."""
-    low, high = native.local(build, LONG), native.local(build, LONG)
-    build.store(integer(0), low)
-    build.store(integer(knots), high)
-    with native.loop(build, integer(max(knots - 1, 0).bit_length())):
-        middle = build.ashr(build.add(build.load(low), build.load(high)), integer(1))
-        up = build.fcmp_ordered("<=", get(build, x, middle), score)
-        build.store(build.select(up, middle, build.load(low)), low)
-        build.store(build.select(up, build.load(high), middle), high)
-    return build.load(low)
-
-
-def _divide(build: Builder, scores: Value, count: int) -> None:
-    total = native.local(build, DOUBLE)
-    build.store(DOUBLE(0.0), total)
-    with native.loop(build, integer(count)) as k:
-        build.store(build.fadd(build.load(total), get(build, scores, k)), total)
-    with native.loop(build, integer(count)) as k:
-        put(build, build.fdiv(get(build, scores, k), build.load(total)), scores, k)
+def _add_curve(
+    build: Builder,
+    value: Value,
+    bounds: tuple[Value, Value],
+    halvings: int,
+    knots: Value,
+    pieces: Value,
+    out: Value,
+    outputs: int,
+) -> None:
+    """By Horner's rule in the stretch that the value is in."""
+    first, end = bounds
+    low, high = get(build, knots, first), get(build, knots, build.sub(end, integer(1)))
+    value = build.select(build.fcmp_ordered("<", value, low), low, value)
+    value = build.select(build.fcmp_ordered(">", value, high), high, value)
+    place = native.last_below(build, knots, (first, build.sub(end, integer(1))), halvings, value)
+    u = build.fsub(value, get(build, knots, place))
+    with native.loop(build, integer(outputs)) as k:
+        start = build.mul(build.add(build.mul(place, integer(outputs)), k), integer(4))
+        found = DOUBLE(0.0)
+        for power in (3, 2, 1, 0):
+            coefficient = get(build, pieces, build.add(start, integer(power)))
+            found = coefficient if power == 3 else build.fadd(build.fmul(found, u), coefficient)
+        put(build, build.fadd(get(build, out, k), found), out, k)

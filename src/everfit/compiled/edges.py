@@ -1,31 +1,42 @@
-"""Rows at which a compiled tree could differ from its original: on every split, and just beside it."""
+"""Rows at which a compiled form could differ from its original: on every split or knot, and just beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.records.compiled import Form, Trees
+from everfit.records.compiled import Curves, Form, Trees
 
 Matrix = NDArray[np.float64]
 
 
 def at_splits(form: Form, rows: Matrix, seed: int = 0) -> Iterator[Matrix]:
     """For each split of each tree three rows that arrive at it, one on its threshold and one on each side of it, the
-    next numbers in the precision of the library; all else is as in one of `rows`, (rows, width) encoded real ones.
+    next numbers in the precision of the library; all else is as in one of `rows`, (rows, width) encoded real ones. For
+    each knot of a curve likewise.
 
-    A block of rows a tree. The row that arrives at a split is its parent's, moved where needed just across the
-    parent's threshold.
+    A block of rows a tree, and one for all curves. The row that arrives at a split is its parent's, moved where needed
+    just across the parent's threshold.
     """
     random = np.random.default_rng(seed)
+    rows = rows if len(rows) else np.zeros((1, form.parts[0].width))
     for part in form.parts:
-        if isinstance(part, Trees):
-            ends = np.append(part.roots[1:], len(part.nodes))
-            for root, end in zip(part.roots, ends, strict=True):
-                start = rows[random.integers(len(rows))] if len(rows) else np.zeros(part.width)
-                yield _tree(part, int(root), int(end), start)
+        if isinstance(part, Curves):
+            yield _knots(part, random.choice(rows))
+        elif isinstance(part, Trees):
+            for root, end in pairwise([*part.roots.tolist(), len(part.nodes)]):
+                yield _tree(part, root, end, random.choice(rows))
+
+
+def _knots(curves: Curves, start: NDArray[np.float64]) -> Matrix:
+    columns = np.repeat(np.repeat(curves.columns, np.diff(curves.bounds)), 3)
+    found = np.broadcast_to(start, (len(columns), curves.width)).copy()
+    near = np.column_stack((curves.knots, np.nextafter(curves.knots, np.inf), np.nextafter(curves.knots, -np.inf)))
+    found[np.arange(len(found)), columns] = near.ravel()
+    return found
 
 
 def _tree(trees: Trees, root: int, end: int, start: NDArray[np.float64]) -> Matrix:

@@ -98,6 +98,20 @@ def minimum(build: Builder, a: Value, b: Value) -> Value:
     return build.select(build.icmp_signed("<", a, b), a, b)
 
 
+def last_below(build: Builder, array: Value, bounds: tuple[Value, Value], halvings: int, value: Value) -> Value:
+    """The last place from the first bound to below the second whose number is not above the value, of numbers that
+    rise; the first place where all are. `halvings` are those that the longest such stretch takes."""
+    low, high = local(build, LONG), local(build, LONG)
+    build.store(bounds[0], low)
+    build.store(bounds[1], high)
+    with loop(build, integer(halvings)):
+        middle = build.ashr(build.add(build.load(low), build.load(high)), integer(1))
+        up = build.fcmp_ordered("<=", get(build, array, middle), value)
+        build.store(build.select(up, middle, build.load(low)), low)
+        build.store(build.select(up, build.load(high), middle), high)
+    return build.load(low)
+
+
 def compiled(made: Any, build: Builder, signature: str) -> Native:
     """The function as machine code. `signature` has a letter an argument: p for an address (or bytes to read
     from) and n for a count. OSError or RuntimeError when LLVM cannot serve this machine."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from everfit.compiled import calibration as calibrations
 from everfit.compiled import curves, layers, trees
 from everfit.errors import StepFailed
 from everfit.records.calibration import Calibration
-from everfit.records.compiled import Form, Part, Trees
+from everfit.records.compiled import Curves, Form, Network, Part, Trees
 
 Matrix = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ class CompiledScorer:
         self._weights = form.weights
         self._is_plain = form.weights == (1.0,)
         self._classes = form.classes
-        self._curves = _Curves(calibration) if calibration is not None and calibration.curves else None
+        self._calibration = _Calibration(calibration) if calibration is not None and calibration.curves else None
         self.width = form.parts[0].width
 
     def score(self, matrix: Matrix) -> Matrix:
@@ -54,8 +55,8 @@ class CompiledScorer:
         the positive class, or one of each class."""
         outputs = [part.one(row) for part in self._parts]
         scores = outputs[0] if self._is_plain else self._blend(outputs)
-        if self._curves is not None:
-            self._curves.one(scores)
+        if self._calibration is not None:
+            self._calibration.one(scores)
         found: list[float] = scores[:]
         return found
 
@@ -66,8 +67,8 @@ class CompiledScorer:
             scores = np.zeros_like(scores)
             for weight, own in zip(self._weights, found, strict=True):
                 scores += weight * own
-        if self._curves is not None:
-            self._curves.many(scores)
+        if self._calibration is not None:
+            self._calibration.many(scores)
         return scores
 
     def _blend(self, found: Sequence[Any]) -> Any:
@@ -80,11 +81,14 @@ class CompiledScorer:
         return found[0]
 
 
+_KERNELS: Mapping[type[Part], Any] = {Trees: trees, Network: layers, Curves: curves}
+
+
 class _Part:
     """One part's arrays, the table of their addresses and its machine code."""
 
     def __init__(self, part: Part) -> None:
-        module: Any = trees if isinstance(part, Trees) else layers
+        module = _KERNELS[type(part)]
         self._arrays = module.arrays(part)
         self._table = _table(self._arrays)
         self._address = self._table.ctypes.data
@@ -103,14 +107,14 @@ class _Part:
         return scores
 
 
-class _Curves:
+class _Calibration:
     """A calibration's arrays, the table of their addresses and its machine code; it changes scores in place."""
 
     def __init__(self, calibration: Calibration) -> None:
-        self._arrays = curves.arrays(calibration)
+        self._arrays = calibrations.arrays(calibration)
         self._table = _table(self._arrays)
         self._address = self._table.ctypes.data
-        self._native = curves.kernel(calibration)
+        self._native = calibrations.kernel(calibration)
 
     def one(self, scores: Any) -> None:
         self._native.held(self._address, scores, 1)
@@ -123,7 +127,7 @@ def calibrator(calibration: Calibration | None, classes: int) -> Callable[[Matri
     """The compiled calibration alone: (rows, classes) probabilities to calibrated ones."""
     if calibration is None or not calibration.curves:
         return lambda scores: scores
-    compiled = _Curves(calibration)
+    compiled = _Calibration(calibration)
 
     def apply(scores: Matrix) -> Matrix:
         found = np.ascontiguousarray(scores[:, 1:] if classes == 2 else scores).copy()

@@ -35,12 +35,16 @@ def intervals(task: Task, y: Array, scores: Floats, threshold: float = 0.5) -> d
     (0.66, 0.82)
     """
     found = {name: influence(name, task, y, scores, threshold) for name in names(task) if name != "ece"}
-    fewest = int(np.unique(y, return_counts=True)[1].min()) if task is not Task.REGRESSION else len(y)
-    most = {"brier": 2.0} if task is Task.MULTICLASS else {}
-    around = {n: _around(n, each, fewest, most.get(n, 1.0)) for n, each in found.items() if np.isfinite(each.value)}
+    bounds = {name: around(name, task, y, each) for name, each in found.items() if np.isfinite(each.value)}
     if task is Task.REGRESSION:
-        return around
-    return around | {n: wilson(*counts) for n, counts in _shares(task, y, scores, threshold).items() if n in around}
+        return bounds
+    return bounds | {n: wilson(*counts) for n, counts in _shares(task, y, scores, threshold).items() if n in bounds}
+
+
+def around(metric: str, task: Task, y: Array, found: Influence) -> Interval:
+    """The 95% interval of a metric from the influence of the rows `y` on it, on the metric's own scale."""
+    fewest = int(np.unique(y, return_counts=True)[1].min()) if task is not Task.REGRESSION else len(y)
+    return _around(metric, found, fewest, 2.0 if metric == "brier" and task is Task.MULTICLASS else 1.0)
 
 
 def wilson(hits: int, rows: int) -> Interval:

@@ -18,7 +18,7 @@ from everfit.flow.definitions import find
 from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
-from everfit.flow.steps import assessment, compiling, features, model, publish, scoring, table
+from everfit.flow.steps import assessment, compiling, features, inspection, model, publish, scoring, table
 from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
 from everfit.project.sections.root import Project
 from everfit.project.sections.training import ModelChoice, Training
@@ -65,6 +65,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
         step(model.best, candidates=tuple(candidates)),
         *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
+        *_plain(inspection.leakage_warnings, inspection.slices),
         *_plain(compiling.compiled, compiling.exactness),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
@@ -127,7 +128,11 @@ def _own(choice: ModelChoice) -> object:
 
 def _outside(project: Project, outside: Outside) -> dict[str, Given]:
     key = project.data.key.get_secret_value() if project.data.key else None
-    config = hashlib.sha256(project.model_dump_json(include={"data", "features", "training", "checks"}).encode())
+    # Where trials run changes nothing about what they find.
+    made = project.model_dump_json(
+        include={"data", "features", "training", "checks"}, exclude={"training": {"executor", "workers"}}
+    )
+    config = hashlib.sha256(made.encode())
     return {
         "source": Given(outside.source, outside.source.identity()),
         "masking_key": Given(key, hashlib.sha256(b"masking" + key.encode()).hexdigest() if key else ""),

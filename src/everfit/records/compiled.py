@@ -85,7 +85,36 @@ class Network:
         return len(self.layers[-1].bias)
 
 
-Part = Trees | Network
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """A weight for each column and a piecewise cubic curve for some, added to `base`, (outputs,), and put through
+    `link`.
+
+    `weights` is (width, outputs). Curve c bends column `columns[c]` and has the knots from `bounds[c]` to below
+    `bounds[c + 1]`, of all `knots`; after knot i, at the distance u, output k gets `pieces[i, k]`, the coefficients of
+    1, u, u**2 and u**3. Beyond the outer knots a curve goes on as a constant.
+    """
+
+    columns: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    knots: NDArray[np.float64]
+    pieces: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    base: NDArray[np.float64]
+    link: Link = Link.IDENTITY
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has."""
+        return len(self.weights)
+
+    @property
+    def outputs(self) -> int:
+        """How many scores a row has."""
+        return len(self.base)
+
+
+Part = Trees | Network | Curves
 
 
 @dataclass(frozen=True, slots=True, eq=False)

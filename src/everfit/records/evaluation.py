@@ -48,3 +48,59 @@ class Difference:
         if self.low >= -self.room:
             return Verdict.NO_WORSE
         return Verdict.WORSE if self.high < -self.room else Verdict.CANNOT_TELL
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of the test rows: those with the `level` of the `column`.
+
+    `value` is the metric on its `rows` with its interval; `difference` is that against all other rows, turned so that
+    below 0 is worse also for losses, `error` its standard error, `p_value` that of being worse by chance, alone;
+    `marked` says that it is worse beyond chance among all parts. `stated` and `observed` are the mean score and the
+    mean target (for a binary target its positive share); None for several classes.
+    """
+
+    column: str
+    level: str
+    rows: int
+    value: float
+    interval: Interval
+    difference: float
+    error: float
+    p_value: float
+    stated: float | None
+    observed: float | None
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """The worst parts by `metric`, worst first, of `judged` ones; `small` more were too small to say anything."""
+
+    metric: str
+    worst: tuple[Slice, ...]
+    judged: int
+    small: int
+
+    @property
+    def marked(self) -> tuple[Slice, ...]:
+        """The parts that are worse beyond chance."""
+        return tuple(one for one in self.worst if one.marked)
+
+
+class LeakKind(StrEnum):
+    """What may let the target, or the test rows, into the features."""
+
+    PREDICTS_ALONE = "predicts alone"
+    IDENTIFIER = "identifier"
+    FUTURE = "from the future"
+    REPEATED = "repeated rows"
+
+
+@dataclass(frozen=True, slots=True)
+class LeakageWarning:
+    """Something that looks like leakage; `column` is None where it is about whole rows."""
+
+    kind: LeakKind
+    column: str | None
+    reason: str

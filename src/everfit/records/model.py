@@ -11,7 +11,7 @@ from statistics import fmean, pstdev
 
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
-from everfit.records.evaluation import Interval
+from everfit.records.evaluation import Interval, LeakageWarning, Slices
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
@@ -93,13 +93,14 @@ class Importance:
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Metrics of the chosen model by name (`roc_auc`, `f1`, `rmse` ...), on training rows, test rows and over folds;
-    `intervals` are those of the test."""
+    `intervals` and `slices` are those of the test."""
 
     train: Mapping[str, float]
     test: Mapping[str, float]
     cv: Mapping[str, float]
     importance: tuple[Importance, ...]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    slices: Slices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,8 @@ class Manifest:
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
     `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score;
-    `threshold_choice` says why the threshold is what it is; `exactness` says whether the compiled form is served.
+    `threshold_choice` says why the threshold is what it is; `exactness` says whether the compiled form is served;
+    `leakage` holds what looks like leakage.
     """
 
     model: str
@@ -171,6 +173,7 @@ class Manifest:
     calibration: Calibration | None = None
     exactness: Exactness | None = None
     threshold_choice: ThresholdChoice | None = None
+    leakage: tuple[LeakageWarning, ...] = ()
 
     @property
     def title(self) -> str:

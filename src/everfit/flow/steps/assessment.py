@@ -20,7 +20,7 @@ from everfit.flow.steps import features as steps
 from everfit.monitoring import profile as profiling
 from everfit.project.sections.training import Gates
 from everfit.records.calibration import Calibration, ThresholdChoice
-from everfit.records.evaluation import Difference
+from everfit.records.evaluation import Difference, Slices
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
@@ -75,6 +75,7 @@ def evaluation(
     best: Candidate,
     threshold: ThresholdChoice,
     importance: tuple[Importance, ...],
+    slices: Slices,
 ) -> Evaluation:
     """All metrics on training rows, on test rows, there with intervals, and over the folds."""
     at = threshold.value
@@ -82,7 +83,7 @@ def evaluation(
     sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
     cv = {f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
     around = intervals.intervals(problem.task, truth[test], scores[test], at)
-    return Evaluation(parts[0], parts[1], cv, importance, around)
+    return Evaluation(parts[0], parts[1], cv, importance, around, slices)
 
 
 def pictures(

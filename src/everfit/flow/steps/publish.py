@@ -18,6 +18,7 @@ from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
+from everfit.records.evaluation import LeakageWarning
 from everfit.records.features import Encoder
 from everfit.records.model import (
     EXAMPLE_SCORE,
@@ -72,6 +73,7 @@ def manifest(
     calibration: Calibration,
     exactness: Exactness,
     threshold: ThresholdChoice,
+    leakage_warnings: tuple[LeakageWarning, ...],
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -96,6 +98,7 @@ def manifest(
         calibration=calibration,
         exactness=exactness,
         threshold_choice=threshold,
+        leakage=leakage_warnings,
     )
 
 

@@ -11,6 +11,7 @@ from everfit.project.quantities import Share
 from everfit.project.sections.section import Section, named
 
 Param = str | int | float | bool | None
+Executor = Literal["processes", "serial", "ray"] | Annotated[str, Field(pattern=r"^ray://[\w.\[\]:-]+:\d+$")]
 ClassWeight = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None
 
 
@@ -114,7 +115,11 @@ class Training(Section):
         )
     )
     seed: int = Field(42, ge=0, description="The seed of everything random.")
-    executor: Literal["processes", "serial"] = Field("processes", description="Where trials run.")
+    executor: Executor = Field(
+        "processes",
+        description="Where trials run: here in processes, serial (one after the other), on a Ray of the run's own, or "
+        "on the cluster at ray://HOST:PORT.",
+    )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one a core.")
 
     @property

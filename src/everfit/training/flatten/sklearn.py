@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.records.compiled import Layer, Link, Network, Part
+from everfit.records.compiled import Activation, Layer, Link, Network, Part
 from everfit.training.flatten.nodes import Tree, assembled
 
 
@@ -48,6 +48,34 @@ def gradient_boosting(estimator: Any) -> Part:
     )
 
 
+def hist_gradient_boosting(estimator: Any) -> Part:
+    """HistGradientBoosting, which reads float64. It offers its trees to nobody; these names have stood since 0.21."""
+    rounds = estimator._predictors  # noqa: SLF001
+    base = np.ravel(estimator._baseline_prediction).astype(np.float64)  # noqa: SLF001
+    trees = [_histogram_tree(predictor.nodes) for members in rounds for predictor in members]
+    return assembled(trees, base, int(estimator.n_features_in_), link=_link(estimator, len(base)))
+
+
+def _histogram_tree(nodes: NDArray[Any]) -> Tree:
+    if nodes["is_categorical"].any():
+        raise ValueError("splits by category have no compiled form")
+    leaf = nodes["is_leaf"] != 0
+    left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
+    missing, value = nodes["missing_go_to_left"] != 0, nodes["value"][:, None]
+    return Tree(np.where(leaf, 0, nodes["feature_idx"]), nodes["num_threshold"], left, right, missing, value)
+
+
+def network(estimator: Any) -> Part:
+    """MLPClassifier and MLPRegressor, and what everfit derives from them."""
+    count = len(estimator.coefs_)
+    kinds = [Activation(estimator.activation)] * (count - 1) + [Activation.IDENTITY]
+    layers = [
+        Layer(np.asarray(weights, dtype=np.float64), np.asarray(bias, dtype=np.float64), kind)
+        for weights, bias, kind in zip(estimator.coefs_, estimator.intercepts_, kinds, strict=True)
+    ]
+    return Network(tuple(layers), Link(estimator.out_activation_))
+
+
 def _tree(tree: Any, value: NDArray[np.float64]) -> Tree:
     missing = np.asarray(getattr(tree, "missing_go_to_left", np.zeros(tree.node_count)), dtype=bool)
     left, right = tree.children_left.astype(np.int64), tree.children_right.astype(np.int64)
@@ -72,4 +100,8 @@ FLATTENERS: Mapping[str, Callable[[Any], Part]] = {
     "RandomForestRegressor": forest,
     "GradientBoostingClassifier": gradient_boosting,
     "GradientBoostingRegressor": gradient_boosting,
+    "HistGradientBoostingClassifier": hist_gradient_boosting,
+    "HistGradientBoostingRegressor": hist_gradient_boosting,
+    "NeuralClassifier": network,
+    "NeuralRegressor": network,
 }

@@ -39,14 +39,14 @@ class Versions:
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic, or stages it until it is approved; before either it
         is rehearsed. Raises ReleaseError when it fails that, and StorageError when its bundle cannot be loaded."""
-        from everfit.flow import release, routes, smoke
+        from everfit.flow import rehearsal, release, routes
 
         settings = self.ports.loaded.project.release
         state = self.ports.state
         made = ledger.versions(state).get(version or ledger.current(state).latest or 0)
         if made is not None:
             model = routes.load(made, self.ports.artifacts, self.ports.loaded.project.training.trusted)
-            smoke.rehearse(model, made, settings.guard.smoke)
+            rehearsal.rehearse(model, made, settings.guard.smoke)
         return self._told(
             release.start(self.ports.state, settings, self.author, version, force, self.clock(), self.rule)
         )

@@ -11,7 +11,7 @@ from tests.unit.serving_models import MemoryLog, bundle
 
 from everfit.adapters.state.sqlite import SqliteState
 from everfit.errors import ReleaseError, StorageError
-from everfit.flow import holding, ledger, release, smoke
+from everfit.flow import holding, ledger, rehearsal, release, smoke
 from everfit.project.sections.release import Release
 from everfit.records.model import EXAMPLE_SCORE, ModelVersion
 from everfit.records.prediction import PredictionRecord
@@ -44,12 +44,12 @@ def test_a_version_that_nothing_was_recorded_of_is_taken_as_it_is(model: Model) 
 
 
 def test_a_rehearsal_passes_a_sound_version_and_leaves_nothing_behind(model: Model) -> None:
-    smoke.rehearse(model, made(smoke.recorded(model)), 5.0)
+    rehearsal.rehearse(model, made(smoke.recorded(model)), 5.0)
 
 
 def test_a_version_that_is_too_slow_gets_no_traffic(model: Model) -> None:
     with pytest.raises(ReleaseError, match="failed its rehearsal, and gets no traffic: it took"):
-        smoke.rehearse(model, made(), 0.0)
+        rehearsal.rehearse(model, made(), 0.0)
 
 
 class Careless(Model):
@@ -62,7 +62,7 @@ class Careless(Model):
 def test_a_version_that_accepts_any_row_gets_no_traffic(model: Model) -> None:
     careless = Careless(model.manifest, model.functions, model.scorer, model.parser)
     with pytest.raises(ReleaseError, match="it accepted a row with a column"):
-        smoke.rehearse(careless, made(), 5.0)
+        rehearsal.rehearse(careless, made(), 5.0)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NoReturn
@@ -28,6 +28,7 @@ from everfit.workspace import Workspace
 GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
 _REMIND_SECONDS = 3600.0
+_AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
 
@@ -67,14 +68,19 @@ def serve(
         labels=workspace.ports.labels,
         waits=settings.log.fsync == "always",
     )
-    follower = _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended)
-    follower.start()
+    followers = (
+        _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended),
+        _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
+    )
+    for follower in followers:
+        follower.start()
     _thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
     try:
         listen(app, host or settings.host, settings.port if port is None else port, started=started, stop=ended)
     finally:
         ended.set()
-        follower.join(GRACE_SECONDS)
+        for follower in followers:
+            follower.join(GRACE_SECONDS)
 
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
@@ -160,14 +166,20 @@ def _follow(workspace: Workspace) -> None:
     try:
         workspace.refresh()
     except EverfitError:
-        from everfit.flow import holding
-
-        ports, project = workspace.ports, workspace.project
-        if project.release.guard.automatic:
-            why = holding.lost(ports.state, workspace.predictor, ports.artifacts, project.training.trusted)
-            if why:
-                workspace.rollback(why)
+        if workspace.project.release.guard.automatic:
+            _give_up(workspace)
         raise
+
+
+def _give_up(workspace: Workspace) -> None:
+    """Rolls back what cannot be loaded. Where the ledger itself cannot be read, nothing is known of that."""
+    from everfit.flow import holding
+
+    ports, trusted = workspace.ports, workspace.project.training.trusted
+    with suppress(EverfitError):
+        why = holding.lost(ports.state, workspace.predictor, ports.artifacts, trusted)
+        if why:
+            workspace.rollback(why)
 
 
 def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:

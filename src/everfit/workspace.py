@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
     from everfit.flow.labels import Labelled
+    from everfit.flow.replica import Replica
     from everfit.flow.run import Run
     from everfit.ports import Progress
     from everfit.project.load import Loaded
@@ -58,9 +59,10 @@ class Trained:
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """Every family's best setting, best first."""
-        found = [self.run[s.name] for s in self.run.record.steps if s.name.startswith("candidate_")]
-        return tuple(sorted(found, key=lambda c: -c.score))
+        """Every family's best setting and the blend: the chosen one first, then by score; those that could not be
+        trained last."""
+        chosen = self.run["best"].family
+        return tuple(sorted(self.run["candidates"], key=lambda c: (c.family != chosen, -c.score)))
 
     @property
     def evaluation(self) -> Evaluation:
@@ -98,6 +100,11 @@ class Trained:
         """How long each step took when it was last really run."""
         return {s.name: s.seconds for s in self.run.record.steps}
 
+    def took(self, family: str) -> float:
+        """The seconds of a family's search, or of the blend."""
+        steps = ("blended",) if family == "blend" else (f"first_{family}", f"search_{family}")
+        return sum(self.seconds.get(name, 0.0) for name in steps)
+
 
 class Workspace:
     """A project in one environment. `author` is written into the ledger; `clock` says what time it is wherever a verb
@@ -116,6 +123,7 @@ class Workspace:
         self.progress: Progress = progress or Silent()
         self.author = author or _user()
         self.clock = clock
+        self.versions = Versions(self)  # approve, promote, archive and the rest of what people do by hand
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
@@ -135,6 +143,7 @@ class Workspace:
             champion=_rival(self, champion) if champion else None,
             champion_digest=champion.bundle_hash if champion else "",
             executor=ports.executor,
+            progress=self.progress,
             registry=ports.registry,
             artifacts=ports.artifacts,
             state=ports.state,
@@ -152,11 +161,6 @@ class Workspace:
         run = runner.run(graph, given, pipeline="training", use_cache=use_cache, stopped=stopped)
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
         return Trained(run)
-
-    @property
-    def versions(self) -> Versions:
-        """The verbs on registered versions that people use by hand: approve, promote, archive and the rest."""
-        return Versions(self.ports, self.author, self.progress, self.clock)
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic by the project's strategy; where it needs approvals
@@ -195,11 +199,18 @@ class Workspace:
         key = data.key.get_secret_value() if data.key else None
         return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
 
+    @cached_property
+    def replica(self) -> Replica:
+        """What keeps the predictor on the ledger's route table."""
+        from everfit.flow.replica import Replica
+        from everfit.flow.standby import Standby
+
+        ports, trusted = self.ports, self.project.training.trusted
+        return Replica(self.predictor, lambda: ports.state, ports.artifacts, Standby(ports.folder), trusted)
+
     def refresh(self) -> bool:
         """Loads what the ledger routes to, if that changed; true when it did."""
-        from everfit.flow import routes
-
-        return routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.project.training.trusted)
+        return self.replica.refresh()
 
     def predict(self, table: Table) -> pl.DataFrame:
         """A prediction for each row of a polars or pandas DataFrame, an Arrow table or a list of dicts, in order; all

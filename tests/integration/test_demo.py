@@ -53,7 +53,7 @@ def test_the_data_passed_its_checks(facts: dict[str, Any]) -> None:
 
 def test_the_best_candidate_passed_every_gate_and_became_champion(facts: dict[str, Any]) -> None:
     scores = facts["candidates"]["scores"]
-    assert facts["candidates"]["chosen"] == max(scores, key=lambda family: scores[family])
+    assert scores[facts["candidates"]["chosen"]] > max(scores.values()) - 0.01  # the simplest of the good ones
     assert all(gate["passed"] for gate in facts["gates"]["gates"].values())
     assert facts["gates"]["version"] == facts["answers"]["champion"] == 1
 

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from everfit.adapters.executors.serial import SerialExecutor
 from everfit.features.functions import load
+from everfit.flow.run import Silent
 from everfit.flow.training import Outside, pipeline
 from everfit.project.sections.training import Threshold
 from everfit.wiring import Ports
 from everfit.workspace import Trained, Workspace
 from tests.integration.projects import START, SmallProject
 
-CHOSEN = ("folds", "candidate_logistic", "best", "out_of_fold", "calibration", "threshold")
+SEARCHED = ("folds", "first_logistic", "going", "trials_logistic", "search_logistic", "blended", "candidates")
+CHOSEN = ("best", "out_of_fold", "calibration", "threshold")
 
 
 def chosen(trained: Trained, workspace: Workspace, truth: NDArray[np.int64]) -> list[object]:
@@ -31,10 +33,10 @@ def chosen(trained: Trained, workspace: Workspace, truth: NDArray[np.int64]) -> 
             return tuple(take(name) for name in need)
         return known[need] if need in known else trained.run[need]
 
-    for name in CHOSEN:
+    for name in (*SEARCHED, *CHOSEN):
         step = graph[name]
         known[name] = step.function(**{parameter: take(need) for parameter, need in step.needs.items()})
-    return [np.asarray(known[name]).tolist() if name == "out_of_fold" else known[name] for name in CHOSEN[2:]]
+    return [np.asarray(known[name]).tolist() if name == "out_of_fold" else known[name] for name in CHOSEN]
 
 
 def _outside(ports: Ports) -> Outside:
@@ -44,6 +46,7 @@ def _outside(ports: Ports) -> Outside:
         champion=None,
         champion_digest="",
         executor=SerialExecutor(),
+        progress=Silent(),
         registry=ports.registry,
         artifacts=ports.artifacts,
         state=ports.state,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from everfit.flow import artifact
 from everfit.records.run import RunRecord, Status, StepRecord
 from everfit.records.table import Column, Kind, Schema
-from everfit.training.search import Fold
+from everfit.training.trial import Fold
 
 Array = np.ndarray[Any, Any]
 

@@ -14,10 +14,18 @@ from numpy.typing import NDArray
 from everfit.errors import StorageError
 from everfit.project.sections.training import ModelChoice
 from everfit.records.features import Encoder
-from everfit.records.model import Evaluation, GateReport, Lineage, Manifest, Param
+from everfit.records.model import Evaluation, GateReport, Lineage, Manifest, Member, Param
 from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.table import DatasetVersion, Kind, Schema, Task
-from everfit.training.bundle import MANIFEST, open_bundle, read_estimator, seal, write_estimator
+from everfit.training.bundle import (
+    MANIFEST,
+    open_bundle,
+    read_estimator,
+    seal,
+    write_blend,
+    write_estimator,
+    write_member,
+)
 from everfit.training.families import names, resolve
 from everfit.training.fit import Sample, Terms, fitted
 from everfit.training.scorers import scorer
@@ -187,6 +195,37 @@ def test_an_additive_model_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> 
     content["splines"][0]["column"] = 99
     (tmp_path / "additive.json").write_text(json.dumps(content))
     with pytest.raises(StorageError, match="do not fit"):
+        read_estimator(tmp_path)
+
+
+MEMBERS = (Member("logistic", {}, 0.25), Member("random_forest", {}, 0.75))
+
+
+def blended(folder: Path) -> None:
+    for member in MEMBERS:
+        write_member(model(member.family), member, folder)
+    write_blend(MEMBERS, folder)
+
+
+def test_a_blend_is_a_file_a_member_and_their_weights(tmp_path: Path) -> None:
+    blended(tmp_path)
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert files == ["blend.json", "members/logistic/model.skops", "members/random_forest/model.skops"]
+    weights = json.loads((tmp_path / "blend.json").read_text())
+    assert weights == {"weights": {"logistic": 0.25, "random_forest": 0.75}}
+
+
+def test_a_blend_scores_as_the_weighted_mean_of_its_members(tmp_path: Path) -> None:
+    blended(tmp_path)
+    parts = [scorer(model(member.family)).score(X) for member in MEMBERS]
+    assert read_estimator(tmp_path).score(X).tobytes() == (0.25 * parts[0] + 0.75 * parts[1]).tobytes()
+
+
+@pytest.mark.parametrize("weights", ["{}", '{"../../model": 1.0}', '{"logistic": 0.5, "xgboost": 0.5}'])
+def test_a_blend_with_other_members_than_it_has_is_refused(weights: str, tmp_path: Path) -> None:
+    blended(tmp_path)
+    (tmp_path / "blend.json").write_text(f'{{"weights": {weights}}}')
+    with pytest.raises(StorageError, match=r"has no members?"):
         read_estimator(tmp_path)
 
 

@@ -49,7 +49,7 @@ def test_a_run_gives_its_candidates_metrics_gates_and_version(trained: SmallProj
     assert run.gates.passed
     assert [gate.gate for gate in run.gates.results] == ["beats_baseline", "roc_auc", "not_worse_than_production"]
     assert run.quality.rows == 800
-    assert run.seconds["candidate_logistic"] > 0
+    assert run.took("logistic") > 0
 
 
 @pytest.mark.parametrize(

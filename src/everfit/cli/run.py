@@ -11,6 +11,7 @@ from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
+    from everfit.records.model import Candidate
     from everfit.workspace import Trained, Workspace
 
 # Slices in the table; the card has all.
@@ -72,18 +73,26 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
         about = f"{escape(warning.column)}: " if warning.column else ""
         output.line(f"  [yellow]{about}{warning.kind}: {warning.reason}; is it known when a prediction is made?[/]")
     output.line()
-    metric = trained.candidates[0].metric
+    chosen, metric = trained.candidates[0], trained.candidates[0].metric
     sign = 1 if higher_is_better(metric) else -1  # losses are negated so that greater is better; people read them plain
     rows = [
-        (c.family, sign * c.score, f"{c.spread:.4f}", c.trials, f"{trained.seconds[f'candidate_{c.family}']:.1f} s")
+        (c.family, *(_figures(c, sign)), c.trials, f"{trained.took(c.family):.1f} s", "chosen" if c is chosen else "")
         for c in trained.candidates
     ]
-    output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took"), rows)
+    output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took", ""), rows)
+    best = max(trained.candidates, key=lambda c: c.score)
+    if best is not chosen:
+        output.line(f"  {chosen.family} is simpler than {best.family}, and not worse beyond noise.")
     output.line()
     _metrics(trained, output)
     _slices(trained, output)
     output.line()
     output.table("Gates", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in trained.gates.results])
+
+
+def _figures(candidate: Candidate, sign: int) -> tuple[float | str, str]:
+    """Mean and deviation over the folds, or that it could not be trained."""
+    return (sign * candidate.score, f"{candidate.spread:.4f}") if candidate.works else ("failed", "-")
 
 
 def _metrics(trained: Trained, output: Output) -> None:

@@ -53,7 +53,7 @@ def compete(story: Story, trained: Trained, title: str = "") -> dict[str, Any]:
     """Shows the candidates, best first; returns the facts about them."""
     found = trained.candidates
     metric = found[0].metric
-    took = {c.family: trained.seconds[f"candidate_{c.family}"] for c in found}
+    took = {c.family: trained.took(c.family) for c in found}
     story.teller.table(
         title,
         ("family", f"{metric}, cross-validated", "+/-", "settings tried", "took"),

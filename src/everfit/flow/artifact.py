@@ -55,6 +55,11 @@ def _is_arrays(kind: Any) -> bool:
     return isinstance(kind, type) and is_dataclass(kind) and all(_is_array(t) for t in get_type_hints(kind).values())
 
 
+def _is_compound(kind: Any) -> bool:
+    """A dataclass that holds arrays and other things."""
+    return isinstance(kind, type) and is_dataclass(kind) and any(_is_array(t) for t in get_type_hints(kind).values())
+
+
 def _is_parts(kind: Any) -> bool:
     """`tuple[Part, ...]` whose parts need files of their own."""
     return get_origin(kind) is tuple and not _is_json(get_args(kind)[0])
@@ -96,6 +101,16 @@ def _load_arrays(kind: Any, folder: Path) -> Any:
     return kind(**{name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names})
 
 
+def _save_compound(value: Any, kind: Any, folder: Path) -> None:
+    for name, part in get_type_hints(kind).items():
+        (folder / name).mkdir()
+        save(getattr(value, name), part, folder / name)
+
+
+def _load_compound(kind: Any, folder: Path) -> Any:
+    return kind(**{name: load(part, folder / name) for name, part in get_type_hints(kind).items()})
+
+
 def _save_folder(value: Path, _kind: Any, folder: Path) -> None:
     if value != folder:
         shutil.copytree(value, folder, dirs_exist_ok=True)
@@ -135,6 +150,7 @@ _CODECS = (
     Codec(lambda kind: kind is pl.DataFrame, _save_table, _load_table),
     Codec(_is_array, _save_array, _load_array),
     Codec(_is_arrays, _save_arrays, _load_arrays),
+    Codec(_is_compound, _save_compound, _load_compound),
     Codec(lambda kind: kind is Path, _save_folder, lambda _kind, folder: folder),
     Codec(lambda kind: kind == dict[str, bytes], _save_files, _load_files),
     Codec(_is_parts, _save_parts, _load_parts),

@@ -19,7 +19,7 @@ from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
 from everfit.flow.steps import assessment, compiling, features, inspection, model, publish, scoring, table
-from everfit.ports import ArtifactStore, Executor, Registry, Source, StateStore
+from everfit.ports import ArtifactStore, Executor, Progress, Registry, Source, StateStore
 from everfit.project.sections.root import Project
 from everfit.project.sections.training import ModelChoice, Training
 from everfit.training import families
@@ -45,6 +45,7 @@ class Outside:
     champion: Path | None
     champion_digest: str
     executor: Executor
+    progress: Progress
     registry: Registry
     artifacts: ArtifactStore
     state: StateStore
@@ -55,16 +56,15 @@ class Outside:
 
 def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Given]]:
     """The graph for this project and everything given to it."""
-    candidates = {f"candidate_{choice.name}": choice for choice in project.training.models}
+    choices = families.competing(project.training)
     steps = [
         *_plain(table.table, table.columns, table.quality, table.valid, table.dataset, table.problem),
         *_plain(
             table.truth, table.weight, table.test, features.names, features.features, features.encoder, features.folds
         ),
         step(model.terms),
-        *(step(model.candidate, name=name, choice=f"choice_{choice.name}") for name, choice in candidates.items()),
-        step(model.best, candidates=tuple(candidates)),
-        *_plain(model.out_of_fold, model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
+        *_search(project.training, [choice.name for choice in choices]),
+        *_plain(model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
         *_plain(inspection.leakage_warnings, inspection.slices),
         *_plain(compiling.compiled, compiling.exactness),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
@@ -75,8 +75,37 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
         step(publish.version, cached=False),
     ]
-    given = {**_settings(project), **_outside(project, outside), **_code(steps, outside.artifacts)}
-    return graph(steps, given.keys(), _LIBRARIES), given
+    given = {
+        **_settings(project),
+        **_families(project.training, choices),
+        **_outside(project, outside),
+        **_code(steps, outside.artifacts),
+    }
+    return graph(steps, given.keys(), (*_LIBRARIES, *families.modules(choices))), given
+
+
+def _search(training: Training, names: list[str]) -> list[Step]:
+    """Steps of its own for each family, so that what one of them found is kept whatever happens to the others; then
+    what all of them came to."""
+    found = []
+    if training.search == "race":
+        found.append(step(model.going, firsts=tuple(f"first_{name}" for name in names)))
+    for name in names:
+        choice, first, granted = f"choice_{name}", f"first_{name}", f"trials_{name}"
+        if training.search == "race":
+            found.append(step(model.first, name=first, choice=choice))
+            found.append(step(model.granted, name=granted, choice=choice))
+            found.append(step(model.tuned, name=f"search_{name}", choice=choice, first=first, granted=granted))
+        else:
+            found.append(step(model.drawn, name=f"search_{name}", choice=choice))
+    searched = tuple(f"search_{name}" for name in names)
+    return [
+        *found,
+        step(model.blended, searched=searched if training.blend else ()),
+        step(model.candidates, searched=searched),
+        step(model.best),
+        step(model.out_of_fold, searched=searched),
+    ]
 
 
 def _plain(*functions: Callable[..., Any]) -> list[Step]:
@@ -98,7 +127,9 @@ def _settings(project: Project) -> dict[str, Given]:
         "data": data,
         "use": project.features.use,
         "metric": training.metric,
-        "budget": training.budget,
+        "trials": training.budget.trials,
+        "select": training.select,
+        "seconds": training.budget.seconds and training.budget.seconds / len(families.competing(training)),
         "fold_count": training.budget.folds,
         "seed": training.seed,
         "class_weight": training.class_weight,
@@ -108,15 +139,15 @@ def _settings(project: Project) -> dict[str, Given]:
         "gate_rules": project.gates,
         "source_name": data.source,
     }
-    return {name: setting(value) for name, value in values.items()} | _families(training)
+    return {name: setting(value) for name, value in values.items()}
 
 
-def _families(training: Training) -> dict[str, Given]:
+def _families(training: Training, competing: tuple[ModelChoice, ...]) -> dict[str, Given]:
     """The families as configured. Those of the user's own are known by their code as well, wherever it may run: what
     fits the same numbers may still score otherwise."""
-    own = {choice.name: _own(choice) for choice in training.models if choice.estimator}
-    choices = {f"choice_{c.name}": Given(c, setting([c, own.get(c.name)]).identity) for c in training.models}
-    every = {"choices": training.models, "trusted": training.trusted}
+    own = {choice.name: _own(choice) for choice in competing if choice.estimator}
+    choices = {f"choice_{c.name}": Given(c, setting([c, own.get(c.name)]).identity) for c in competing}
+    every = {"choices": competing, "trusted": training.trusted}
     return choices | {name: Given(value, setting([value, own]).identity) for name, value in every.items()}
 
 
@@ -142,6 +173,7 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         "champion": Given(outside.champion, outside.champion_digest if outside.champion else ""),
         "config": setting(config.hexdigest()),
         "executor": Given(outside.executor),
+        "progress": Given(outside.progress),
         "cores": Given(outside.cores),
         "registry": Given(outside.registry),
         "artifacts": Given(outside.artifacts),

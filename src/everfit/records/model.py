@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from math import nan
+from math import isfinite, nan
 from statistics import fmean, pstdev
 
 from everfit.records.calibration import Calibration, ThresholdChoice
@@ -67,10 +67,20 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A model in a blend, with the weight of its scores; the weights of a blend add up to 1."""
+
+    family: str
+    params: Mapping[str, Param]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One family's best setting: `score` and `spread` are the mean and the standard deviation of `metric` over the
     cross-validation folds, greater always better (losses negated); `failed` of the `trials` settings could not be
-    trained or judged on every fold; `tried` is every trial, in the order in which they were asked for."""
+    trained or judged on every fold; `tried` is every trial, in the order in which they were asked for;
+    `scores` is the metric on each fold; `members` are the models of a blend, none for every other family."""
 
     family: str
     params: Mapping[str, Param]
@@ -80,6 +90,13 @@ class Candidate:
     trials: int
     failed: int = 0
     tried: tuple[Trial, ...] = ()
+    scores: tuple[float, ...] = ()
+    members: tuple[Member, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        """Whether a setting could be trained and judged on all folds."""
+        return isfinite(self.score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +165,7 @@ class Manifest:
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
     `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score;
     `threshold_choice` says why the threshold is what it is; `exactness` says whether the compiled form is served;
-    `leakage` holds what looks like leakage.
+    `leakage` holds what looks like leakage; `members` are the models of a blend.
     """
 
     model: str
@@ -173,6 +190,7 @@ class Manifest:
     calibration: Calibration | None = None
     exactness: Exactness | None = None
     threshold_choice: ThresholdChoice | None = None
+    members: tuple[Member, ...] = ()
     leakage: tuple[LeakageWarning, ...] = ()
 
     @property

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,13 +17,25 @@ from everfit.records.table import Task
 Space = Mapping[str, tuple[Param, ...]]
 
 
+class Kind(StrEnum):
+    """What a family's models are like, whatever the library."""
+
+    LINEAR = "linear"
+    ADDITIVE = "additive"
+    FOREST = "forest"
+    BOOSTING = "boosting"
+    NETWORK = "network"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A family's estimators by task. `defaults` is the first setting tried; `fixed` is what every one of its estimators
-    gets, `classification` what classifiers get besides, `wide` what these get instead where the matrix has many
-    columns; `monotone` is the parameter that takes -1, 0 or 1 a column; `regression` replaces defaults and space where
-    the regressor has other ones."""
+    """A family's estimators by task. `defaults` is the first setting tried, `strong` changes it for data that bears
+    more; `fixed` is what every one of its estimators gets, `classification` what classifiers get besides, `wide` what
+    these get instead where the matrix has many columns; `monotone` is the parameter that takes -1, 0 or 1 a column,
+    `rounds` the number of rounds of boosting; `regression` replaces defaults and space where the regressor has other
+    ones."""
 
+    kind: Kind
     module: str
     classifier: str
     regressor: str
@@ -33,6 +46,8 @@ class Entry:
     classification: Mapping[str, Param] = field(default_factory=dict)
     wide: Mapping[str, Param] = field(default_factory=dict)
     monotone: str = ""
+    rounds: str = ""
+    strong: Mapping[str, Param] = field(default_factory=dict)
     extra: str = ""
 
     def setting(self, task: Task) -> tuple[Mapping[str, Param], Space]:
@@ -50,6 +65,7 @@ _NEWTON, _LBFGS = {"solver": "newton-cholesky"}, {"solver": "lbfgs"}
 # The first settings are regularised ones: many small trees on a part of the rows and columns each, coarse bins.
 FAMILIES: Mapping[str, Entry] = {
     "logistic": Entry(
+        Kind.LINEAR,
         "sklearn.linear_model",
         "LogisticRegression",
         "Ridge",
@@ -60,6 +76,7 @@ FAMILIES: Mapping[str, Entry] = {
         wide=_LBFGS,
     ),
     "spline_logistic": Entry(
+        Kind.ADDITIVE,
         "everfit.training.splines",
         "SplineLogistic",
         "SplineRidge",
@@ -68,6 +85,7 @@ FAMILIES: Mapping[str, Entry] = {
         ({"alpha": 1.0, "knots": 8}, {"alpha": _ALPHAS, "knots": (5, 8, 12, 20)}),
     ),
     "random_forest": Entry(
+        Kind.FOREST,
         "sklearn.ensemble",
         "RandomForestClassifier",
         "RandomForestRegressor",
@@ -80,15 +98,19 @@ FAMILIES: Mapping[str, Entry] = {
         monotone="monotonic_cst",
     ),
     "gradient_boosting": Entry(
+        Kind.BOOSTING,
         "sklearn.ensemble",
         "GradientBoostingClassifier",
         "GradientBoostingRegressor",
-        {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "subsample": 0.7, "max_features": 0.3,
+        {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 2, "subsample": 0.5, "max_features": 0.3,
          "min_samples_leaf": 20},
-        {"n_estimators": (60, 100, 150), "learning_rate": (0.03, 0.06, 0.1, 0.2), "max_depth": (2, 3, 4),
-         "subsample": (0.5, 0.7, 1.0), "max_features": ("sqrt", 0.3)},
+        {"n_estimators": (60, 100, 150), "learning_rate": (0.05, 0.1, 0.2), "max_depth": (2, 3, 4, 6),
+         "subsample": (0.5, 0.7, 1.0), "max_features": ("sqrt", 0.3, 0.6), "min_samples_leaf": (5, 20, 50)},
+        rounds="n_estimators",
+        strong={"max_depth": 4, "min_samples_leaf": 5},
     ),
     "hist_gradient_boosting": Entry(
+        Kind.BOOSTING,
         "sklearn.ensemble",
         "HistGradientBoostingClassifier",
         "HistGradientBoostingRegressor",
@@ -97,9 +119,12 @@ FAMILIES: Mapping[str, Entry] = {
         {"max_iter": (60, 120, 250), "learning_rate": (0.03, 0.06, 0.1), "max_leaf_nodes": (4, 7, 15, 31),
          "min_samples_leaf": (10, 20, 40, 80), "l2_regularization": (1.0, 5.0, 20.0), "max_features": (0.3, 0.5, 1.0)},
         fixed={"early_stopping": False},
+        rounds="max_iter",
+        strong={"max_leaf_nodes": 31, "min_samples_leaf": 20, "l2_regularization": 1.0},
         monotone="monotonic_cst",
     ),
     "lightgbm": Entry(
+        Kind.BOOSTING,
         "lightgbm",
         "LGBMClassifier",
         "LGBMRegressor",
@@ -108,11 +133,14 @@ FAMILIES: Mapping[str, Entry] = {
         {"n_estimators": (80, 150, 300), "learning_rate": (0.03, 0.05, 0.1), "num_leaves": (4, 7, 15, 31),
          "min_child_samples": (10, 20, 40, 80), "subsample": (0.6, 0.8, 1.0), "colsample_bytree": (0.3, 0.5, 0.8),
          "reg_lambda": (1.0, 5.0, 20.0)},
+        rounds="n_estimators",
+        strong={"num_leaves": 31, "min_child_samples": 20, "reg_lambda": 1.0},
         fixed={"subsample_freq": 1, "deterministic": True, "force_col_wise": True, "verbose": -1},
         monotone="monotone_constraints",
         extra="lightgbm",
     ),
     "xgboost": Entry(
+        Kind.BOOSTING,
         "xgboost",
         "XGBClassifier",
         "XGBRegressor",
@@ -121,11 +149,14 @@ FAMILIES: Mapping[str, Entry] = {
         {"n_estimators": (80, 150, 300), "learning_rate": (0.03, 0.06, 0.1), "max_depth": (2, 3, 4, 6),
          "subsample": (0.6, 0.8, 1.0), "colsample_bytree": (0.3, 0.5, 0.8), "min_child_weight": (1.0, 5.0, 20.0),
          "reg_lambda": (1.0, 3.0, 10.0)},
+        rounds="n_estimators",
+        strong={"max_depth": 6, "min_child_weight": 1.0, "reg_lambda": 1.0},
         fixed={"tree_method": "hist"},
         monotone="monotone_constraints",
         extra="xgboost",
     ),
     "catboost": Entry(
+        Kind.BOOSTING,
         "catboost",
         "CatBoostClassifier",
         "CatBoostRegressor",
@@ -133,11 +164,14 @@ FAMILIES: Mapping[str, Entry] = {
          "border_count": 64},
         {"iterations": (100, 200, 400), "learning_rate": (0.03, 0.06, 0.1), "depth": (3, 4, 6),
          "l2_leaf_reg": (1.0, 5.0, 20.0), "rsm": (0.3, 0.5, 1.0), "subsample": (0.6, 0.8, 1.0)},
+        rounds="iterations",
+        strong={"depth": 6, "l2_leaf_reg": 1.0},
         fixed={"bootstrap_type": "Bernoulli", "verbose": False, "allow_writing_files": False},
         monotone="monotone_constraints",
         extra="catboost",
     ),
     "neural_network": Entry(
+        Kind.NETWORK,
         "everfit.training.networks",
         "NeuralClassifier",
         "NeuralRegressor",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from everfit.errors import StorageError
 from everfit.records import codec
-from everfit.records.model import Manifest
+from everfit.records.model import Manifest, Member
 from everfit.training import additive_file, catboost_file, lightgbm_file, skops_file, xgboost_file
-from everfit.training.scorers import Scorer, package, scorer
+from everfit.training.scorers import BlendScorer, Scorer, package, scorer
 
 MANIFEST = "bundle.json"
+BLEND = "blend.json"
+MEMBERS = "members"
 _SKOPS = "model.skops"
 _UNFINISHED = ".bundle.json.tmp"
 # The forms beside skops: each library's own, and ours for additive models.
@@ -50,6 +52,8 @@ def read_estimator(folder: Path, trusted: Sequence[str] = ()) -> Scorer:
     `trusted` names types (`my_models.Ranker`) that may be loaded beyond scikit-learn's; take them from the project,
     not from the bundle. Raises StorageError when the file is absent, damaged or holds a type that is not trusted.
     """
+    if (folder / BLEND).is_file():
+        return _read_blend(folder, trusted)
     for name, read in _READERS.items():
         if (folder / name).is_file():
             return read(folder / name)
@@ -60,6 +64,44 @@ def read_estimator(folder: Path, trusted: Sequence[str] = ()) -> Scorer:
         where=str(folder),
         fix="train and register the model again",
     )
+
+
+def write_member(estimator: Any, member: Member, folder: Path) -> tuple[str, ...]:
+    """Writes a member of a blend into `members/FAMILY`, as `write_estimator` does."""
+    place = folder / MEMBERS / member.family
+    try:
+        place.mkdir(parents=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return write_estimator(estimator, place)
+
+
+def write_blend(members: Sequence[Member], folder: Path) -> None:
+    """Writes `blend.json`: the weight of each member by its folder below `members`, in the order of the sum."""
+    try:
+        (folder / BLEND).write_bytes(codec.encode(BlendFile({member.family: member.weight for member in members})))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class BlendFile:
+    """What `blend.json` holds."""
+
+    weights: Mapping[str, float]
+
+
+def _read_blend(folder: Path, trusted: Sequence[str]) -> BlendScorer:
+    weights = codec.decode(BlendFile, (folder / BLEND).read_bytes(), where=str(folder / BLEND)).weights
+    strange = [name for name in weights if name != Path(name).name or not (folder / MEMBERS / name).is_dir()]
+    if strange or not weights:
+        raise StorageError(
+            f"the blend has no member {strange[0]!r}" if strange else "the blend has no members",
+            where=str(folder / BLEND),
+            fix="restore the bundle from the registry or a backup, or train it again",
+        )
+    members = tuple(read_estimator(folder / MEMBERS / name, trusted) for name in weights)
+    return BlendScorer(tuple(weights.values()), members)
 
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:

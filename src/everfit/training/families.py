@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from everfit.errors import ProjectError
-from everfit.project.sections.training import ModelChoice
+from everfit.project.sections.training import ModelChoice, Training
 from everfit.records.model import Param
 from everfit.records.table import Task
 from everfit.training import built_in
@@ -32,7 +32,9 @@ _LIGHTGBM = (
 class Family:
     """A kind of estimator for one task: `defaults` are the first setting tried, `space` the values to draw from,
     `fixed` what every estimator gets whatever is drawn (the seed, the number of threads), `wide` what is different on
-    a wide matrix; `monotone` is the parameter that takes -1, 0 or 1 for each column, empty where there is none."""
+    a wide matrix; `monotone` is the parameter that takes -1, 0 or 1 for each column and `rounds` the number of
+    rounds of boosting that the search may choose, empty where there is none; `strong` changes the defaults for a model
+    that learns more from each row, the second setting tried."""
 
     name: str
     estimator: Callable[..., Any]
@@ -41,6 +43,15 @@ class Family:
     fixed: Mapping[str, Param]
     wide: Mapping[str, Param] = field(default_factory=dict)
     monotone: str = ""
+    rounds: str = ""
+    strong: Mapping[str, Param] = field(default_factory=dict)
+
+    @property
+    def racing(self) -> Family:
+        """The family without the number of rounds among what is searched: the folds choose it."""
+        space = {name: values for name, values in self.space.items() if name != self.rounds}
+        defaults = {name: value for name, value in self.defaults.items() if name != self.rounds}
+        return replace(self, defaults=defaults, space=space)
 
     def build(self, params: Mapping[str, Param], columns: int = 0, monotone: Sequence[int] = ()) -> Any:
         """A new, unfitted estimator for a matrix of that many columns; `monotone` holds -1, 0 or 1 for each of them,
@@ -74,6 +85,32 @@ def names() -> tuple[str, ...]:
     return tuple(built_in.FAMILIES)
 
 
+def competing(training: Training) -> tuple[ModelChoice, ...]:
+    """The entries of `training.models` that compete. While nobody has named any, those of the families that are not
+    installed, or cannot keep to `training.monotone`, are left out; where they were named it is an error, here or in the
+    search. Raises ProjectError when none is left, MissingExtra for a package."""
+    choices = training.models
+    if "models" not in training.model_fields_set:
+        choices = tuple(
+            choice
+            for choice in choices
+            if built_in.is_installed(choice.name) and (built_in.entry(choice.name).monotone or not training.monotone)
+        )
+    taken = [choice.name for choice in choices if choice.name == "blend"]
+    if taken or not choices:
+        raise ProjectError(
+            "`blend` is the name of the blend of all" if taken else "no family is left to compete",
+            where="training.models",
+            fix="give yours another name" if taken else "name one that is installed",
+        )
+    return choices
+
+
+def modules(choices: Sequence[ModelChoice]) -> tuple[str, ...]:
+    """The modules that the built-in ones among these import."""
+    return tuple(dict.fromkeys(built_in.entry(c.name).module for c in choices if not c.estimator))
+
+
 def resolve(choice: ModelChoice, task: Task, seed: int, cores: int = 1) -> Family:
     """The family that the project's `models` entry means for the task.
 
@@ -91,6 +128,8 @@ def resolve(choice: ModelChoice, task: Task, seed: int, cores: int = 1) -> Famil
         family,
         defaults={**family.defaults, **choice.params},
         space={n: v for n, v in {**family.space, **choice.space}.items() if n not in choice.params},
+        rounds="" if family.rounds in {*choice.params, *choice.space} else family.rounds,
+        strong={n: v for n, v in family.strong.items() if n not in {*choice.params, *choice.space}},
         fixed={**_seed_and_threads(family.estimator, seed, cores), **family.fixed},
     )
 
@@ -108,10 +147,12 @@ def _built_in(name: str, task: Task) -> Family:
     entry = built_in.entry(name)
     estimator = built_in.estimator(name, task)
     defaults, space = entry.setting(task)
+    family = Family(
+        name, estimator, defaults, space, entry.fixed, monotone=entry.monotone, rounds=entry.rounds, strong=entry.strong
+    )
     if task is Task.REGRESSION:
-        return Family(name, estimator, defaults, space, entry.fixed, monotone=entry.monotone)
-    fixed = {**entry.fixed, **entry.classification}
-    return Family(name, estimator, defaults, space, fixed, entry.wide, entry.monotone)
+        return family
+    return replace(family, fixed={**entry.fixed, **entry.classification}, wide=entry.wide)
 
 
 def _own(choice: ModelChoice, task: Task) -> Family:

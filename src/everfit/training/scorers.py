@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -83,7 +84,7 @@ class BoosterScorer:
 
     def score(self, matrix: Matrix) -> Matrix:
         """(rows, columns) -> (rows, classes) probabilities, or (rows,) values."""
-        return _by_class(self.booster.inplace_predict(single(matrix)), self.is_classifier)
+        return by_class(self.booster.inplace_predict(single(matrix)), self.is_classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class LightGbmScorer:
         """(rows, columns) -> (rows, classes) probabilities, or (rows,) values."""
         # Starting threads takes longer than scoring a row.
         found = self.booster.predict(np.ascontiguousarray(matrix), num_threads=1 if len(matrix) <= _FEW_ROWS else 0)
-        return _by_class(found, self.is_classifier)
+        return by_class(found, self.is_classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,28 @@ class CatBoostScorer:
         return np.asarray(found, dtype=np.float64)
 
 
-def _by_class(found: Any, is_classifier: bool) -> Matrix:
+@dataclass(frozen=True, slots=True)
+class BlendScorer:
+    """The weighted mean of what its members say."""
+
+    weights: tuple[float, ...]
+    members: tuple[Scorer, ...]
+
+    def score(self, matrix: Matrix) -> Matrix:
+        """(rows, columns) -> (rows, classes) probabilities, or (rows,) values."""
+        return mixed(self.weights, [member.score(matrix) for member in self.members])
+
+
+def mixed(weights: Sequence[float], scores: Sequence[Matrix]) -> Matrix:
+    """The sum of scores times their weights, added one after the other; a weight of 0 adds nothing."""
+    total = np.zeros_like(scores[0])
+    for weight, one in zip(weights, scores, strict=True):
+        if weight:
+            total += weight * one
+    return total
+
+
+def by_class(found: Any, is_classifier: bool) -> Matrix:
     """What a booster says: for two classes it names the probability of the second one only."""
     raw = np.asarray(found, dtype=np.float64)
     return np.column_stack((1.0 - raw, raw)) if is_classifier and raw.ndim == 1 else raw

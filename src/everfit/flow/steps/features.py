@@ -18,7 +18,7 @@ from everfit.project.sections.data import Data, Split
 from everfit.records.features import Encoder
 from everfit.records.model import Problem
 from everfit.records.table import Kind, Schema, Task
-from everfit.training.search import Fold
+from everfit.training.trial import Fold
 
 
 def names(columns: Schema, functions: Functions, data: Data, use: tuple[str, ...] | None) -> tuple[str, ...]:

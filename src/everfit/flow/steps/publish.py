@@ -88,6 +88,7 @@ def manifest(
         encoder=encoder,
         family=best.family,
         params=best.params,
+        members=best.members,
         evaluation=evaluation,
         gates=gates,
         profile=profile,

@@ -38,7 +38,10 @@ class ModelChoice(Section):
 class Budget(Section):
     """How much the search may try."""
 
-    trials: int = Field(12, ge=1, description="Settings tried for each family.")
+    trials: int = Field(8, ge=1, description="Settings tried for each family that stays in the race.")
+    seconds: float | None = Field(
+        None, gt=0, description="After this long no new settings are begun; the first of each family always is."
+    )
     folds: int = Field(5, ge=2, description="Cross-validation folds.")
 
 
@@ -86,12 +89,14 @@ class Training(Section):
     models: tuple[Annotated[ModelChoice, named(ModelChoice, "name")], ...] = Field(
         (
             ModelChoice(name="logistic"),
+            ModelChoice(name="spline_logistic"),
             ModelChoice(name="random_forest"),
             ModelChoice(name="gradient_boosting"),
+            ModelChoice(name="lightgbm"),
             ModelChoice(name="xgboost"),
         ),
         min_length=1,
-        description="The families that compete.",
+        description="The families that compete; of the default ones, those that are installed.",
     )
     metric: str | None = Field(
         None, description="What the best is judged by: roc_auc, or rmse for regression, if not given."
@@ -114,6 +119,14 @@ class Training(Section):
             description="The score from which a row counts as positive: a number, `f1`, or an objective.",
         )
     )
+    search: Literal["race", "random"] = Field(
+        "race", description="race: settings and families that fall behind are pruned; random: all settings, all folds."
+    )
+    select: Literal["simplest", "best"] = Field(
+        "simplest",
+        description="simplest: the simplest model that is not worse than the best beyond noise; best: the best mean.",
+    )
+    blend: bool = Field(True, description="Whether a weighted mean of the best different models competes too.")
     seed: int = Field(42, ge=0, description="The seed of everything random.")
     executor: Executor = Field(
         "processes",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 
@@ -31,6 +31,20 @@ class Source(Protocol):
 
     def read(self) -> pl.DataFrame:
         """The whole table, as found: no cast beyond what the format itself says. Raises SourceError."""
+        ...
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """A source that can be read a piece at a time, so that a table of any size fits."""
+
+    def count(self) -> int:
+        """The number of rows, found without holding them. Raises SourceError."""
+        ...
+
+    def batches(self, rows: int, skip: int = 0) -> Iterator[pl.DataFrame]:
+        """The table from row `skip` on as `Source.read` gives it, in tables of `rows` rows, the last one shorter.
+        Raises SourceError."""
         ...
 
 

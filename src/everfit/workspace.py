@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
+    from everfit.flow.bulk import Scored
     from everfit.flow.labels import Labelled
     from everfit.flow.replica import Replica
     from everfit.flow.run import Run
-    from everfit.ports import Progress
+    from everfit.ports import Progress, Source
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.evaluation import Difference, LeakageWarning
@@ -124,6 +125,7 @@ class Workspace:
         self.author = author or _user()
         self.clock = clock
         self.versions = Versions(self)  # approve, promote, archive and the rest of what people do by hand
+        self.tallies: Path | None = None  # where several servers of the project count together
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
@@ -193,11 +195,14 @@ class Workspace:
     def predictor(self) -> Predictor:
         """What answers; `refresh` brings it to the ledger's route table."""
         from everfit.serving.masking import row_mask
+        from everfit.serving.metrics import ServingMetrics
         from everfit.serving.predictor import Predictor
+        from everfit.serving.tallies import Tallies
 
-        data = self.project.data
-        key = data.key.get_secret_value() if data.key else None
-        return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
+        ports, data = self.ports, self.project.data
+        mask = row_mask(data.personal, data.key.get_secret_value() if data.key else None)
+        metrics = ServingMetrics(Tallies(self.tallies))
+        return Predictor(ports.log, online=ports.online, mask=mask, metrics=metrics, now=self.clock)
 
     @cached_property
     def replica(self) -> Replica:
@@ -242,8 +247,10 @@ class Workspace:
         answering = ledger.current(ports.state)
         manifest = _manifest(self, answering)
         watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
-        report = monitoring.look(watched, manifest, now or self.clock(), forced)
-        alerting.send(report.alarms, ports.channels, ports.state, self.progress)
+        now = now or self.clock()
+        report = monitoring.look(watched, manifest, now, forced)
+        alerting.settle(report, ports.state, now)
+        alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         return report
 
     def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:
@@ -263,6 +270,21 @@ def load(
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def score(
+    workspace: Workspace, source: Source, target: Path | None, *, log: bool, tell: Callable[[int], None]
+) -> Scored:
+    """A prediction for each row of a source of any size, written to a file a piece at a time. With `log` all of them
+    are in the prediction log; without it the champion alone answers, many times faster. `tell` hears how many rows are
+    done."""
+    from everfit.flow import bulk, scoring
+
+    workspace.refresh()
+    snapshot, name = workspace.predictor.snapshot, workspace.project.serving.response.score
+    plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
+    answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
+    return bulk.score(source, target, answer, plan, tell)
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

@@ -30,7 +30,7 @@ class Snapshot:
     @property
     def is_quick(self) -> bool:
         """Whether every model answers a row in microseconds."""
-        return all(getattr(model, "compiled", None) is not None for model in self.models.values())
+        return all(model.compiled is not None for model in self.models.values())
 
     @property
     def champion(self) -> Model:

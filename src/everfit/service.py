@@ -32,12 +32,14 @@ from everfit.serving.app import create_app
 from everfit.serving.front import LOOPBACK_NAMES
 from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
+from everfit.versions import reconcile
 from everfit.workspace import Workspace
 
 GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
 _COMMAND = "from everfit.cli.main import main; main()"
 _REMIND_SECONDS = 3600.0
+_REGISTRY = timedelta(minutes=1)
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
@@ -166,7 +168,8 @@ def _supervise(
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
     """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
-    passes its gates, judges a canary every `release.look`, and first goes on with a retraining that was stopped."""
+    passes its gates, judges a canary every `release.look`, looks for moves made by hand in the registry every minute,
+    and first goes on with a retraining that was stopped."""
 
     def look() -> None:
         report = workspace.monitor()
@@ -180,12 +183,15 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
             tell(Judged(verdict, state))
 
     canary = _thread(workspace, "canary", judge, workspace.project.release.look, stop)
+    registry = _thread(workspace, "registry", lambda: reconcile(workspace), _REGISTRY, stop)
     if act:
         canary.start()
+        registry.start()
         _once(workspace, "retraining", lambda: _resume(workspace, stop, tell), _Told())
     _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
     if act:
         canary.join()
+        registry.join()
 
 
 def up(

@@ -171,7 +171,7 @@ class Workspace:
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the challenger on trial, or else holds a new champion to its first hour, and acts on the verdict."""
-        from everfit.flow import holding, release
+        from everfit.flow import holding, mirror, release
         from everfit.flow.trial import Trial
 
         self.versions.resume()
@@ -184,7 +184,7 @@ class Workspace:
             trial = Trial(ports.log, ports.labels, settings, manifest, self.project.data.target.delay)
             verdict, after = release.look(ports.state, trial, self.author, now, ports.folder / "verdicts")
         if after != before:
-            release.mirror(ports.registry, after, self.progress)
+            mirror.tell(ports.state, ports.registry, self.progress)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:

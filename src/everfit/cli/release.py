@@ -36,8 +36,11 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
     """
     if look and (version is not None or force):
         raise click.UsageError("--look judges the canary under way: it takes no VERSION and no --force")
+    from everfit.versions import reconcile
+
     workspace.progress = output.progress()
     if look:
+        reconcile(workspace)
         verdict, state = workspace.look()
         show_verdict(verdict, output)
     else:

@@ -135,6 +135,12 @@ class Release(Section):
     )
     approvers: tuple[str, ...] = Field((), description="Who may approve; nobody approves a version of their own.")
 
+    foreign: Literal["undo", "adopt", "report"] = Field(
+        "undo",
+        description="What becomes of an alias that somebody moved in MLflow by hand: it is put back, adopted by the "
+        "ledger's own rules, or left. An alarm tells of it in any case.",
+    )
+
     @model_validator(mode="after")
     def _enough_approvers(self) -> Release:
         most = max(self.approve.values(), default=0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -165,33 +165,31 @@ def source(root: Path, address: str) -> Source:
     return _SOURCES[ending](str(root / address))
 
 
-class Hand(Protocol):
-    """Who trains: an opened project."""
-
-    ports: Ports
-    author: str
-    progress: Progress
-    clock: Callable[[], datetime]
-
-
-def outside(hand: Hand, functions: Functions, champion: Path | None = None, digest: str = "") -> Outside:
+def outside(
+    ports: Ports,
+    functions: Functions,
+    author: str,
+    clock: Callable[[], datetime],
+    progress: Progress,
+    champion: Path | None = None,
+    digest: str = "",
+) -> Outside:
     """What a training takes from outside the project file; `champion` is the bundle to compare with, of that digest."""
     from everfit.flow.training import Outside
 
-    ports = hand.ports
     return Outside(
         source=ports.source,
         functions=functions,
         champion=champion,
         champion_digest=digest,
         executor=ports.executor,
-        progress=hand.progress,
+        progress=progress,
         registry=ports.registry,
         artifacts=ports.artifacts,
         state=ports.state,
-        author=hand.author,
+        author=author,
         cores=cores(),
-        clock=hand.clock,
+        clock=clock,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from everfit import versions
+from everfit.cli import rebuild as command
 from everfit.errors import ProjectError, ReleaseError, SourceError
 from everfit.flow import rebuild
 from everfit.project.sections.root import Project
@@ -45,7 +45,7 @@ def test_a_version_is_reproduced_after_the_project_and_its_data_have_changed(tra
 def test_each_family_is_reproduced_to_the_bit_search_and_all(project: Callable[..., SmallProject], family: str) -> None:
     made = project(rows=400, settings=EVERY.replace("FAMILY", family))
     assert made.call("run").code == 0
-    done = versions.rebuild(made.open(), 1)
+    done = command.rebuild(made.open(), 1)
     assert (done.equal, done.chosen, done.largest) == (True, True, 0.0)
 
 
@@ -53,10 +53,10 @@ def test_without_the_stored_table_the_source_will_do_if_it_is_unchanged(
     trained: SmallProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuild, "stored", lambda *_: None)
-    assert versions.rebuild(trained.open(), 1).equal
+    assert command.rebuild(trained.open(), 1).equal
     customers(100, seed=8).write_csv(trained.table)
     with pytest.raises(SourceError, match=r"800 rows .* then, 100 rows .* now"):
-        versions.rebuild(trained.open(), 1)
+        command.rebuild(trained.open(), 1)
 
 
 def test_another_package_is_named_and_refused_unless_one_goes_on_anyway(
@@ -64,8 +64,8 @@ def test_another_package_is_named_and_refused_unless_one_goes_on_anyway(
 ) -> None:
     monkeypatch.setattr(rebuild, "versions", lambda names: {"numpy": "1.0"})
     with pytest.raises(ProjectError, match=r"numpy .* then, 1\.0 now"):
-        versions.rebuild(trained.open(), 1)
-    done = versions.rebuild(trained.open(), 1, anyway=True)
+        command.rebuild(trained.open(), 1)
+    done = command.rebuild(trained.open(), 1, anyway=True)
     assert done.equal
     assert len(done.changed) == 1
 
@@ -88,7 +88,7 @@ def test_what_is_not_equal_says_so_with_the_library_and_ends_in_failure(
 
 def test_an_unknown_version_or_name_is_refused(trained: SmallProject) -> None:
     with pytest.raises(ReleaseError, match="version 9 is not registered"):
-        versions.rebuild(trained.open(), 9)
+        command.rebuild(trained.open(), 9)
     assert trained.call("rebuild", "sales@1").code == 64
     assert trained.call("rebuild", "newest").code == 64
 

@@ -31,13 +31,22 @@ def command(workspace: Workspace, output: Output, version: str, anyway: bool) ->
       everfit rebuild churn@7
       everfit rebuild 7 --anyway --json
     """
-    from everfit.versions import rebuild
-
     done = rebuild(workspace, _number(version, workspace), anyway)
     show(done, output)
     output.document(done)
     if not done.equal:
         raise click.exceptions.Exit(1)
+
+
+def rebuild(workspace: Workspace, version: int, anyway: bool = False) -> Rebuilt:
+    """The version of an opened project, trained again and compared."""
+    from everfit.flow import rebuild as rebuilding
+    from everfit.wiring import outside
+
+    ports = workspace.ports
+    original = rebuilding.original(version, ports.state, ports.artifacts)
+    given = outside(ports, original.functions, workspace.author, workspace.clock, workspace.progress)
+    return rebuilding.rebuild(original, workspace.project, given, anyway)
 
 
 def show(done: Rebuilt, output: Output) -> None:

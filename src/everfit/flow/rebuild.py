@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,10 @@ def rebuild(original: Original, project: Project, outside: training.Outside, any
         )
     table = stored(outside.state, outside.artifacts, manifest.lineage.dataset.fingerprint)
     kept = {} if table is None else {"table": table}
-    with tempfile.TemporaryDirectory(prefix="everfit-rebuild-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="everfit-rebuild-") as scratch, ThreadPoolExecutor(1) as pool:
         made = _Memory(graph, given, kept, Path(scratch))
-        _demand_data(manifest.lineage.dataset, made["dataset"])
-        return _compared(original, made, then.training.trusted, changed)
+        # In a thread, as the runner's steps are: some linear algebra rounds otherwise in a process' first thread.
+        return pool.submit(_compared, original, made, then.training.trusted, changed).result()
 
 
 def settings(lineage: Lineage, project: Project) -> Project:
@@ -177,6 +178,7 @@ def _demand_data(then: DatasetVersion, now: DatasetVersion) -> None:
 
 def _compared(original: Original, made: _Memory, trusted: tuple[str, ...], changed: tuple[str, ...]) -> Rebuilt:
     manifest = original.manifest
+    _demand_data(manifest.lineage.dataset, made["dataset"])
     calibration = manifest.calibration or Calibration(Method.NONE)
     old = scoring.scores(original.bundle, trusted, manifest.encoder, made["features"], calibration)
     new = made["scores"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 
@@ -31,6 +31,20 @@ class Source(Protocol):
 
     def read(self) -> pl.DataFrame:
         """The whole table, as found: no cast beyond what the format itself says. Raises SourceError."""
+        ...
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """A source that can be read a piece at a time, so that a table of any size fits."""
+
+    def count(self) -> int:
+        """The number of rows, found without holding them. Raises SourceError."""
+        ...
+
+    def batches(self, rows: int, skip: int = 0) -> Iterator[pl.DataFrame]:
+        """The table from row `skip` on as `Source.read` gives it, in tables of `rows` rows, the last one shorter.
+        Raises SourceError."""
         ...
 
 
@@ -85,8 +99,13 @@ class Registry(Protocol):
         """All versions, oldest first."""
         ...
 
-    def mirror(self, aliases: Mapping[str, int]) -> None:
-        """Makes the registry's aliases (`production`, `staging`) say what the ledger says, no more and no less."""
+    def aliases(self) -> Mapping[str, int]:
+        """The versions that the aliases `production`, `staging` and `archived` are at, as the registry shows them."""
+        ...
+
+    def mirror(self, aliases: Mapping[str, int], stages: Mapping[int, str]) -> None:
+        """Makes these aliases, and the stage of every version, say what the ledger says, no more and no less. Doing it
+        again changes nothing; aliases of other names are left alone."""
         ...
 
 

@@ -9,25 +9,38 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-from everfit.errors import Conflict, EverfitError
+from everfit.errors import Conflict, EverfitError, ProjectError, StorageError
+from everfit.flow import keys
+from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
+from everfit.serving import workers
+from everfit.serving.access import Access
 from everfit.serving.app import create_app
-from everfit.serving.server import serve as listen
+from everfit.serving.front import LOOPBACK_NAMES
+from everfit.serving.server import bind, is_loopback
+from everfit.serving.server import serve_on as listen
+from everfit.versions import reconcile
 from everfit.workspace import Workspace
 
 GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
+_COMMAND = "from everfit.cli.main import main; main()"
 _REMIND_SECONDS = 3600.0
+_REGISTRY = timedelta(minutes=1)
+_AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
 
@@ -57,29 +70,106 @@ def serve(
     answering. Without a release the server runs and says 503 until there is one. Raises ProjectError when the address
     is not loopback or the port is taken, StorageError when the champion cannot be loaded at the start."""
     settings = workspace.project.serving
+    at = (host or settings.host, settings.port if port is None else port)
     ended = stop or threading.Event()
     _load(workspace)
+    _thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
+    try:
+        listener = bind(*at, protected=_is_protected(workspace))
+        if settings.workers == 1:
+            _answer(workspace, listener, started, ended)
+        else:
+            _supervise(workspace, listener, started or (lambda port: None), ended)
+    finally:
+        ended.set()
+
+
+def work(workspace: Workspace, listener: int, tallies: Path) -> None:
+    """One worker of several: answers on a socket that it was given, and counts in a folder with the others."""
+    workspace.tallies = tallies
+    ended = threading.Event()
+    _load(workspace)
+    _answer(workspace, socket.socket(fileno=listener), workers.worker(ended), ended)
+
+
+def _is_protected(workspace: Workspace) -> bool:
+    tls = workspace.project.serving.tls
+    try:
+        return (tls is not None and tls.authority is not None) or bool(
+            keys.followed(workspace.ports.state, workspace.ports.folder)
+        )
+    except StorageError:  # closed, see `_answer`
+        return True
+
+
+def _answer(
+    workspace: Workspace, listener: socket.socket, started: Callable[[int], None] | None, ended: threading.Event
+) -> None:
+    """Serves on the socket, following the ledger and the keys."""
+    settings = workspace.project.serving
+    local = is_loopback(listener.getsockname()[0])
+    certified = settings.tls is not None and settings.tls.authority is not None
+    access = Access(required=not local and not certified, rate=settings.limits.rate)
     app = create_app(
         workspace.predictor,
         name=workspace.project.name,
         response=settings.response,
         limits=settings.limits,
         labels=workspace.ports.labels,
+        hosts=settings.hosts or (LOOPBACK_NAMES if local else None),
+        access=access,
         waits=settings.log.fsync == "always",
     )
-    follower = _thread(workspace, "routes", workspace.refresh, settings.refresh, ended)
-    follower.start()
-    _thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
+
+    def told() -> None:
+        access.tell(keys.followed(workspace.ports.state, workspace.ports.folder))
+
     try:
-        listen(app, host or settings.host, settings.port if port is None else port, started=started, stop=ended)
+        told()
+    except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
+        access.close()
+    followers = (
+        _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended),
+        _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
+        _thread(workspace, "keys", told, settings.refresh, ended),
+    )
+    for follower in followers:
+        follower.start()
+    try:
+        listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
     finally:
         ended.set()
-        follower.join(GRACE_SECONDS)
+        for follower in followers:
+            follower.join(GRACE_SECONDS)
+
+
+def _tls(workspace: Workspace) -> Tls | None:
+    """The files with their folder. Raises ProjectError for one that is not there."""
+    given, root = workspace.project.serving.tls, workspace.loaded.root
+    if given is None:
+        return None
+    found = {name: root / path for name, path in given.model_dump().items() if path is not None}
+    for name, path in found.items():
+        if not path.is_file():
+            raise ProjectError("there is no such file", where=f"serving.tls.{name}: {path}", fix="correct the path")
+    return Tls(**{name: str(path) for name, path in found.items()})
+
+
+def _supervise(
+    workspace: Workspace, listener: socket.socket, started: Callable[[int], None], ended: threading.Event
+) -> None:
+    loaded, count = workspace.loaded, workspace.project.serving.workers
+    settings = [part for text in loaded.overrides for part in ("--set", text)]
+    project = ["--project", str(loaded.path), "--env", loaded.environment]
+    with listener, TemporaryDirectory(prefix="everfit-workers-") as tallies:
+        command = [sys.executable, "-c", _COMMAND, "serve", *project, *settings, "--worker", tallies]
+        workers.Workers(command, listener, count).run(started, ended)
 
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
     """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
-    passes its gates, judges a canary every `release.look`, and first goes on with a retraining that was stopped."""
+    passes its gates, judges a canary every `release.look`, looks for moves made by hand in the registry every minute,
+    and first goes on with a retraining that was stopped."""
 
     def look() -> None:
         report = workspace.monitor()
@@ -93,12 +183,15 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
             tell(Judged(verdict, state))
 
     canary = _thread(workspace, "canary", judge, workspace.project.release.look, stop)
+    registry = _thread(workspace, "registry", lambda: reconcile(workspace), _REGISTRY, stop)
     if act:
         canary.start()
+        registry.start()
         _once(workspace, "retraining", lambda: _resume(workspace, stop, tell), _Told())
     _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
     if act:
         canary.join()
+        registry.join()
 
 
 def up(
@@ -153,6 +246,27 @@ def _load(workspace: Workspace) -> None:
     except EverfitError:
         if not workspace.predictor.snapshot.table.arms:
             raise
+
+
+def _follow(workspace: Workspace) -> None:
+    """Follows the ledger; what cannot be loaded is rolled back, if `release.guard.automatic` says so."""
+    try:
+        workspace.refresh()
+    except EverfitError:
+        if workspace.project.release.guard.automatic:
+            _give_up(workspace)
+        raise
+
+
+def _give_up(workspace: Workspace) -> None:
+    """Rolls back what cannot be loaded. Where the ledger itself cannot be read, nothing is known of that."""
+    from everfit.flow import holding
+
+    ports, trusted = workspace.ports, workspace.project.training.trusted
+    with suppress(EverfitError):
+        why = holding.lost(ports.state, workspace.predictor, ports.artifacts, trusted)
+        if why:
+            workspace.rollback(why)
 
 
 def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:

@@ -7,84 +7,180 @@ project.versions.approve(3)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from everfit.errors import Conflict, EverfitError, StorageError
 from everfit.flow import ledger
+from everfit.flow.standby import Standby
 from everfit.rollout.approval import Rule
 
 if TYPE_CHECKING:
-    from everfit.ports import Progress
+    from everfit.flow.mirror import Move
+    from everfit.ports import Progress, StateStore
     from everfit.records.release import ReleaseState
+    from everfit.records.watch import Alarm
     from everfit.wiring import Ports
 
 
-@dataclass(frozen=True)
-class Versions:
-    """The versions of one project in one environment, in the hands of `author`. Each verb returns the release as it
-    is afterwards, and raises ReleaseError for what the rules refuse and Conflict when somebody else was first."""
+class Hand(Protocol):
+    """Who acts on what: an opened project."""
 
     ports: Ports
     author: str
     progress: Progress
     clock: Callable[[], datetime]
 
+
+class Versions:
+    """The versions of one project in one environment. Each verb returns the release as it is afterwards, and raises
+    ReleaseError for what the rules refuse and Conflict when somebody else was first."""
+
+    def __init__(self, hand: Hand) -> None:
+        self._hand = hand
+
     @property
     def rule(self) -> Rule:
         """Who must allow a version in this environment."""
-        settings = self.ports.loaded.project.release
-        return Rule(settings.approve.get(self.ports.loaded.environment, 0), settings.approvers)
+        settings = self._hand.ports.loaded.project.release
+        return Rule(settings.approve.get(self._hand.ports.loaded.environment, 0), settings.approvers)
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
-        """Brings a version, or the newest, in front of traffic, or stages it until it is approved."""
+        """Brings a version, or the newest, in front of traffic, or stages it until it is approved; before either it
+        is rehearsed. Raises ReleaseError when it fails that, and StorageError when its bundle cannot be loaded."""
         from everfit.flow import release
 
-        settings = self.ports.loaded.project.release
+        settings = self._hand.ports.loaded.project.release
+        state = self._state()
+        _rehearse(self._hand.ports, version or ledger.current(state).latest)
         return self._told(
-            release.start(self.ports.state, settings, self.author, version, force, self.clock(), self.rule)
+            release.start(state, settings, self._hand.author, version, force, self._hand.clock(), self.rule)
         )
 
     def resume(self) -> ReleaseState:
         """Begins the release that waits, once it is approved and no canary is under way."""
         from everfit.flow import promotion
 
-        before = ledger.current(self.ports.state)
-        settings = self.ports.loaded.project.release
-        after = promotion.resume(self.ports.state, settings, self.author, self.rule, self.clock())
+        before = ledger.current(self._hand.ports.state)
+        settings = self._hand.ports.loaded.project.release
+        after = promotion.resume(self._state(), settings, self._hand.author, self.rule, self._hand.clock())
         return after if after == before else self._told(after)
 
     def approve(self, version: int, reason: str = "approved") -> ReleaseState:
         """The author's approval; the last one that was needed lets a release that waits begin."""
         from everfit.flow import promotion
 
-        settings = self.ports.loaded.project.release
+        settings = self._hand.ports.loaded.project.release
         return self._told(
-            promotion.approve(self.ports.state, version, self.author, self.rule, settings, reason, self.clock())
+            promotion.approve(
+                self._state(), version, self._hand.author, self.rule, settings, reason, self._hand.clock()
+            )
         )
 
     def promote(self, version: int, reason: str = "promoted by hand", force: bool = False) -> ReleaseState:
         """Makes a version champion now, without a canary. StorageError when its bundle is missing or was changed."""
         from everfit.flow import promotion, routes
 
-        state = self.ports.state
+        state = self._state()
         if (made := ledger.versions(state).get(version)) is not None:
-            routes.load(made, self.ports.artifacts, self.ports.loaded.project.training.trusted)
-        return self._told(promotion.promote(state, version, self.author, self.rule, reason, force, self.clock()))
+            routes.load(made, self._hand.ports.artifacts, self._hand.ports.loaded.project.training.trusted)
+        return self._told(
+            promotion.promote(state, version, self._hand.author, self.rule, reason, force, self._hand.clock())
+        )
 
     def archive(self, version: int, reason: str = "archived by hand") -> ReleaseState:
         """Takes a version out of use; one that answers, or that a rollback would bring back, is refused."""
         from everfit.flow import promotion
 
-        return self._told(promotion.archive(self.ports.state, version, self.author, reason, self.clock()))
+        return self._told(promotion.archive(self._state(), version, self._hand.author, reason, self._hand.clock()))
 
     def roll_back(self, reason: str = "rolled back by hand") -> ReleaseState:
-        """Ends the canary, or gives the traffic back to the champion before this one."""
+        """Ends the canary, or gives the traffic back to the champion before this one.
+
+        While the state store is away, this machine's servers do so at once by an order that is kept beside the
+        prediction log, and entered into the ledger when the store is back."""
         from everfit.flow import release
 
-        return self._told(release.roll_back(self.ports.state, self.author, reason, self.clock()))
+        try:
+            after = release.roll_back(self._state(), self._hand.author, reason, self._hand.clock())
+        except Conflict:
+            raise
+        except StorageError as error:
+            return self._ordered(reason, error)
+        return self._told(after)
+
+    def _ordered(self, reason: str, error: StorageError) -> ReleaseState:
+        after = self._standby.give(self._hand.author, reason, self._hand.clock())
+        self._hand.progress.note(
+            f"the state store is away ({error.what}): this machine's servers go back at once, and the ledger hears of "
+            "it when the store is there again; servers on other machines need the same command there"
+        )
+        return after
+
+    def _state(self) -> StateStore:
+        """The store, with everything in it that was ordered while it was away."""
+        state = self._hand.ports.state
+        self._standby.reconcile(state)
+        return state
+
+    @property
+    def _standby(self) -> Standby:
+        return Standby(self._hand.ports.folder)
 
     def _told(self, after: ReleaseState) -> ReleaseState:
-        from everfit.flow import release
+        from everfit.flow import mirror
 
-        return release.mirror(self.ports.registry, after, self.progress)
+        self._standby.save(after, ledger.versions(self._hand.ports.state))
+        mirror.tell(self._hand.ports.state, self._hand.ports.registry, self._hand.progress)
+        return after
+
+
+def reconcile(hand: Hand) -> tuple[Alarm, ...]:
+    """Looks for what was done in the registry by hand, deals with it by `release.foreign`, and tells the registry what
+    it does not show. Returns the alarms about it, which were sent: one for each move, and one for each version that is
+    in use and was deleted there."""
+    from everfit.flow import alerting, mirror
+
+    ports, policy = hand.ports, hand.ports.loaded.project.release.foreign
+    found = mirror.moves(ports.state, ports.registry)
+    alarms = [_alarm(hand, f"{move.told}:{move.alias}", f"{move}; {_dealt(hand, move, policy)}") for move in found]
+    for version in mirror.missing(ledger.current(ports.state), ports.registry):
+        text = f"version {version} is in use and was deleted in the registry; it is served from the bundle kept here"
+        alarms.append(_alarm(hand, f"deleted:{version}", text))
+    if not found or policy != "report":
+        mirror.tell(ports.state, ports.registry, hand.progress)
+    alerting.send(tuple(alarms), ports.channels, ports.state, hand.progress)
+    return tuple(alarms)
+
+
+def _dealt(hand: Hand, move: Move, policy: str) -> str:
+    """What becomes of a move, in words, after it was done."""
+    if policy == "report":
+        return "it stays until the ledger moves it"
+    if policy == "undo" or move.version is None or move.alias == "archived":
+        return "it is undone"
+    reason = f"{move.alias} was set to it by hand in the registry"
+    try:
+        if move.alias == "production":
+            Versions(hand).promote(move.version, reason)
+        else:
+            Versions(hand).release(move.version)
+    except EverfitError as error:
+        return f"it is undone, for it cannot be adopted: {error.what}"
+    return "it is adopted"
+
+
+def _alarm(hand: Hand, key: str, message: str) -> Alarm:
+    from everfit.records.watch import Alarm, AlarmKind
+
+    return Alarm(f"{AlarmKind.RELEASE}:registry:{key}", AlarmKind.RELEASE, hand.clock(), message)
+
+
+def _rehearse(ports: Ports, version: int | None) -> None:
+    """A version that is not registered is refused by the release itself."""
+    from everfit.flow import rehearsal, routes
+
+    made, project = ledger.versions(ports.state).get(version or 0), ports.loaded.project
+    if made is not None:
+        model = routes.load(made, ports.artifacts, project.training.trusted)
+        rehearsal.rehearse(model, made, project.release.guard.smoke)

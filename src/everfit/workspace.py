@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
+    from everfit.flow.bulk import Scored
     from everfit.flow.labels import Labelled
+    from everfit.flow.replica import Replica
     from everfit.flow.run import Run
-    from everfit.ports import Progress
+    from everfit.ports import Progress, Source
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.evaluation import Difference, LeakageWarning
@@ -122,6 +124,8 @@ class Workspace:
         self.progress: Progress = progress or Silent()
         self.author = author or _user()
         self.clock = clock
+        self.versions = Versions(self)  # approve, promote, archive and the rest of what people do by hand
+        self.tallies: Path | None = None  # where several servers of the project count together
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
@@ -160,30 +164,27 @@ class Workspace:
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
         return Trained(run)
 
-    @property
-    def versions(self) -> Versions:
-        """The verbs on registered versions that people use by hand: approve, promote, archive and the rest."""
-        return Versions(self.ports, self.author, self.progress, self.clock)
-
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic by the project's strategy; where it needs approvals
         that it lacks, it is staged instead."""
         return self.versions.release(version, force)
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
-        """Judges the challenger on trial, if there is one, and acts on the verdict."""
-        from everfit.flow import release
+        """Judges the challenger on trial, or else holds a new champion to its first hour, and acts on the verdict."""
+        from everfit.flow import holding, mirror, release
         from everfit.flow.trial import Trial
 
         self.versions.resume()
         ports, before = self.ports, ledger.current(self.ports.state)
+        settings, now = self.project.release, now or self.clock()
         manifest = _manifest(self, before) if before.challenger is not None else None
         if manifest is None:
-            return None, before
-        trial = Trial(ports.log, ports.labels, self.project.release, manifest, self.project.data.target.delay)
-        verdict, after = release.look(ports.state, trial, self.author, now or self.clock(), ports.folder / "verdicts")
+            verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now)
+        else:
+            trial = Trial(ports.log, ports.labels, settings, manifest, self.project.data.target.delay)
+            verdict, after = release.look(ports.state, trial, self.author, now, ports.folder / "verdicts")
         if after != before:
-            release.mirror(ports.registry, after, self.progress)
+            mirror.tell(ports.state, ports.registry, self.progress)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
@@ -194,17 +195,27 @@ class Workspace:
     def predictor(self) -> Predictor:
         """What answers; `refresh` brings it to the ledger's route table."""
         from everfit.serving.masking import row_mask
+        from everfit.serving.metrics import ServingMetrics
         from everfit.serving.predictor import Predictor
+        from everfit.serving.tallies import Tallies
 
-        data = self.project.data
-        key = data.key.get_secret_value() if data.key else None
-        return Predictor(self.ports.log, online=self.ports.online, mask=row_mask(data.personal, key), now=self.clock)
+        ports, data = self.ports, self.project.data
+        mask = row_mask(data.personal, data.key.get_secret_value() if data.key else None)
+        metrics = ServingMetrics(Tallies(self.tallies))
+        return Predictor(ports.log, online=ports.online, mask=mask, metrics=metrics, now=self.clock)
+
+    @cached_property
+    def replica(self) -> Replica:
+        """What keeps the predictor on the ledger's route table."""
+        from everfit.flow.replica import Replica
+        from everfit.flow.standby import Standby
+
+        ports, trusted = self.ports, self.project.training.trusted
+        return Replica(self.predictor, lambda: ports.state, ports.artifacts, Standby(ports.folder), trusted)
 
     def refresh(self) -> bool:
         """Loads what the ledger routes to, if that changed; true when it did."""
-        from everfit.flow import routes
-
-        return routes.refresh(self.predictor, self.ports.state, self.ports.artifacts, self.project.training.trusted)
+        return self.replica.refresh()
 
     def predict(self, table: Table) -> pl.DataFrame:
         """A prediction for each row of a polars or pandas DataFrame, an Arrow table or a list of dicts, in order; all
@@ -236,8 +247,10 @@ class Workspace:
         answering = ledger.current(ports.state)
         manifest = _manifest(self, answering)
         watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
-        report = monitoring.look(watched, manifest, now or self.clock(), forced)
-        alerting.send(report.alarms, ports.channels, ports.state, self.progress)
+        now = now or self.clock()
+        report = monitoring.look(watched, manifest, now, forced)
+        alerting.settle(report, ports.state, now)
+        alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         return report
 
     def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:
@@ -257,6 +270,21 @@ def load(
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def score(
+    workspace: Workspace, source: Source, target: Path | None, *, log: bool, tell: Callable[[int], None]
+) -> Scored:
+    """A prediction for each row of a source of any size, written to a file a piece at a time. With `log` all of them
+    are in the prediction log; without it the champion alone answers, many times faster. `tell` hears how many rows are
+    done."""
+    from everfit.flow import bulk, scoring
+
+    workspace.refresh()
+    snapshot, name = workspace.predictor.snapshot, workspace.project.serving.response.score
+    plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
+    answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
+    return bulk.score(source, target, answer, plan, tell)
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

@@ -56,6 +56,22 @@ def test_predictions_are_written_beside_their_ids(released: SmallProject) -> Non
     assert [path.name for path in released.folder.glob(".*unfinished")] == []
 
 
+def test_without_the_log_the_champion_answers_alone(released: SmallProject) -> None:
+    targets = [released.folder / name for name in ("logged.csv", "quick.csv")]
+    before = len(list(released.open().ports.log.read()))
+    for target, option in zip(targets, ("--log", "--no-log"), strict=True):
+        assert released.call("predict", asked(released), "-o", str(target), option).code == 0
+    logged, quick = (pl.read_csv(target) for target in targets)
+    assert quick["score"].to_list() == logged["score"].to_list()
+    assert "id" not in quick.columns
+    assert len(list(released.open().ports.log.read())) == before + 12
+
+
+def test_a_prediction_of_a_file_is_one_document(released: SmallProject) -> None:
+    said = json.loads(released.call("predict", asked(released), "--no-log", "--json").out)
+    assert (said["rows"], said["resumed"], len(said["first"])) == (12, 0, 5)
+
+
 @pytest.mark.parametrize(
     ("target", "code", "words"), [("scores.xlsx", 2, "says no format"), ("no/scores.csv", 8, "there is no such folder")]
 )
@@ -83,7 +99,7 @@ def test_labels_about_nothing_are_said_to_be_so(released: SmallProject) -> None:
 
 def test_a_look_at_the_canary_takes_no_version(released: SmallProject) -> None:
     assert released.call("release", "1", "--look").code == 64
-    assert "No canary is under way" in released.call("release", "--look").out
+    assert "No version is on trial" in released.call("release", "--look").out
 
 
 def test_a_server_for_other_machines_is_refused(released: SmallProject) -> None:

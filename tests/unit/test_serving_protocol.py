@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from tests.unit.test_serving_app import MemoryLabels
 from tests.unit.test_serving_server import running
 
 from everfit.errors import StorageError
-from everfit.serving import arms, protocol
+from everfit.project.sections.serving import Limits
+from everfit.serving import arms
 from everfit.serving.app import create_app
 from everfit.serving.predictor import Predictor
 
@@ -39,7 +41,7 @@ def log() -> Watched:
 
 @pytest.fixture
 def predictor(log: Watched, monkeypatch: pytest.MonkeyPatch) -> Predictor:
-    monkeypatch.setattr(arms.Snapshot, "is_quick", True)
+    monkeypatch.setattr(arms.Snapshot, "is_quick", True)  # of a model small enough for a test
     made = Predictor(log, online=MemoryStore({"c-7": GOOD}))
     made.swap(one(3), {3: model()})
     return made
@@ -173,9 +175,8 @@ def test_another_route_follows_on_the_same_connection(server: socket.socket) -> 
 @pytest.mark.parametrize(
     "part", [b"", b"POST /predict HTT", request(GOOD)[:-5], request({"rows": [GOOD]}, path="/feedback")[:-5]]
 )
-def test_who_dawdles_is_told_and_closed(predictor: Predictor, part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "ARRIVAL_SECONDS", 0.05)
-    app = create_app(predictor, labels=MemoryLabels())
+def test_who_dawdles_is_told_and_closed(predictor: Predictor, part: bytes) -> None:
+    app = create_app(predictor, labels=MemoryLabels(), limits=Limits(time=timedelta(seconds=0.05)))
     with running(app) as (port, _, _), connected(port) as slow:
         slow.sendall(part)
         assert answer(slow)[0] == 408

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
 
 
 @click.command("serve")
-@click.option("--host", help="The address to bind; only loopback is allowed.")
+@click.option("--host", help="The address to bind; beyond loopback only once a key exists.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+@click.option("--worker", type=(click.Path(path_type=Path), int), hidden=True)
 @on_project
-def command(workspace: Workspace, output: Output, host: str | None, port: int | None) -> None:
+def command(
+    workspace: Workspace, output: Output, host: str | None, port: int | None, worker: tuple[Path, int] | None
+) -> None:
     """Answer requests with what is released, until interrupted.
 
     POST /predict takes raw columns, or the entity alone, whose row is then read from the online store; POST /feedback
@@ -27,12 +31,17 @@ def command(workspace: Workspace, output: Output, host: str | None, port: int | 
     Examples:
       everfit serve
       everfit serve --port 8080
+      everfit serve --set serving.workers=4
       curl -s localhost:8000/predict -H 'content-type: application/json' -d '{"customerID": "7590-VHVEG"}'
     """
     from everfit.cli.progress import Lines
-    from everfit.service import serve
+    from everfit.service import serve, work
 
     workspace.progress = Lines()
+    if worker is not None:  # started by another `everfit serve`, which told all there is to tell
+        tallies, listener = worker
+        work(workspace, listener, tallies)
+        return
     serve(workspace, host, port, started=lambda bound: announce(workspace, output, host, bound))
 
 

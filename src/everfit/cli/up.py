@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("up")
-@click.option("--host", help="The address to bind; only loopback is allowed.")
+@click.option("--host", help="The address to bind; beyond loopback only once a key exists.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
 @on_project
 def command(workspace: Workspace, output: Output, host: str | None, port: int | None) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from everfit.errors import StorageError
-from everfit.flow import ledger
+from everfit.flow import ledger, smoke
 from everfit.ports import ArtifactStore, StateStore
 from everfit.records.model import ModelVersion
-from everfit.records.release import RouteTable
+from everfit.records.release import ReleaseState, RouteTable
 from everfit.rollout import routing
 from everfit.serving.model import Model, open_model
 from everfit.serving.predictor import Predictor
@@ -23,7 +23,10 @@ def refresh(predictor: Predictor, state: StateStore, artifacts: ArtifactStore, t
     When one cannot be, that is raised after the predictor was told, and what answers goes on answering; where nothing
     answers yet, the champion alone takes all traffic if it can."""
     try:
-        changed = _refresh(predictor, state, artifacts, trusted)
+        newest = state.last(ledger.STREAM)
+        changed = newest is not None and newest[0] != predictor.snapshot.table.number
+        if changed:
+            bring(predictor, ledger.current(state), ledger.versions(state), artifacts, trusted)
     except Exception as error:
         predictor.behind = str(error) or type(error).__name__
         raise
@@ -31,17 +34,24 @@ def refresh(predictor: Predictor, state: StateStore, artifacts: ArtifactStore, t
     return changed
 
 
-def _refresh(predictor: Predictor, state: StateStore, artifacts: ArtifactStore, trusted: Sequence[str]) -> bool:
-    before = predictor.snapshot
-    newest = state.last(ledger.STREAM)
-    if newest is None or newest[0] == before.table.number:
+def bring(
+    predictor: Predictor,
+    release: ReleaseState,
+    known: Mapping[int, ModelVersion],
+    artifacts: ArtifactStore,
+    trusted: Sequence[str] = (),
+    warm: Mapping[int, Model] | None = None,
+) -> bool:
+    """Lets the predictor answer by this release; true when that changed its route table. Models that are loaded, or
+    kept `warm`, are not loaded again. Raises as `refresh` does."""
+    before, table = predictor.snapshot, routing.table(release)
+    if table == before.table:
         return False
-    table = routing.table(ledger.current(state))
-    known = ledger.versions(state)
+    loaded = {**(warm or {}), **before.models}
     models: dict[int, Model] = {}
     for arm in table.arms:
         try:
-            models[arm.version] = before.models.get(arm.version) or load(known[arm.version], artifacts, trusted)
+            models[arm.version] = loaded.get(arm.version) or load(known[arm.version], artifacts, trusted)
         except Exception:
             if models and not before.table.arms:
                 # Under the old number, so that the next refresh tries again.
@@ -57,7 +67,8 @@ def _made(known: Mapping[int, ModelVersion], models: Mapping[int, Model]) -> dic
 
 
 def load(made: ModelVersion, artifacts: ArtifactStore, trusted: Sequence[str] = ()) -> Model:
-    """The model of a version, its bytes verified. StorageError when its bundle is gone."""
+    """The model of a version, its bytes verified and its example answered to the bit as when it was trained.
+    StorageError when its bundle is gone, or answers otherwise."""
     folder = artifacts.get(made.bundle_hash)
     if folder is None:
         raise StorageError(
@@ -65,4 +76,6 @@ def load(made: ModelVersion, artifacts: ArtifactStore, trusted: Sequence[str] = 
             where=f"artifact {made.bundle_hash[:12]}",
             fix="release another version, or run again to make this one anew",
         )
-    return open_model(folder, trusted)
+    model = open_model(folder, trusted)
+    smoke.check(model, made)
+    return model

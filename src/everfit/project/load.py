@@ -31,6 +31,7 @@ class Loaded:
     root: Path
     environment: str
     origins: Mapping[Route, str]
+    overrides: tuple[str, ...] = ()
 
 
 def load(
@@ -66,7 +67,9 @@ def load(
         raise failure(problems)
     raw = {name: dict(document.data["environments"][name] or {}) for name in overlays}
     origins = {route: given.origin for route, given in layer.given.items() if route}
-    return Loaded(project.model_copy(update={"environments": raw}), path, path.resolve().parent, chosen, origins)
+    return Loaded(
+        project.model_copy(update={"environments": raw}), path, path.resolve().parent, chosen, origins, tuple(overrides)
+    )
 
 
 def _base(document: Document, name: str) -> Layer:

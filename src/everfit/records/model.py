@@ -220,6 +220,10 @@ class Manifest:
         }
 
 
+# The tag that holds the score of a version's own example, every bit of it.
+EXAMPLE_SCORE = "example_score"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
     """A registered version. `bundle_hash` is the content hash of the bundle folder: the same bundle is never

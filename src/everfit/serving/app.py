@@ -20,6 +20,7 @@ from everfit.project.sections.serving import Limits
 from everfit.project.sections.serving import Response as ResponseSection
 from everfit.records.prediction import Prediction
 from everfit.serving import answers, feedback, page
+from everfit.serving.access import Access
 from everfit.serving.answering import Answering
 from everfit.serving.body import Headers, check_json, decode_json, many, read_body
 from everfit.serving.commit import GroupCommit
@@ -40,17 +41,18 @@ def create_app(
     limits: Limits | None = None,
     labels: LabelStore | None = None,
     hosts: Collection[str] | None = LOOPBACK_NAMES,
+    access: Access | None = None,
     waits: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> FastAPI:
+) -> Application:
     """The application: POST /predict and /feedback; GET /health, /ready, /version, /metrics, /docs, /openapi.json.
 
     `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there. `hosts`
-    are the names that the server answers for; None takes any. `waits` says that the log waits for the
-    disk. Raises ProjectError for a `response` that cannot be.
+    are the names that the server answers for; None takes any. `access` says who may ask; `waits`
+    says that the log waits for the disk. Raises ProjectError for a `response` that cannot be.
     """
     answers.check_response(response or ResponseSection())
-    app = _App(title=name, version=installed("everfit"), docs_url=None, redoc_url=None, openapi_url=None)
+    app = Application(title=name, version=installed("everfit"), docs_url=None, redoc_url=None, openapi_url=None)
     for kind in (EverfitError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, lambda request, error: told(error, request.url.path))
     commit = GroupCommit(predictor.log, waits=waits)
@@ -58,7 +60,9 @@ def create_app(
     routes = _Routes(Answering(predictor, commit), name, response or ResponseSection(), limits, labels, now)
     predictor.metrics.queue(lambda: commit.waiting)
     quick = Quick(predictor, commit, routes.shape)
-    app.front = Front(app.behind, hosts, {"/predict": routes.predict}, limits, quick, predictor.metrics.failed)
+    app.front = Front(
+        app.behind, hosts, {"/predict": routes.predict}, limits, quick, access or Access(), predictor.metrics.failed
+    )
     add = app.add_api_route
     add("/predict", routes.predict_request, methods=["POST"], summary="Predict one row, several, or a stored entity.")
     add("/feedback", routes.feedback, methods=["POST"], summary="Say what turned out to be true.")
@@ -75,12 +79,13 @@ def create_app(
     return app
 
 
-class _App(FastAPI):
+class Application(FastAPI):
     """A FastAPI behind a front."""
 
     front: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI connection, by way of the front."""
         await self.front(scope, receive, send)
 
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,7 +132,7 @@ class _Routes:
     async def predict_request(self, request: Request) -> Response:
         """The same by way of FastAPI, for a server that mounts this application below another."""
         headers = dict(request.headers.raw)
-        reply = await self.predict(headers, await read_body(request.receive, headers, self._limits.body))
+        reply = await self.predict(headers, await read_body(request.receive, headers, self._limits))
         return Response(reply.body, media_type="application/json")
 
     async def feedback(self, request: Request) -> Response:
@@ -136,7 +141,7 @@ class _Routes:
             raise MissingExtra("this server keeps no labels", where="/feedback", fix="start it with `everfit serve`")
         headers = dict(request.headers.raw)
         check_json(headers)
-        value = decode_json(await read_body(request.receive, headers, self._limits.body), self._limits)
+        value = decode_json(await read_body(request.receive, headers, self._limits), self._limits)
         items, _ = many(value, "labels", self._limits.rows)
         manifest = self._predictor.snapshot.champion.manifest
         found = feedback.labels(items, manifest, self.response.labels, self._now())

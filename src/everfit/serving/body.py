@@ -14,7 +14,6 @@ from starlette.types import Message, Receive
 from everfit.errors import RequestError, TooLarge
 from everfit.project.sections.serving import Limits
 
-ARRIVAL_SECONDS = 30
 _decode = msgspec.json.Decoder().decode
 
 
@@ -31,10 +30,11 @@ def check_json(headers: Headers) -> None:
         raise HTTPException(415, "the body must be plain JSON; send the header `Content-Type: application/json`")
 
 
-async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes:
     """The whole body. TooLarge when it is longer than the limit, HTTPException 408 when it does not arrive in time,
     ClientDisconnect when the caller hangs up."""
     # What the header claims only serves to refuse early; what arrives is what counts.
+    limit, seconds = limits.body, limits.time.total_seconds()
     claimed = headers.get(b"content-length", b"")
     if claimed.isdigit() and int(claimed[:20]) > limit:
         raise _too_long(limit)
@@ -42,10 +42,10 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     body: bytes = _part(message)
     if message.get("more_body", False):
         try:
-            async with asyncio.timeout(ARRIVAL_SECONDS):
+            async with asyncio.timeout(seconds):
                 body = await _rest(receive, body, limit)
         except TimeoutError:
-            raise HTTPException(408, f"the body did not arrive within {ARRIVAL_SECONDS} seconds") from None
+            raise HTTPException(408, f"the body did not arrive within {seconds:g} seconds") from None
     if len(body) > limit:
         raise _too_long(limit)
     return body

@@ -52,12 +52,15 @@ class CompiledRows:
         except (ValueError, RequestError):
             return None
         raw = np.frombuffer(b"".join([numbers for numbers, _ in found]), dtype=np.float64)
-        scores = self.scorer.score(self.encoder.many(raw.reshape(len(rows), -1)))
-        return scores, [features for _, features in found]
+        return self.scored(raw.reshape(len(rows), -1)), [features for _, features in found]
+
+    def scored(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Raw rows of the encoder, (rows, inputs), to scores."""
+        return self.scorer.score(self.encoder.many(raw))
 
     def score(self, features: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Features by name, arrays of shape (rows,), to scores."""
-        return self.scorer.score(self.encoder.many(self.encoder.raw(features)))
+        return self.scored(self.encoder.raw(features))
 
 
 def open_compiled(bundle: Path, manifest: Manifest, parser: RowParser, computed: bool) -> CompiledRows | None:

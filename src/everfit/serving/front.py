@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from everfit.errors import EverfitError
 from everfit.project.sections.serving import Limits
+from everfit.serving.access import OPEN, Access, Refusal
 from everfit.serving.body import Headers, read_body
 from everfit.serving.quick import Quick, Respond
 
@@ -86,6 +87,7 @@ class Front:
         hot: Mapping[str, Endpoint],
         limits: Limits,
         quick: Quick,
+        access: Access,
         failed: Callable[[str], None] = lambda status: None,
     ) -> None:
         self._app = app
@@ -93,6 +95,8 @@ class Front:
         self._hot = hot
         self._limits = limits
         self._quick = quick
+        self._access = access
+        self._active = 0
         self._told = failed
         self._welcome: set[bytes] = set()
 
@@ -102,22 +106,32 @@ class Front:
             await self._app(scope, receive, send)
             return
         headers: Headers = dict(scope["headers"])
-        refused = self._refusal(headers)
-        endpoint = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
-        if refused is not None or endpoint is None:
-            await self._slowly(refused or self._app, scope, receive, send)
+        refused = self._refusal(headers, scope["path"])
+        if refused is not None:
+            await self._slowly(refused, scope, receive, send)
             return
+        self._active += 1
         try:
-            reply = await endpoint(headers, await read_body(receive, headers, self._limits.body))
+            endpoint = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
+            if endpoint is None:
+                await self._slowly(self._app, scope, receive, send)
+            else:
+                await self._hotly(endpoint, headers, scope, receive, send)
+        finally:
+            self._active -= 1
+
+    async def _hotly(self, endpoint: Endpoint, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            reply = await endpoint(headers, await read_body(receive, headers, self._limits))
         except Exception as error:  # noqa: BLE001  whatever it is, the caller is told no more than is good for him
             await self._slowly(_failed(error, scope), scope, receive, send)
         else:
             await reply(send)
 
     @property
-    def quick_bytes(self) -> int:
-        """The longest body that `answer` takes."""
-        return self._limits.body
+    def limits(self) -> Limits:
+        """What a request may not pass."""
+        return self._limits
 
     def may_be_quick(self, url: bytes) -> bool:
         """Whether a POST to the URL, as it came, may be answered by `answer`."""
@@ -129,7 +143,7 @@ class Front:
         """As `Quick.answer`, for a caller who is let in."""
         headers: Headers = dict(given)
         plain = headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers
-        return plain and self._refusal(headers) is None and self._quick.answer(loop, body, respond)
+        return plain and self._refusal(headers, "/predict") is None and self._quick.answer(loop, body, respond)
 
     async def _slowly(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -152,17 +166,28 @@ class Front:
                 raise
             await _failed(error, scope)(scope, receive, send_with_headers)
 
-    def _refusal(self, headers: Headers) -> JSONResponse | None:
+    def _refusal(self, headers: Headers, path: str) -> JSONResponse | None:
         given = headers.get(b"host", b"")
-        if self._hosts is None or given in self._welcome:
+        if self._hosts is not None and given not in self._welcome and not self._is_ours(given):
+            host = given[:80].decode("latin-1")
+            return problem(421, f"this server does not answer for the host {host!r}", "use a name from serving.hosts")
+        refusal = self._access.refusal(headers, path)
+        if refusal is None and self._active >= self._limits.concurrency and path not in OPEN:
+            refusal = Refusal(429, "too many requests are under way", "ask again later", {"retry-after": "1"})
+        if refusal is None:
             return None
+        answer = problem(refusal.status, refusal.what, refusal.fix, path)
+        answer.headers.update(refusal.headers)
+        return answer
+
+    def _is_ours(self, given: bytes) -> bool:
         host = given.decode("latin-1")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if name.lower() not in self._hosts:
-            return problem(421, f"this server does not answer for the host {host[:80]!r}", "use 127.0.0.1 or localhost")
+        if self._hosts is None or name.lower() not in self._hosts:
+            return False
         if len(self._welcome) < _REMEMBERED:
             self._welcome.add(given)
-        return None
+        return True
 
 
 def _failed(error: Exception, scope: Scope) -> JSONResponse:

@@ -45,6 +45,7 @@ class ServingMetrics(Collector):
         self._created: Mapping[int, datetime] = {}
         self._quality: Mapping[int, float] = {}
         self._behind = False
+        self.confirmed = 0.0  # when the state store last said what is to be served, in seconds since 1970
         self._waiting: Callable[[], int] = int
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -118,6 +119,8 @@ class ServingMetrics(Collector):
         yield from (versions, shares, made, age, quality)
         yield GaugeMetricFamily("release_number", "The last ledger event that is served.", self._table.number)
         yield GaugeMetricFamily("release_behind", "1 while a newer release cannot be served.", self._behind)
+        asked = "When the state store last said which release is to be served."
+        yield GaugeMetricFamily("release_confirmed_timestamp_seconds", asked, self.confirmed)
 
 
 def _counted(tallies: Tallies) -> Iterator[Metric]:

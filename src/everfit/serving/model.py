@@ -53,12 +53,12 @@ class Model:
         """The answer to one row, in microseconds where the model is compiled and reads columns only: what a hot route
         calls. Safe from many threads. Raises what `answer` raises."""
         found = self.compiled.one(row) if self.compiled is not None else None
-        if found is None:
-            return self.answer([row])[0]
-        outputs, features = found
+        return self._long_way([row])[0] if found is None else self._answer(*found)
+
+    def _answer(self, outputs: list[float], features: Row) -> Answer:
         total = sum(outputs)
         if not total - total == 0:
-            raise self._not_finite()
+            raise _not_finite(self.manifest)
         if len(outputs) > 1:
             share = dict(zip(self.manifest.classes, outputs, strict=True))
             best = max(outputs)
@@ -71,9 +71,15 @@ class Model:
     def answer(self, rows: Sequence[RawRow]) -> list[Answer]:
         """One answer a row. Raises RequestError for rows that the schema or a check refuses, StepFailed when a
         feature function raises or the estimator gives no finite number."""
+        if len(rows) == 1:
+            return [self.one(rows[0])]
         found = self.compiled.many(rows) if self.compiled is not None else None
-        if found is not None:
-            return self._answers(self._finite(found[0]), found[1])
+        if found is None:
+            return self._long_way(rows)
+        demand_finite(self.manifest, found[0])
+        return self._answers(*found)
+
+    def _long_way(self, rows: Sequence[RawRow]) -> list[Answer]:
         features = self.features(self.parser.columns(rows))
         return self._answers(self._score(features), _rows(features, len(rows)))
 
@@ -121,21 +127,27 @@ class Model:
             raise RequestError(f"{column} {error}", where=column, fix="send the entity as text") from error
 
     def _score(self, features: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        scores: NDArray[np.float64]
         if self.compiled is not None:
-            return self._finite(self.compiled.score(features))
-        return self._finite(self.scorer.score(transform(self.manifest.encoder, features)))
-
-    def _finite(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not np.isfinite(scores).all():
-            raise self._not_finite()
+            scores = self.compiled.score(features)
+        else:
+            scores = self.scorer.score(transform(self.manifest.encoder, features))
+        demand_finite(self.manifest, scores)
         return scores
 
-    def _not_finite(self) -> StepFailed:
-        return StepFailed(
-            "the estimator gave a score that is no finite number",
-            where=self.manifest.model,
-            fix="train the model again; `everfit rollback` returns to the version before",
-        )
+
+def demand_finite(manifest: Manifest, scores: NDArray[np.float64]) -> None:
+    """Raises StepFailed for scores that are no finite numbers."""
+    if not np.isfinite(scores).all():
+        raise _not_finite(manifest)
+
+
+def _not_finite(manifest: Manifest) -> StepFailed:
+    return StepFailed(
+        "the estimator gave a score that is no finite number",
+        where=manifest.model,
+        fix="train the model again; `everfit rollback` returns to the version before",
+    )
 
 
 def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:

@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 from everfit.errors import RequestError, StorageError, UnknownEntity
 from everfit.ports import OnlineStore, PredictionLog
 from everfit.records.prediction import Prediction, PredictionRecord
-from everfit.records.release import RouteTable
+from everfit.records.release import Arm, RouteTable
 from everfit.records.table import Row
 from everfit.serving.arms import Ask, Attempt, Snapshot, attempts, failure, new_id
 from everfit.serving.metrics import ServingMetrics, Status
+from everfit.serving.mirror import Mirror, mirrored
 from everfit.serving.model import Answer, Model
 from everfit.serving.rows import RawRow
 
@@ -33,9 +35,10 @@ class Scored:
 
     attempts: Sequence[Attempt]
     records: Sequence[PredictionRecord]
-    rows: int
+    asks: Sequence[Ask]
     started: float
-    model: str
+    at: datetime
+    snapshot: Snapshot
 
 
 class Predictor:
@@ -60,8 +63,10 @@ class Predictor:
         self._mask = mask
         self._now = now
         self._snapshot = Snapshot(RouteTable(0, ()), {})
+        self._sole: tuple[Arm, Model] | None = None
         self._behind = ""
         self.metrics = metrics or ServingMetrics()
+        self.mirror = Mirror(partial(_mirrored, log))
 
     @property
     def log(self) -> PredictionLog:
@@ -93,6 +98,8 @@ class Predictor:
             raise ValueError(f"no model for the versions {lacking} of the route table")
         used = {arm.version: models[arm.version] for arm in table.arms}
         self._snapshot = Snapshot(table, used, created or {})
+        quick = len(table.arms) == 1 and self._snapshot.is_quick
+        self._sole = (table.arms[0], self._snapshot.champion) if quick else None
         quality = {version: model.manifest.quality for version, model in used.items()}
         self.metrics.released(table, created or {}, quality)
 
@@ -118,26 +125,29 @@ class Predictor:
         started = time.perf_counter()
         snapshot, now = self._snapshot, self._now()
         try:
-            done = attempts(snapshot, self._asks(rows, snapshot.champion, now))
+            asks = self._asks(rows, snapshot.champion, now)
+            done = attempts(snapshot, asks)
         except RequestError:
             self.metrics.rejected(len(rows))
             raise
         records = [record for attempt in done for record in _records(attempt, now)]
-        return Scored(done, records, len(rows), started, snapshot.champion.manifest.model)
+        return Scored(done, records, asks, started, now, snapshot)
 
     def one(self, row: RawRow) -> tuple[Prediction, PredictionRecord, float] | None:
         """The prediction of one row, its record and when it began, where that takes microseconds: a compiled model
         has all the traffic. None where `predict` is to be asked. Raises what `predict` raises, and then too."""
-        snapshot = self._snapshot
-        if len(snapshot.table.arms) != 1 or not snapshot.is_quick:
+        if self._sole is None:
             return None
+        arm, model = self._sole
         began, now = time.perf_counter(), self._now()
-        arm, model = snapshot.table.arms[0], snapshot.champion
-        (ask,) = self._asks((row,), model, now)
-        (answer,) = model.answer((model.known(ask.row) if ask.stored else ask.row,))
-        attempt = Attempt(arm, (ask,), (answer,), None, time.perf_counter() - began)
-        (record,), ((_, prediction),) = _records(attempt, now), _answered(attempt)
-        return prediction, record, began
+        masked = self._mask(row)
+        key = model.entity(masked)
+        stored = key is not None and len(row) == 1
+        full = model.known(self._stored(model.manifest.entity or "", key or "")) if stored else masked
+        answer = model.one(full)
+        ask = Ask(0, new_id(now), key if masked is row else model.entity(row), key, full, stored)
+        record = _record(arm, ask, answer, now, time.perf_counter() - began)
+        return _prediction(arm, ask, answer), record, began
 
     def settle(self, scored: Scored) -> list[Prediction]:
         """The second half, once the records are written. Raises what the champion raised."""
@@ -146,9 +156,10 @@ class Predictor:
             status: Status = "ok" if attempt.error is None else "error"
             self.metrics.predicted(attempt.arm.name, attempt.arm.version, status, len(attempt.asks), seconds)
         answered = dict(pair for attempt in scored.attempts for pair in _answered(attempt))
-        if len(answered) < scored.rows:
-            raise failure(scored.attempts[-1], scored.model)
-        return [answered[place] for place in range(scored.rows)]
+        if len(answered) < len(scored.asks):
+            raise failure(scored.attempts[-1], scored.snapshot.champion.manifest.model)
+        self.mirror.offer(scored.snapshot, scored.asks, scored.at)
+        return [answered[place] for place in range(len(scored.asks))]
 
     def _asks(self, rows: Sequence[RawRow], champion: Model, now: datetime) -> list[Ask]:
         column = champion.manifest.entity
@@ -182,35 +193,49 @@ def _records(attempt: Attempt, now: datetime) -> Iterator[PredictionRecord]:
     error = None if attempt.error is None else f"{type(attempt.error).__name__}: {attempt.error}"[:500]
     answers: Sequence[Answer | None] = attempt.answers or [None] * len(attempt.asks)
     for ask, answer in zip(attempt.asks, answers, strict=True):
-        yield PredictionRecord(
-            # A failed attempt is a fact of its own: the prediction's id belongs to whoever answered.
-            id=ask.id if answer else new_id(now),
-            time=now,
-            entity=ask.key,
-            # The model's parser let only scalars pass; a refused row never comes as far as this.
-            input=cast("Row", ask.row),
-            features=answer.features if answer else {},
-            arm=attempt.arm.name,
-            version=attempt.arm.version,
-            score=answer.score if answer else None,
-            prediction=answer.prediction if answer else None,
-            latency=attempt.seconds,
-            error=error,
+        yield _record(attempt.arm, ask, answer, now, attempt.seconds, error)
+
+
+def _record(
+    arm: Arm, ask: Ask, answer: Answer | None, now: datetime, seconds: float, error: str | None = None
+) -> PredictionRecord:
+    if answer is None:
+        # A failed attempt is a fact of its own: the prediction's id belongs to whoever answered.
+        return PredictionRecord(
+            new_id(now), now, ask.key, cast("Row", ask.row), {}, arm.name, arm.version, None, None, seconds, error
         )
+    return PredictionRecord(
+        ask.id,
+        now,
+        ask.key,
+        # The model's parser let only scalars pass; a refused row never comes as far as this.
+        cast("Row", ask.row),
+        answer.features,
+        arm.name,
+        arm.version,
+        answer.score,
+        answer.prediction,
+        seconds,
+    )
+
+
+def _mirrored(log: PredictionLog, attempt: Attempt, at: datetime) -> None:
+    log.append(mirrored(list(_records(attempt, at)), attempt.asks))
 
 
 def _answered(attempt: Attempt) -> Iterator[tuple[int, Prediction]]:
     for ask, answer in zip(attempt.asks, attempt.answers, strict=attempt.error is None):
-        yield (
-            ask.place,
-            Prediction(
-                id=ask.id,
-                entity=ask.entity,
-                prediction=answer.prediction,
-                score=answer.score,
-                probabilities=answer.probabilities,
-                version=attempt.arm.version,
-                arm=attempt.arm.name,
-                features=answer.features,
-            ),
-        )
+        yield ask.place, _prediction(attempt.arm, ask, answer)
+
+
+def _prediction(arm: Arm, ask: Ask, answer: Answer) -> Prediction:
+    return Prediction(
+        ask.id,
+        ask.entity,
+        answer.prediction,
+        answer.score,
+        answer.probabilities,
+        arm.version,
+        arm.name,
+        answer.features,
+    )

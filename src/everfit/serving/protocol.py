@@ -12,7 +12,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from everfit.serving.front import Front, problem, told
 
-ARRIVAL_SECONDS = 30.0
 _HEAD = b"content-type: application/json\r\nx-content-type-options: nosniff\r\ncontent-length: "
 
 
@@ -37,6 +36,7 @@ class Protocol(HttpToolsProtocol):
     front: ClassVar[Front]
     began: float | None = None
     _taken: _Exchange | None = None
+    _has_headers = False
 
     def connection_made(self, transport: Any) -> None:
         """A caller that says nothing is one that begins and does not end."""
@@ -46,7 +46,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self.began = self.loop.time()
+        self.began, self._has_headers = self.loop.time(), False
 
     def on_headers_complete(self) -> None:
         """Takes the request if it may be quick and nothing of this connection is under way."""
@@ -55,7 +55,7 @@ class Protocol(HttpToolsProtocol):
         if idle and self.front.may_be_quick(self.url) and self.parser.get_method() == b"POST" and self._is_plain():
             self._taken = _Exchange(self.parser.should_keep_alive())
         else:
-            self._taken = None
+            self._taken, self._has_headers = None, True
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -65,7 +65,7 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
             return
         taken.body += body
-        if len(taken.body) > self.front.quick_bytes:
+        if len(taken.body) > self.front.limits.body:
             self._give_back(taken)
 
     def on_message_complete(self) -> None:
@@ -83,20 +83,23 @@ class Protocol(HttpToolsProtocol):
 
     def expire(self, now: float) -> None:
         """Ends the connection when a request has been arriving, or an answer has not been taken, for too long."""
-        if self.began is None or now - self.began < ARRIVAL_SECONDS:
+        seconds = self.front.limits.time.total_seconds()
+        if self.began is None or now - self.began < seconds:
             return
-        cycle: Any = self.cycle
+        cycle: Any = self.cycle if self._has_headers else None
         if self.transport.is_closing():
             self.transport.abort()
-        elif cycle is None or cycle.response_complete or not cycle.response_started:
-            late = problem(408, f"the request did not arrive within {ARRIVAL_SECONDS:g} seconds")
+        elif cycle is None or not cycle.response_started:
+            late = problem(408, f"the request did not arrive within {seconds:g} seconds")
             self._write(408, bytes(late.body))
+        elif cycle.response_complete:  # it was told, and goes on sending
+            self.transport.close()
 
     def _is_plain(self) -> bool:
         return not self.expect_100_continue and not self.parser.should_upgrade()
 
     def _give_back(self, taken: _Exchange) -> None:
-        self._taken = None
+        self._taken, self._has_headers = None, True
         super().on_headers_complete()
         if taken.body:
             super().on_body(taken.body)

@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from everfit.errors import ProjectError
+from everfit.project.sections.serving import Tls
 from everfit.serving.protocol import Protocol
 
 DRAIN_SECONDS = 20
@@ -29,12 +31,23 @@ def serve(
     started: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
+    """`serve_on` a loopback address. `port` 0 takes a free one. Raises ProjectError before anything starts when the
+    address is not loopback or the port is taken."""
+    serve_on(app, bind(host, port), started=started, stop=stop)
+
+
+def serve_on(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    started: Callable[[int], None] | None = None,
+    stop: threading.Event | None = None,
+    tls: Tls | None = None,
+) -> None:
     """Serves until SIGINT, SIGTERM or `stop`, then answers what is under way (for at most 20 s) and returns.
 
-    `port` 0 takes a free one; `started` is told the port once requests are accepted. Raises ProjectError before
-    anything starts when the address is not loopback or the port is taken.
+    `listener` is a socket that `bind` made; `started` is told its port once requests are accepted.
     """
-    listener = bind(host, port)
     front = getattr(app, "front", None)
     config = uvicorn.Config(
         app,
@@ -44,14 +57,19 @@ def serve(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+        ssl_ca_certs=tls.authority if tls else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.authority else ssl.CERT_NONE,
     )
     with listener:
         _Server(config, started, stop or threading.Event()).run(sockets=[listener])
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket on a loopback address. Raises ProjectError when that cannot be."""
-    address = _loopback(host)
+def bind(host: str, port: int, protected: bool = False) -> socket.socket:
+    """A listening socket on a loopback address, or on any one of a server that is `protected` by keys or certificates.
+    Raises ProjectError when that cannot be."""
+    address = _address(host, protected)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # asyncio turns off Nagle's delay (40 ms an answer) only where the protocol is named.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -70,18 +88,31 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _loopback(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-    except ValueError:
-        address = ipaddress.ip_address("0.0.0.0")  # noqa: S104  (a name stands for an address that is refused below)
-    if not address.is_loopback:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _address(host: str, protected: bool) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    if is_loopback(host) or (protected and _is_address(host)):
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    if not protected:
         raise ProjectError(
-            f"{host} is not a loopback address; the server has no authentication",
+            f"{host} is not a loopback address, and nobody who asks has to show who he is",
             where="serving.host",
-            fix="use 127.0.0.1, and put a gateway that authenticates in front of it",
+            fix="make a key with `everfit keys add NAME --role predict`, set `serving.tls.authority`, or use 127.0.0.1",
         )
-    return address
+    raise ProjectError(
+        f"{host!r} is not an address", where="serving.host", fix="write an address such as 0.0.0.0, or localhost"
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Server(uvicorn.Server):

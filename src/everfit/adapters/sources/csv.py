@@ -3,18 +3,20 @@
 Extra: none. Config: `data.source: customers.csv`, or a glob such as `customers-*.csv`. Every value arrives as text,
 exactly as written (007 stays 007), and an empty field as null: what it means is decided by the schema, not by the
 reader. A pass before reading refuses what a reader would guess about. Limits: a line of at most one megabyte, decimal
-commas are not numbers, files are read whole into memory.
+commas are not numbers; `read` holds a whole table, `batches` a piece of it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from everfit.adapters.sources.batches import in_batches
 from everfit.adapters.sources.encoding import LONGEST_LINE, TextScan
 from everfit.adapters.sources.files import content_hash, find, stack
 from everfit.adapters.sources.scan import scan
@@ -45,23 +47,38 @@ class CsvSource:
         paths = find(self.path)
         return stack([_read(path) for path in paths], paths)
 
+    def count(self) -> int:
+        """The rows of all files, each of which is looked over as for `read`."""
+        return sum(_looked_over(path)[2] for path in find(self.path))
 
-def _read(path: Path) -> pl.DataFrame:
+    def batches(self, rows: int, skip: int = 0) -> Iterator[pl.DataFrame]:
+        """As `read` gives them, a piece at a time."""
+        return in_batches([_lazy(path) for path in find(self.path)], rows, skip, self.path)
+
+
+def _lazy(path: Path) -> pl.LazyFrame:
+    names, separator, rows = _looked_over(path)
+    return pl.scan_csv(path, separator=separator, infer_schema=False, n_rows=rows, new_columns=names, glob=False)
+
+
+def _looked_over(path: Path) -> tuple[list[str], str, int]:  # names, separator, rows
     header, separator = _header(path)
     rows = scan(path, separator, len(header))
     if not rows:
         raise SourceError("has a header and no rows", where=str(path), fix="export the table again, with its rows")
+    return header, separator, rows
+
+
+def _read(path: Path) -> pl.DataFrame:
+    header, separator, rows = _looked_over(path)
     try:
         frame = pl.read_csv(path, separator=separator, infer_schema=False, n_rows=rows, new_columns=header, glob=False)
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise SourceError(f"is not readable as CSV: {reason}", where=str(path), fix="export the table again") from error
+        what = f"is not readable as CSV: {str(error).splitlines()[0]}"
+        raise SourceError(what, where=str(path), fix="export the table again") from error
     if frame.height != rows:
-        raise SourceError(
-            f"changed while it was read: {rows} rows, then {frame.height}",
-            where=str(path),
-            fix="write the file under another name and rename it when it is whole",
-        )
+        what = f"changed while it was read: {rows} rows, then {frame.height}"
+        raise SourceError(what, where=str(path), fix="write the file under another name and rename it when it is whole")
     return frame
 
 
@@ -84,8 +101,7 @@ def _header(path: Path) -> tuple[list[str], str]:
 
 
 def _separator(header: str) -> str:
-    outside = "".join(header.split('"')[::2])
-    return max(_SEPARATORS, key=outside.count)
+    return max(_SEPARATORS, key="".join(header.split('"')[::2]).count)
 
 
 def _demand_names(names: list[str], path: Path) -> None:

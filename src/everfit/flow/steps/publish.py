@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,16 +13,26 @@ import polars as pl
 from everfit.errors import GateFailed
 from everfit.evaluation import card
 from everfit.features.functions import Functions, inputs
-from everfit.flow import ledger
+from everfit.flow import ledger, smoke
 from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
 from everfit.records.evaluation import LeakageWarning
 from everfit.records.features import Encoder
-from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
+from everfit.records.model import (
+    EXAMPLE_SCORE,
+    Candidate,
+    Evaluation,
+    GateReport,
+    Lineage,
+    Manifest,
+    ModelVersion,
+    Problem,
+)
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Kind, QualityReport, Row, Schema, Severity, ValueRule
+from everfit.serving.model import open_model
 from everfit.training import bundle as bundles
 
 
@@ -124,14 +135,17 @@ def version(
     state: StateStore,
     author: str,
     clock: Callable[[], datetime],
+    trusted: tuple[str, ...],
 ) -> ModelVersion:
-    """The registered version: the one that this very bundle already is, or the next. Raises GateFailed first."""
+    """The registered version: the one that this very bundle already is, or the next; with what it answers to its own
+    example, for every server to compare with. Raises GateFailed first."""
     every = GateReport((*gates.results, *comparison.results))
     if not (gates.passed and every.passed):
         raise _refused(every)
     digest = artifacts.put(bundle)
     known = next((v for v in ledger.versions(state).values() if v.bundle_hash == digest), None)
     made = known or registry.add(bundle, digest, manifest)
+    made = replace(made, tags={**made.tags, EXAMPLE_SCORE: smoke.recorded(open_model(bundle, trusted))})
     ledger.register(state, made, author, clock(), every)
     return made
 

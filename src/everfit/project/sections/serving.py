@@ -27,6 +27,19 @@ class Limits(Section):
     body: int = Field(1_000_000, ge=1, description="Bytes of a request body.")
     rows: int = Field(1_000, ge=1, description="Rows of one request.")
     depth: int = Field(8, ge=2, description="Nesting of the JSON.")
+    time: Duration = Field("30s", validate_default=True, description="How long a request may take to arrive.")
+    concurrency: int = Field(1_000, ge=1, description="Requests under way at once in each worker; more get 429.")
+    rate: float | None = Field(
+        None, gt=0, description="Requests a second that each key may send to each worker; any number if not given."
+    )
+
+
+class Tls(Section):
+    """HTTPS by files in PEM form, relative to the project file."""
+
+    certificate: str = Field(description="The server's certificate, with its chain.")
+    key: str = Field(description="The file of the certificate's private key.")
+    authority: str | None = Field(None, description="Whose certificates callers must show; none if not given.")
 
 
 class Log(Section):
@@ -44,8 +57,17 @@ class Log(Section):
 class Serving(Section):
     """The REST server."""
 
-    host: str = Field("127.0.0.1", description="The address to bind; everything but loopback is refused for now.")
+    host: str = Field(
+        "127.0.0.1",
+        description="The address to bind; beyond loopback only once a key exists (`everfit keys add`) or "
+        "`tls.authority` is set.",
+    )
     port: int = Field(8000, ge=0, le=65535, description="The port; 0 takes a free one.")
+    hosts: tuple[str, ...] = Field(
+        (), description="Names that the server answers for; loopback's, or any once bound beyond it, if none is given."
+    )
+    tls: Tls | None = Field(None, description="HTTPS; plain HTTP if not given.")
+    workers: int = Field(1, ge=1, description="Processes that answer, on one port.")
     refresh: Duration = Field("1s", validate_default=True, description="How often the server looks for a new release.")
     response: Response = Field(default_factory=Response, description="What an answer looks like.")
     limits: Limits = Field(default_factory=Limits, description="What a request may not pass.")

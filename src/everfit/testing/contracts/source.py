@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from everfit.errors import SourceError
-from everfit.ports import Source
+from everfit.ports import Batches, Source
 
 _TABLE = pl.DataFrame({
     "id": ["a-1", "b-2", "c-3"],
@@ -60,3 +60,14 @@ class SourceContract:
             self.missing(tmp_path).read()
         assert told.value.where
         assert told.value.fix
+
+    def test_pieces_are_the_whole_table(self, tmp_path: Path) -> None:
+        source = self.make(tmp_path, pl.concat([_TABLE] * 40))
+        if not isinstance(source, Batches):
+            return
+        whole = source.read()
+        pieces = list(source.batches(50))
+        assert [piece.height for piece in pieces] == [50, 50, 20]
+        assert pl.concat(pieces).equals(whole)
+        assert pl.concat(source.batches(50, skip=70)).equals(whole[70:])
+        assert source.count() == whole.height

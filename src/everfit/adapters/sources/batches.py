@@ -1,0 +1,25 @@
+"""Files that are read a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from everfit.errors import SourceError
+
+
+def in_batches(frames: Sequence[pl.LazyFrame], rows: int, skip: int, where: str) -> Iterator[pl.DataFrame]:
+    """The files' rows from row `skip` on, in tables of `rows` rows. Raises SourceError for files of other columns or
+    types than the first, and for one that turns out to be damaged."""
+    schemas = [frame.collect_schema() for frame in frames]
+    if any(schema != schemas[0] for schema in schemas):
+        raise SourceError(
+            "the files' columns differ", where=where, fix="give all files the same columns in the same order"
+        )
+    table = pl.concat(frames) if len(frames) > 1 else frames[0]
+    try:
+        yield from table.slice(skip).collect_batches(chunk_size=rows, maintain_order=True)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise SourceError(f"could not be read: {reason}", where=where, fix="export the table again") from error

@@ -1,0 +1,131 @@
+"""A file of any size scored a piece at a time, so that a kill costs one piece and the result appears whole.
+
+Finished pieces lie in a folder beside the target, each written under another name and renamed. Who runs the same thing
+again goes on behind the last of them. What is scored, by what and into what pieces stands in the folder's `plan`; where
+that differs, the pieces are thrown away.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from everfit.errors import StorageError
+from everfit.ports import Batches, Source
+
+ROWS = 20_000
+_PLAN = "plan"
+
+# The rows of one piece, and how many came before it, to one answer a row.
+Answer = Callable[[pl.DataFrame, int], pl.DataFrame]
+# How many rows of the file are done.
+Tell = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What came of a file: its rows, how many of them an earlier run had done, how many each version answered, and the
+    first answers."""
+
+    rows: int
+    resumed: int
+    versions: dict[int, int]
+    first: pl.DataFrame
+
+
+def score(source: Source, target: Path | None, answer: Answer, plan: str, tell: Tell, rows: int = ROWS) -> Scored:
+    """Answers every row of the source and writes the answers to `target`, a .csv or .parquet file, if there is one.
+
+    `plan` names all that the answers depend on. Raises what the source and `answer` raise, and StorageError when the
+    disk refuses or another process is at work on the same target; finished pieces are kept.
+    """
+    with _folder(target, f"{plan} {rows}") as folder:
+        done = len(_pieces(folder))
+        for number, piece in enumerate(_read(source, rows, done * rows), start=done):
+            _write(answer(piece, number * rows), folder / f"{number:08d}.parquet")
+            tell(number * rows + piece.height)
+        found = pl.scan_parquet(_pieces(folder))
+        if target is not None:
+            _assemble(found, target)
+        return _summary(found, done * rows)
+
+
+def _read(source: Source, rows: int, skip: int) -> Iterator[pl.DataFrame]:
+    """From row `skip` on, in tables of `rows` rows; a source that cannot be read so is read whole."""
+    if isinstance(source, Batches):
+        yield from source.batches(rows, skip)
+        return
+    whole = source.read()
+    yield from (whole[start : start + rows] for start in range(skip, whole.height, rows))
+
+
+@contextmanager
+def _folder(target: Path | None, plan: str) -> Iterator[Path]:
+    """Where the pieces lie; it goes when the work is done."""
+    if target is None:
+        with tempfile.TemporaryDirectory(prefix="everfit-") as temporary:
+            yield Path(temporary)
+        return
+    folder = target.with_name(f".{target.name}.parts")
+    try:
+        with FileLock(folder.with_suffix(".lock"), timeout=0):
+            _prepare(folder, plan)
+            yield folder
+            shutil.rmtree(folder)
+            folder.with_suffix(".lock").unlink(missing_ok=True)
+    except Timeout as error:
+        raise StorageError(
+            "another process is writing this file",
+            where=str(target),
+            fix="wait for it, or choose another place with -o",
+        ) from error
+    except (OSError, pl.exceptions.PolarsError) as error:  # polars says a full disk in an error of its own
+        raise StorageError(
+            f"cannot be written: {getattr(error, 'strerror', None) or error}",
+            where=str(target),
+            fix="make room, or choose another place with -o; run again to go on",
+        ) from error
+
+
+def _prepare(folder: Path, plan: str) -> None:
+    noted = folder / _PLAN
+    if noted.is_file() and noted.read_text(encoding="utf-8") == plan:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    noted.write_text(plan, encoding="utf-8")
+
+
+def _pieces(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
+def _write(answers: pl.DataFrame, piece: Path) -> None:
+    unfinished = piece.with_suffix(".unfinished")
+    answers.write_parquet(unfinished)
+    unfinished.replace(piece)
+
+
+def _assemble(found: pl.LazyFrame, target: Path) -> None:
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        if target.suffix == ".csv":
+            found.sink_csv(unfinished)
+        else:
+            found.sink_parquet(unfinished)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _summary(found: pl.LazyFrame, resumed: int) -> Scored:
+    counts = found.group_by("version").len().sort("len", descending=True).collect()
+    versions = {int(version): int(count) for version, count in counts.rows()}
+    return Scored(sum(versions.values()), resumed, versions, found.head(5).collect())

@@ -79,6 +79,12 @@ class Trained:
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
 
     @property
+    def card(self) -> Path:
+        """The model card as a page, in the bundle."""
+        bundle: Path = self.run["bundle"]
+        return bundle / "card.html"
+
+    @property
     def leakage(self) -> tuple[LeakageWarning, ...]:
         """What looks as if the model were told the answer."""
         found: tuple[LeakageWarning, ...] = self.run["leakage_warnings"]

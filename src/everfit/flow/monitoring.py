@@ -120,7 +120,7 @@ def _is_drift(report: DriftReport) -> bool:
 
 
 def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
-    """The best test metric of all versions, where `retraining.restore` is asked for, a retraining for fallen performance
+    """The best test metric of all versions, where `retraining.restore` is on, a retraining for fallen performance
     made this champion, and it is worse than that by more than the tolerance. Losses are never short of anything: less
     of them may only mean easier rows."""
     if not watched.project.retraining.restore:

@@ -73,7 +73,7 @@ class Retraining(Section):
     budget: Rate | None = Field(None, description="Most retrainings without being asked, such as 4/month.")
     restore: bool = Field(
         False,
-        description="After a retraining for fallen performance, retrain again after each cooldown until the test metric "
+        description="After a retraining for fallen performance, retrain after each cooldown until the test metric "
         "is what an earlier version reached: at first few rows of the changed world have labels.",
     )
     cost: Cost = Field(default_factory=Cost, description="Retrain only where keeping the model costs more.")

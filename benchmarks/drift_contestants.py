@@ -36,7 +36,7 @@ def everfit(data: Path, exact: bool = False) -> Look:
     from everfit.records.table import Kind
 
     then, now = (_categorical(pl.read_parquet(data / f"{side}.parquet")) for side in ("reference", "current"))
-    kinds = {c.name: Kind.CATEGORICAL if c.dtype == pl.Categorical else Kind.NUMERIC for c in then}
+    kinds = {c.name: Kind.NUMERIC if c.dtype == pl.Float64 else Kind.CATEGORICAL for c in then}
     known = profile({c.name: c for c in then}, kinds, np.zeros(1), "roc_auc", 0.8, 1)
     numeric = [c for c in then if c.dtype == pl.Float64] if exact else []
     whole = {c.name: np.sort(c.drop_nulls().to_numpy()) for c in numeric}
@@ -49,7 +49,8 @@ def everfit(data: Path, exact: bool = False) -> Look:
 def _categorical(table: Any) -> Any:
     import polars as pl
 
-    return table.with_columns(pl.col(pl.String).cast(pl.Categorical))
+    text = [c for c in table if c.dtype == pl.String]
+    return table.with_columns(c.cast(pl.Enum(c.unique().drop_nulls().sort())) for c in text)
 
 
 def scipy(data: Path) -> Look:
@@ -60,6 +61,7 @@ def scipy(data: Path) -> Look:
     from scipy.spatial.distance import jensenshannon
 
     then, now = (_categorical(pl.read_parquet(data / f"{side}.parquet")) for side in ("reference", "current"))
+    then, now = (side.with_columns(pl.col(pl.Enum).cast(pl.Categorical)) for side in (then, now))
 
     def look() -> None:
         for name in then.columns:

@@ -99,8 +99,13 @@ class Registry(Protocol):
         """All versions, oldest first."""
         ...
 
-    def mirror(self, aliases: Mapping[str, int]) -> None:
-        """Makes the registry's aliases (`production`, `staging`) say what the ledger says, no more and no less."""
+    def aliases(self) -> Mapping[str, int]:
+        """The versions that the aliases `production`, `staging` and `archived` are at, as the registry shows them."""
+        ...
+
+    def mirror(self, aliases: Mapping[str, int], stages: Mapping[int, str]) -> None:
+        """Makes these aliases, and the stage of every version, say what the ledger says, no more and no less. Doing it
+        again changes nothing; aliases of other names are left alone."""
         ...
 
 

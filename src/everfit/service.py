@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -32,12 +32,14 @@ from everfit.serving.app import create_app
 from everfit.serving.front import LOOPBACK_NAMES
 from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
+from everfit.versions import reconcile
 from everfit.workspace import Workspace
 
 GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
 _COMMAND = "from everfit.cli.main import main; main()"
 _REMIND_SECONDS = 3600.0
+_REGISTRY = timedelta(minutes=1)
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
@@ -127,7 +129,7 @@ def _answer(
     except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
         access.close()
     followers = (
-        _thread(workspace, "routes", workspace.refresh, settings.refresh, ended),
+        _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended),
         _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
         _thread(workspace, "keys", told, settings.refresh, ended),
     )
@@ -166,7 +168,8 @@ def _supervise(
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
     """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
-    passes its gates, judges a canary every `release.look`, and first goes on with a retraining that was stopped."""
+    passes its gates, judges a canary every `release.look`, looks for moves made by hand in the registry every minute,
+    and first goes on with a retraining that was stopped."""
 
     def look() -> None:
         report = workspace.monitor()
@@ -180,12 +183,15 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
             tell(Judged(verdict, state))
 
     canary = _thread(workspace, "canary", judge, workspace.project.release.look, stop)
+    registry = _thread(workspace, "registry", lambda: reconcile(workspace), _REGISTRY, stop)
     if act:
         canary.start()
+        registry.start()
         _once(workspace, "retraining", lambda: _resume(workspace, stop, tell), _Told())
     _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
     if act:
         canary.join()
+        registry.join()
 
 
 def up(
@@ -240,6 +246,27 @@ def _load(workspace: Workspace) -> None:
     except EverfitError:
         if not workspace.predictor.snapshot.table.arms:
             raise
+
+
+def _follow(workspace: Workspace) -> None:
+    """Follows the ledger; what cannot be loaded is rolled back, if `release.guard.automatic` says so."""
+    try:
+        workspace.refresh()
+    except EverfitError:
+        if workspace.project.release.guard.automatic:
+            _give_up(workspace)
+        raise
+
+
+def _give_up(workspace: Workspace) -> None:
+    """Rolls back what cannot be loaded. Where the ledger itself cannot be read, nothing is known of that."""
+    from everfit.flow import holding
+
+    ports, trusted = workspace.ports, workspace.project.training.trusted
+    with suppress(EverfitError):
+        why = holding.lost(ports.state, workspace.predictor, ports.artifacts, trusted)
+        if why:
+            workspace.rollback(why)
 
 
 def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from everfit.errors import Conflict, StorageError
+from everfit.errors import Conflict, EverfitError, StorageError
 from everfit.flow import ledger
 from everfit.flow.standby import Standby
 from everfit.rollout.approval import Rule
 
 if TYPE_CHECKING:
+    from everfit.flow.mirror import Move
     from everfit.ports import Progress, StateStore
     from everfit.records.release import ReleaseState
+    from everfit.records.watch import Alarm
     from everfit.wiring import Ports
 
 
@@ -44,12 +46,15 @@ class Versions:
         return Rule(settings.approve.get(self._hand.ports.loaded.environment, 0), settings.approvers)
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
-        """Brings a version, or the newest, in front of traffic, or stages it until it is approved."""
+        """Brings a version, or the newest, in front of traffic, or stages it until it is approved; before either it
+        is rehearsed. Raises ReleaseError when it fails that, and StorageError when its bundle cannot be loaded."""
         from everfit.flow import release
 
         settings = self._hand.ports.loaded.project.release
+        state = self._state()
+        _rehearse(self._hand.ports, version or ledger.current(state).latest)
         return self._told(
-            release.start(self._state(), settings, self._hand.author, version, force, self._hand.clock(), self.rule)
+            release.start(state, settings, self._hand.author, version, force, self._hand.clock(), self.rule)
         )
 
     def resume(self) -> ReleaseState:
@@ -123,7 +128,59 @@ class Versions:
         return Standby(self._hand.ports.folder)
 
     def _told(self, after: ReleaseState) -> ReleaseState:
-        from everfit.flow import release
+        from everfit.flow import mirror
 
         self._standby.save(after, ledger.versions(self._hand.ports.state))
-        return release.mirror(self._hand.ports.registry, after, self._hand.progress)
+        mirror.tell(self._hand.ports.state, self._hand.ports.registry, self._hand.progress)
+        return after
+
+
+def reconcile(hand: Hand) -> tuple[Alarm, ...]:
+    """Looks for what was done in the registry by hand, deals with it by `release.foreign`, and tells the registry what
+    it does not show. Returns the alarms about it, which were sent: one for each move, and one for each version that is
+    in use and was deleted there."""
+    from everfit.flow import alerting, mirror
+
+    ports, policy = hand.ports, hand.ports.loaded.project.release.foreign
+    found = mirror.moves(ports.state, ports.registry)
+    alarms = [_alarm(hand, f"{move.told}:{move.alias}", f"{move}; {_dealt(hand, move, policy)}") for move in found]
+    for version in mirror.missing(ledger.current(ports.state), ports.registry):
+        text = f"version {version} is in use and was deleted in the registry; it is served from the bundle kept here"
+        alarms.append(_alarm(hand, f"deleted:{version}", text))
+    if not found or policy != "report":
+        mirror.tell(ports.state, ports.registry, hand.progress)
+    alerting.send(tuple(alarms), ports.channels, ports.state, hand.progress)
+    return tuple(alarms)
+
+
+def _dealt(hand: Hand, move: Move, policy: str) -> str:
+    """What becomes of a move, in words, after it was done."""
+    if policy == "report":
+        return "it stays until the ledger moves it"
+    if policy == "undo" or move.version is None or move.alias == "archived":
+        return "it is undone"
+    reason = f"{move.alias} was set to it by hand in the registry"
+    try:
+        if move.alias == "production":
+            Versions(hand).promote(move.version, reason)
+        else:
+            Versions(hand).release(move.version)
+    except EverfitError as error:
+        return f"it is undone, for it cannot be adopted: {error.what}"
+    return "it is adopted"
+
+
+def _alarm(hand: Hand, key: str, message: str) -> Alarm:
+    from everfit.records.watch import Alarm, AlarmKind
+
+    return Alarm(f"{AlarmKind.RELEASE}:registry:{key}", AlarmKind.RELEASE, hand.clock(), message)
+
+
+def _rehearse(ports: Ports, version: int | None) -> None:
+    """A version that is not registered is refused by the release itself."""
+    from everfit.flow import rehearsal, routes
+
+    made, project = ledger.versions(ports.state).get(version or 0), ports.loaded.project
+    if made is not None:
+        model = routes.load(made, ports.artifacts, project.training.trusted)
+        rehearsal.rehearse(model, made, project.release.guard.smoke)

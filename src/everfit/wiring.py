@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from everfit.errors import ProjectError
 from everfit.ports import (
@@ -16,6 +20,7 @@ from everfit.ports import (
     LabelStore,
     OnlineStore,
     PredictionLog,
+    Progress,
     Registry,
     Source,
     StateStore,
@@ -23,6 +28,10 @@ from everfit.ports import (
 from everfit.project.load import Loaded
 from everfit.project.sections.monitoring import Channel
 from everfit.project.sections.training import Training
+
+if TYPE_CHECKING:
+    from everfit.features.functions import Functions
+    from everfit.flow.training import Outside
 
 
 @dataclass(frozen=True)
@@ -125,9 +134,14 @@ class Ports:
         return ProcessesExecutor(training.workers or cores())
 
     @cached_property
-    def channels(self) -> tuple[AlertChannel, ...]:
-        """Where alarms go."""
-        return tuple(_CHANNELS[channel.kind](channel) for channel in self.loaded.project.alerts)
+    def channels(self) -> Mapping[str, AlertChannel]:
+        """Where alarms go, by name: the kind, and a number where there are several of one."""
+        found: dict[str, AlertChannel] = {}
+        for channel in self.loaded.project.alerts:
+            same = sum(name.split(" ")[0] == channel.kind for name in found)
+            name = f"{channel.kind} {same + 1}" if same else channel.kind
+            found[name] = _CHANNELS[channel.kind](channel, self.loaded.project.name)
+        return found
 
 
 def begun(ports: Ports) -> bool:
@@ -151,6 +165,34 @@ def source(root: Path, address: str) -> Source:
     return _SOURCES[ending](str(root / address))
 
 
+def outside(
+    ports: Ports,
+    functions: Functions,
+    author: str,
+    clock: Callable[[], datetime],
+    progress: Progress,
+    champion: Path | None = None,
+    digest: str = "",
+) -> Outside:
+    """What a training takes from outside the project file; `champion` is the bundle to compare with, of that digest."""
+    from everfit.flow.training import Outside
+
+    return Outside(
+        source=ports.source,
+        functions=functions,
+        champion=champion,
+        champion_digest=digest,
+        executor=ports.executor,
+        progress=progress,
+        registry=ports.registry,
+        artifacts=ports.artifacts,
+        state=ports.state,
+        author=author,
+        cores=cores(),
+        clock=clock,
+    )
+
+
 def cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -166,18 +208,57 @@ def _ray(training: Training, root: Path) -> Executor:
     return RayExecutor(address, training.workers, tuple(modules))
 
 
-def _console(_: Channel) -> AlertChannel:
+def _console(_: Channel, __: str) -> AlertChannel:
     from everfit.adapters.alerts.console import ConsoleAlerts
 
     return ConsoleAlerts()
 
 
-def _webhook(channel: Channel) -> AlertChannel:
+def _webhook(channel: Channel, _: str) -> AlertChannel:
     from everfit.adapters.alerts.webhook import WebhookAlerts, WebhookConfig
 
-    if channel.url is None:
-        raise ProjectError("a webhook needs a URL", where="alerts", fix="write {webhook: ${NAME}}")
-    return WebhookAlerts(WebhookConfig(channel.url.get_secret_value()))
+    return WebhookAlerts(WebhookConfig(_secret(channel, "url"), _optional(channel.key)))
+
+
+def _slack(channel: Channel, _: str) -> AlertChannel:
+    from everfit.adapters.alerts.slack import SlackAlerts, SlackConfig
+
+    return SlackAlerts(SlackConfig(_secret(channel, "url")))
+
+
+def _pagerduty(channel: Channel, project: str) -> AlertChannel:
+    from everfit.adapters.alerts.pagerduty import EVENTS, PagerDutyAlerts, PagerDutyConfig
+
+    return PagerDutyAlerts(PagerDutyConfig(_secret(channel, "key"), project, channel.server or EVENTS))
+
+
+def _email(channel: Channel, project: str) -> AlertChannel:
+    from everfit.adapters.alerts.email import EmailAlerts, EmailConfig
+
+    password = _optional(channel.password)
+    return EmailAlerts(
+        EmailConfig(
+            channel.server or "", channel.to, channel.sender or "", project, channel.user, password, channel.tls
+        )
+    )
+
+
+def _alertmanager(channel: Channel, project: str) -> AlertChannel:
+    from everfit.adapters.alerts.alertmanager import AlertmanagerAlerts, AlertmanagerConfig
+
+    return AlertmanagerAlerts(AlertmanagerConfig(channel.server or "", project))
+
+
+def _secret(channel: Channel, field: str) -> str:
+    found: SecretStr | None = getattr(channel, field)
+    if found is None:
+        what = "a webhook needs a URL" if channel.kind == "webhook" else f"{channel.kind} needs its {field}"
+        raise ProjectError(what, where="alerts", fix=f"write {{{channel.kind}: ${{NAME}}}}")
+    return found.get_secret_value()
+
+
+def _optional(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def _csv(path: str) -> Source:
@@ -199,4 +280,11 @@ _SOURCES: Mapping[str, Callable[[str], Source]] = {
     ".parquet": _parquet,
     ".pq": _parquet,
 }
-_CHANNELS: Mapping[str, Callable[[Channel], AlertChannel]] = {"console": _console, "webhook": _webhook}
+_CHANNELS: Mapping[str, Callable[[Channel, str], AlertChannel]] = {
+    "console": _console,
+    "webhook": _webhook,
+    "slack": _slack,
+    "pagerduty": _pagerduty,
+    "email": _email,
+    "alertmanager": _alertmanager,
+}

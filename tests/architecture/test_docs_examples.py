@@ -12,7 +12,12 @@ from everfit.project.load import load
 from tests.architecture.modules import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-VARIABLES = {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "ALERT_WEBHOOK": "http://127.0.0.1/hook"}
+SECRETS = ("SLACK_WEBHOOK", "PAGERDUTY_KEY", "SMTP_PASSWORD", "ALERT_URL", "ALERT_KEY")
+VARIABLES = {
+    "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
+    "ALERT_WEBHOOK": "http://127.0.0.1/hook",
+    **dict.fromkeys(SECRETS, "http://127.0.0.1/secret"),
+}
 
 
 def _blocks(language: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services import postgres
+from tests.services import alertmanager, postgres
 
 
 @pytest.fixture(scope="session")
@@ -15,4 +15,13 @@ def postgres_server() -> Iterator[postgres.Postgres]:
     if reason := postgres.absent():
         pytest.skip(reason)
     with postgres.postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def alertmanager_server() -> Iterator[alertmanager.Alertmanager]:
+    """An Alertmanager for all tests of a process: each looks for its own alarm's id."""
+    if reason := alertmanager.absent():
+        pytest.skip(reason)
+    with alertmanager.alertmanager() as server:
         yield server

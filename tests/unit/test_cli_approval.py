@@ -52,13 +52,13 @@ def test_a_release_waits_for_its_approvals_and_the_last_one_lets_it_begin(
     waiting = call(capsys, "release")
     assert waiting.code == 0
     assert "Version 1 waits for 2 approvals, by bob or carl. Next: everfit approve 1" in waiting.out
-    assert told.aliases == {"staging": 1}
+    assert told.told == {"staging": 1}
     assert ledger.current(ports.state).champion is None
     assert "1 approval, by carl" in call(capsys, "approve", "1", "--by", "bob").out
     assert ledger.current(ports.state).champion is None
     last = call(capsys, "approve", "1", "--by", "carl", "--reason", "figures checked")
     assert "Version 1 is champion" in last.out
-    assert told.aliases == {"production": 1}
+    assert told.told == {"production": 1}
     assert kinds(ports)[1:] == [EventKind.STAGED, EventKind.APPROVED, EventKind.APPROVED, EventKind.PROMOTED]
     approved = ledger.events(ports.state)[3]
     assert (approved.by, approved.reason) == ("carl", "figures checked")

@@ -19,13 +19,16 @@ Capture = pytest.CaptureFixture[str]
 
 
 class Told:
-    """A Registry that only listens."""
+    """A Registry that shows what it was told."""
 
     def __init__(self) -> None:
-        self.aliases: Any = None
+        self.told: Any = None
 
-    def mirror(self, aliases: Any) -> None:
-        self.aliases = dict(aliases)
+    def aliases(self) -> Any:
+        return self.told
+
+    def mirror(self, aliases: Any, stages: Any) -> None:
+        self.told = dict(aliases)
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_a_canary_is_ended_with_the_reason_in_the_ledger(ports: Ports, told: Tol
     assert answer.code == 0
     assert "Version 2 was rolled back" in answer.out
     assert ledger.events(ports.state)[-1].reason == "complaints from support"
-    assert told.aliases == {"production": 1}
+    assert told.told == {"production": 1}
 
 
 def test_without_a_canary_the_champion_before_answers_again(ports: Ports, capsys: Capture) -> None:

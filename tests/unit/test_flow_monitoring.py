@@ -17,11 +17,12 @@ from everfit.adapters.state.sqlite import SqliteState
 from everfit.flow import monitoring
 from everfit.monitoring.profile import profile
 from everfit.project.sections.root import Project
+from everfit.records.codec import decode
 from everfit.records.model import Evaluation, Manifest
 from everfit.records.prediction import Label, PredictionRecord
 from everfit.records.release import ReleaseState
 from everfit.records.table import Kind
-from everfit.records.watch import AlarmKind, MonitorReport, Trigger
+from everfit.records.watch import AlarmKind, MonitorReport, StreamState, Trigger
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -295,3 +296,22 @@ def test_a_loss_that_has_grown_is_degraded(production: Production) -> None:
     assert found is not None
     assert (found.value or 0) > 0.35
     assert found.degraded
+
+
+def test_a_small_shift_adds_up_row_by_row_over_windows(tmp_path: Path) -> None:
+    production = Production(tmp_path, drift={"run_length": 100_000})
+    found = []
+    for day in range(1, 9):
+        production.predict(250, START + day * DAY, seed=100 + day, shift=2.5)
+        found.append(production.look(START + day * DAY + DAY / 2))
+    assert {alarm.column for one in found for alarm in one.streams} == {"tenure"}
+    assert any("row by row" in alarm.message for one in found for alarm in one.alarms)
+
+
+def test_a_stream_that_does_not_change_is_quiet_and_each_row_counts_once(tmp_path: Path) -> None:
+    production = Production(tmp_path, drift={"run_length": 100_000})
+    for day in range(1, 5):
+        production.predict(250, START + day * DAY, seed=200 + day)
+        assert production.look(START + day * DAY + DAY / 2).streams == ()
+    assert production.look(START + 6 * DAY).streams == ()
+    assert decode(StreamState, (production.state.last("streams") or (0, b""))[1]).rows == 1_000

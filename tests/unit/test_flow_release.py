@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.flow_places import Told
 from tests.unit.serving_models import MemoryLog, bundle
 
 from everfit.adapters.state.sqlite import SqliteState
@@ -205,36 +204,3 @@ def test_a_rollback_gives_the_traffic_back(state: SqliteState) -> None:
     after = release.roll_back(state, "bob", "complaints")
     assert (after.champion, after.rejected) == (1, (2,))
     assert ledger.events(state)[-1].reason == "complaints"
-
-
-class Registry:
-    """Remembers the aliases, or is not there."""
-
-    def __init__(self, broken: bool = False) -> None:
-        self.aliases: Mapping[str, int] = {}
-        self.broken = broken
-
-    def mirror(self, aliases: Mapping[str, int]) -> None:
-        if self.broken:
-            raise ConnectionError("nobody answers")
-        self.aliases = aliases
-
-    def add(self, *_: object) -> ModelVersion:
-        raise NotImplementedError
-
-    def versions(self) -> list[ModelVersion]:
-        raise NotImplementedError
-
-
-def test_the_registry_is_told_who_answers_and_who_is_on_trial(state: SqliteState) -> None:
-    canary(state)
-    registry = Registry()
-    release.mirror(registry, ledger.current(state), Told())
-    assert registry.aliases == {"production": 1, "staging": 2}
-
-
-def test_a_registry_that_is_not_there_undoes_no_release_and_is_told_of(state: SqliteState) -> None:
-    told = Told()
-    after = release.mirror(Registry(broken=True), release.start(state, CANARY, "ann", 1), told)
-    assert after.champion == 1
-    assert told.notes == ["the registry does not know of this yet: ConnectionError: nobody answers"]

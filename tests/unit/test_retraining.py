@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from typing import Any
 
 import pytest
 
-from everfit.project.sections.monitoring import Drift, Retraining
+from everfit.project.sections.monitoring import Cost, Drift, Retraining
 from everfit.records.watch import ColumnDrift, Decision, DriftReport, ImpactEstimate, PerformanceReport, Trigger
+from everfit.retraining.policy import Known
 from everfit.retraining.policy import decide as decide_all
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -22,7 +23,11 @@ STILL = replace(DRIFTED, columns=(replace(MOVED, drifted=False),))
 COSTLY = ImpactEstimate("accuracy", 0.85, 0.82, 0.03)
 FREE = ImpactEstimate("accuracy", 0.85, 0.849, 0.001)
 
-decide = partial(decide_all, ALL, Drift(), NOW, champion_since=NOW - timedelta(days=3))
+KNOWN = Known(champion_since=NOW - timedelta(days=3))
+
+
+def decide(settings: Retraining = ALL, forced: bool = False, **known: Any) -> Decision:
+    return decide_all(settings, Drift(), NOW, replace(KNOWN, **known), forced)
 
 
 def why(decision: Decision) -> str:
@@ -70,9 +75,7 @@ def test_a_drifted_score_counts_as_drift() -> None:
 
 
 def test_labels_confirm_drift_where_performance_itself_may_not_trigger() -> None:
-    decision = decide_all(
-        Retraining(on=("drift",)), Drift(), NOW, champion_since=NOW, performance=FALLEN, drift=DRIFTED, impact=FREE
-    )
+    decision = decide(Retraining(on=("drift",)), performance=FALLEN, drift=DRIFTED, impact=FREE)
     assert (decision.retrain, decision.trigger) == (True, Trigger.DRIFT)
     assert "`performance` is not in retraining.on" in why(decision)
 
@@ -84,22 +87,22 @@ def test_the_schedule_is_the_greatest_age_of_the_champion(days: float, due: bool
 
 
 def test_the_schedule_does_nothing_where_it_is_not_chosen() -> None:
-    decision = decide_all(Retraining(), Drift(), NOW, champion_since=NOW - timedelta(days=400))
+    decision = decide(Retraining(), champion_since=NOW - timedelta(days=400))
     assert not decision.retrain
     assert "`schedule` is not in retraining.on" in why(decision)
 
 
 @pytest.mark.parametrize(("hours", "retrain"), [(0, False), (23.9, False), (24, True)])
 def test_the_cooldown_holds_until_it_is_over(hours: float, retrain: bool) -> None:
-    decision = decide(performance=FALLEN, last_retraining=NOW - timedelta(hours=hours))
+    decision = decide(performance=FALLEN, begun=(NOW - timedelta(hours=hours),))
     assert (decision.retrain, decision.trigger) == (retrain, Trigger.PERFORMANCE)
     assert ("cooldown is 1d" in why(decision)) is not retrain
 
 
 def test_a_retraining_by_hand_ignores_the_cooldown_and_says_so() -> None:
-    decision = decide(forced=True, performance=HOLDS, last_retraining=NOW - timedelta(hours=2))
+    decision = decide(forced=True, performance=HOLDS, begun=(NOW - timedelta(hours=2),))
     assert (decision.retrain, decision.trigger) == (True, Trigger.MANUAL)
-    assert decision.reasons[0].startswith("asked for by hand; the cooldown is ignored (the last retraining was 2h ago")
+    assert decision.reasons[0].startswith("asked for by hand; this is ignored: the last retraining was 2h ago")
 
 
 def test_performance_comes_before_drift_and_schedule() -> None:
@@ -115,3 +118,48 @@ def test_what_is_unknown_is_said() -> None:
     assert "drift is unknown" in why(decision)
     unjudged = replace(HOLDS, low=None, high=None, labels=12)
     assert "too few labels" in why(decide(performance=unjudged))
+
+
+def test_nothing_is_begun_while_a_training_is_under_way_not_even_by_hand() -> None:
+    for forced in (False, True):
+        decision = decide(forced=forced, performance=FALLEN, running=True)
+        assert not decision.retrain
+        assert "a training is under way" in why(decision)
+
+
+@pytest.mark.parametrize(("past", "retrain"), [(1, True), (2, False)])
+def test_a_budget_that_is_spent_forbids_another_one(past: int, retrain: bool) -> None:
+    begun = tuple(NOW - timedelta(days=3 + n) for n in range(past))
+    decision = decide(ALL.model_validate({"budget": "2/month"}), performance=FALLEN, begun=begun)
+    assert (decision.retrain, "all that the budget allows" in why(decision)) == (retrain, not retrain)
+    assert decide(ALL.model_validate({"budget": "2/month"}), forced=True, begun=begun).retrain
+
+
+@pytest.mark.parametrize(("labels", "due"), [(9_999, False), (10_000, True)])
+def test_new_labels_retrain_where_they_are_asked_for(labels: int, due: bool) -> None:
+    decision = decide(Retraining(on=("data",)), labels=labels)
+    assert (decision.retrain, decision.trigger) == (due, Trigger.DATA if due else None)
+
+
+@pytest.mark.parametrize(("per_day", "retrain"), [(1.0, False), (10_000.0, True)])
+def test_a_model_is_kept_while_that_costs_less_than_another_one(per_day: float, retrain: bool) -> None:
+    dear = Retraining(cost=Cost(retraining=200, error=0.001))
+    decision = decide(dear, performance=FALLEN, per_day=per_day)
+    assert decision.retrain is retrain
+    assert ("keeping the model costs about 0.42 in 30d (14 points, 1 pred" in why(decision)) is not retrain
+    assert decide(dear, drift=DRIFTED, impact=COSTLY, per_day=per_day).retrain is retrain
+
+
+@pytest.mark.parametrize(("days", "retrain"), [(10, False), (30, True)])
+def test_rows_unlike_the_training_are_waited_for_until_their_labels_are_known(days: int, retrain: bool) -> None:
+    since, delay = NOW - timedelta(days=days), timedelta(days=30)
+    decision = decide(drift=DRIFTED, impact=COSTLY, drifting_since=since, label_delay=delay)
+    assert (decision.retrain, "would learn nothing of them" in why(decision)) == (retrain, not retrain)
+    assert decide(performance=FALLEN, drift=DRIFTED, drifting_since=since, label_delay=delay).retrain
+
+
+def test_what_a_retraining_did_not_restore_asks_for_another_one() -> None:
+    decision = decide(performance=HOLDS, short_of=0.9)
+    assert (decision.retrain, decision.trigger) == (True, Trigger.PERFORMANCE)
+    assert "performance is not restored yet by the last retraining: an earlier champion reached 0.9" in why(decision)
+    assert not decide(performance=HOLDS, short_of=0.9, begun=(NOW - timedelta(hours=2),)).retrain

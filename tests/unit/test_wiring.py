@@ -102,8 +102,8 @@ def test_a_cluster_is_sent_the_projects_own_estimators(folder: Path) -> None:
 
 def test_alarms_go_to_the_console_unless_the_project_says_where(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK", "https://example.org/hook")
-    assert ports(folder).channels == (ConsoleAlerts(),)
-    console, webhook = ports(folder, None, "alerts=[console, {webhook: '${HOOK}'}]").channels
+    assert ports(folder).channels == {"console": ConsoleAlerts()}
+    console, webhook = ports(folder, None, "alerts=[console, {webhook: '${HOOK}'}]").channels.values()
     assert isinstance(console, ConsoleAlerts)
     assert isinstance(webhook, WebhookAlerts)
 

@@ -1,47 +1,121 @@
-"""Alarms to their channels, each once."""
+"""Alarms to their channels, each once in each of its states, and what became of them.
+
+What was raised, what happened to it and who was told are three append-only streams, so that an alarm whose channel was
+down is told later, though no look finds it again, and never twice to a channel that took it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TypeVar
 
-from everfit.errors import EverfitError
+from everfit.errors import EverfitError, RequestError
 from everfit.monitoring import alarms
 from everfit.ports import AlertChannel, Progress, StateStore
 from everfit.records.codec import decode, encode
-from everfit.records.watch import Alarm
+from everfit.records.watch import Alarm, AlarmEvent, AlarmState, Delivery, MonitorReport
 
-DUE, ALARMS = "alarms due", "alarms"
+ALARMS, EVENTS, DELIVERIES = "alarms", "alarm events", "alarm deliveries"
+MOST_ATTEMPTS = 8  # rounds, each with the channel's own attempts; after them an alarm is left on the dead-letter list
+Channels = Mapping[str, AlertChannel]
+T = TypeVar("T")
 
 
-def send(found: Sequence[Alarm], channels: Sequence[AlertChannel], state: StateStore, progress: Progress) -> int:
-    """Delivers what was not delivered before and returns how many alarms were. An alarm that any channel refused is
-    said to `progress` and stays due: it is sent again with the next ones, or with none, for no later look finds again
-    what one has found."""
-    told, waiting = [one.key for one in history(state)], _read(state, DUE)
-    news = alarms.unsent(found, [*told, *(one.key for one in waiting)])
-    delivered = 0
-    for alarm in (*alarms.unsent(waiting, told), *news):
-        refused = [error for channel in channels if (error := _refusal(channel, alarm))]
-        for error in refused:
+def send(
+    found: Sequence[Alarm], channels: Channels, state: StateStore, progress: Progress, now: datetime | None = None
+) -> int:
+    """Raises what is news and tells every channel what it does not know yet; returns how many alarms were delivered
+    to all channels. What a channel refuses is said to `progress`, and tried again with the next ones, or with none."""
+    now = now or datetime.now(UTC)
+    standing = [one.key for one in history(state) if one.state is not AlarmState.RESOLVED]
+    for alarm in alarms.unsent(found, standing):
+        state.append(ALARMS, encode(alarm))
+    return deliver(channels, state, progress, now)
+
+
+def deliver(channels: Channels, state: StateStore, progress: Progress, now: datetime, again: bool = False) -> int:
+    """Tells every channel of each alarm and of its end; with `again` also what was given up."""
+    done = 0
+    past = _read(state, DELIVERIES, Delivery)
+    taken = {(one.alarm, one.state, one.channel) for one in past if one.error is None}
+    refused = [(one.alarm, one.state, one.channel) for one in past if one.error is not None]
+    for alarm in _notices(state, taken):
+        due = [name for name in channels if (alarm.id, alarm.state, name) not in taken]
+        due = [name for name in due if again or refused.count((alarm.id, alarm.state, name)) < MOST_ATTEMPTS]
+        errors = [error for name in due if (error := _tell(name, channels[name], alarm, state, now))]
+        for error in errors:
             progress.note(f"alarm not delivered: {error}")
-        delivered += not refused
-        if alarm in news or not refused:  # written after it was tried: a full disk must not keep it from anybody
-            state.append(DUE if refused else ALARMS, encode(alarm))
-    return delivered
+        done += bool(due) and not errors
+    return done
+
+
+def settle(report: MonitorReport, state: StateStore, now: datetime) -> list[Alarm]:
+    """Resolves the alarms that the look has found to be over, and returns them."""
+    over = alarms.over(history(state), report)
+    for alarm in over:
+        event = AlarmEvent(alarm.id, AlarmState.RESOLVED, now, "everfit", "the next look found it over")
+        state.append(EVENTS, encode(event))
+    return over
+
+
+def change(state: StateStore, name: str, to: AlarmState, by: str, reason: str, now: datetime) -> Alarm:
+    """Acknowledges or resolves an alarm by its id, or by the first characters of it.
+
+    Raises RequestError when there is none, several, or it is resolved already."""
+    meant = [one for one in history(state) if one.id.startswith(name)] if name else []
+    if len(meant) != 1:
+        what = f"{len(meant)} alarms have an id that begins with" if meant else "no alarm has the id"
+        raise RequestError(f"{what} {name!r}", where="alarms", fix="`everfit alarms --all` lists them")
+    if meant[0].state in (AlarmState.RESOLVED, to):
+        raise RequestError(f"alarm {meant[0].id} is {meant[0].state} already", where="alarms", fix="nothing is to do")
+    state.append(EVENTS, encode(AlarmEvent(meant[0].id, to, now, by, reason)))
+    return replace(meant[0], state=to)
 
 
 def history(state: StateStore) -> list[Alarm]:
-    """All alarms delivered so far, oldest first."""
-    return _read(state, ALARMS)
+    """All alarms so far, oldest first, each in the state that it is in now."""
+    now = {event.alarm: event.state for event in events(state)}
+    return [replace(one, state=now.get(one.id, AlarmState.OPEN)) for one in _read(state, ALARMS, Alarm)]
 
 
-def _read(state: StateStore, stream: str) -> list[Alarm]:
-    return [decode(Alarm, text, where=f"alarm {number}") for number, text in state.read(stream)]
+def events(state: StateStore) -> list[AlarmEvent]:
+    """Who acknowledged and resolved what, oldest first."""
+    return _read(state, EVENTS, AlarmEvent)
 
 
-def _refusal(channel: AlertChannel, alarm: Alarm) -> EverfitError | None:
+def undelivered(state: StateStore, channels: Channels) -> list[Delivery]:
+    """The dead letters and what is still being tried: for each alarm and channel that has not taken it, the last
+    refusal."""
+    past = _read(state, DELIVERIES, Delivery)
+    last = {(one.alarm, one.state, one.channel): one for one in past}
+    return [one for one in last.values() if one.error is not None and one.channel in channels]
+
+
+def _notices(state: StateStore, taken: set[tuple[str, AlarmState, str]]) -> Iterator[Alarm]:
+    """Each alarm as it was raised, and as acknowledged and resolved where it was told open at all."""
+    standing = history(state)
+    known = {one.id: one for one in standing}
+    for alarm in standing:
+        if alarm.state is not AlarmState.RESOLVED:
+            yield replace(alarm, state=AlarmState.OPEN)
+    told = {alarm for alarm, state, _ in taken if state is AlarmState.OPEN}
+    for event in events(state):
+        if event.alarm in told and event.alarm in known:
+            yield replace(known[event.alarm], state=event.state)
+
+
+def _tell(name: str, channel: AlertChannel, alarm: Alarm, state: StateStore, now: datetime) -> EverfitError | None:
+    problem: EverfitError | None = None
     try:
         channel.send(alarm)
     except EverfitError as error:
-        return error
-    return None
+        problem = error
+    # Written after it was tried: a full disk must not keep an alarm from anybody.
+    state.append(DELIVERIES, encode(Delivery(alarm.id, alarm.state, name, now, str(problem) if problem else None)))
+    return problem
+
+
+def _read(state: StateStore, stream: str, kind: type[T]) -> list[T]:
+    return [decode(kind, text, where=f"{stream}, document {number}") for number, text in state.read(stream)]

@@ -9,14 +9,18 @@ from datetime import datetime
 import polars as pl
 
 from everfit.monitoring import drift, joint, ranking, rules, seasonal
+from everfit.monitoring import stream as detectors
 from everfit.monitoring.columns import Floats
-from everfit.project.sections.monitoring import Monitoring
+from everfit.ports import StateStore
+from everfit.project.sections.monitoring import Drift, Monitoring
+from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.profile import ColumnProfile
 from everfit.records.table import Kind
-from everfit.records.watch import DriftReport
+from everfit.records.watch import DriftReport, StreamAlarm, StreamState
 
-FEATURES = "features."
+FEATURES, STREAMS = "features.", "streams"
+TOLERATED = 8  # a mean rank may move by this part of the floor: a shift of 2 points of rows moves it by about 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +134,25 @@ def _seasonal(
         floor=chosen.floor,
         phases=tuple(seasonal.name(one.start, season) for one in new),
     )
+
+
+def stream(
+    state: StateStore, settings: Drift, manifest: Manifest, answered: pl.DataFrame, version: int
+) -> tuple[StreamAlarm, ...]:
+    """The columns that the row-by-row detectors call drifted in what the champion answered since they were last asked;
+    none where `run_length` is not set. What they know is kept in the state store, and begins anew with a version."""
+    if settings.run_length is None:
+        return ()
+    last = state.last(STREAMS)
+    before = decode(StreamState, last[1], where=f"stream state {last[0]}") if last else StreamState(version)
+    if before.version != version:
+        before = StreamState(version)
+    fresh = answered if before.until is None else answered.filter(pl.col("time") > before.until)
+    if not fresh.height:
+        return ()
+    current = window(fresh, manifest.profile.columns)
+    after, found = detectors.watch(
+        manifest.profile, current.columns, before, settings.run_length, settings.floor / TOLERATED
+    )
+    state.append(STREAMS, encode(replace(after, until=fresh["time"][-1])))
+    return found

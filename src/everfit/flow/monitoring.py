@@ -7,23 +7,27 @@ the false-alarm rate of a look is what it says, however often one looks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from everfit.flow import drift, performance, retraining
+from everfit.evaluation import metrics
+from everfit.flow import drift, ledger, performance, retraining
+from everfit.flow.run import runs
 from everfit.monitoring import alarms, estimate
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.release import ReleaseState
+from everfit.records.run import Status
 from everfit.records.watch import (
     Alarm,
     DriftReport,
     ImpactEstimate,
     MonitorReport,
     PerformanceReport,
+    StreamAlarm,
 )
 from everfit.retraining import policy
 
@@ -53,18 +57,12 @@ def look(
     recent = answered.filter(pl.col("time") >= now - watched.project.monitoring.window).height
     before = _marks(watched.state)
     found = _Found(None, None, None, ()) if manifest is None else _find(watched, manifest, answered, before, now)
-    past = [one.at for one in retraining.history(watched.state) if one.retrained]
     decision = policy.decide(
         watched.project.retraining,
         watched.project.monitoring.drift,
-        now=now,
-        last_retraining=past[-1] if past else None,
-        champion_since=watched.release.champion_since,
-        performance=found.performance,
-        drift=found.drift,
-        impact=found.impact,
-        forced=forced,
-        canary=watched.release.challenger,
+        now,
+        _known(watched, manifest, found, recent, now),
+        forced,
     )
     report = MonitorReport(
         now,
@@ -77,9 +75,65 @@ def look(
         labels=found.labels if found.performance else before.labels,
         tested=found.drift.until if found.drift else before.tested,
         judged=now if found.performance else before.judged,
+        streams=found.streams,
+        version=watched.release.champion,
     )
     watched.state.append(LOOKS, encode(report))
     return report
+
+
+def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: int, now: datetime) -> policy.Known:
+    """What the decision is made of, beside what the look found."""
+    since, settings = watched.release.champion_since, watched.project.monitoring
+    span = min(settings.window, max(now - (since or now), timedelta(hours=1)))
+    asks_data = "data" in watched.project.retraining.on and since is not None
+    return policy.Known(
+        champion_since=since,
+        begun=tuple(one.at for one in retraining.history(watched.state) if one.retrained),
+        running=any(run.status is Status.RUNNING for run in runs(watched.state)),
+        canary=watched.release.challenger,
+        performance=found.performance,
+        drift=found.drift,
+        impact=found.impact,
+        labels=sum(one.known_at > since for one in watched.labels.latest().values()) if asks_data and since else 0,
+        per_day=recent / (span / timedelta(days=1)),
+        drifting_since=_drifting_since(watched.state, found, now),
+        label_delay=watched.project.data.target.delay,
+        short_of=_short_of(watched, manifest),
+    )
+
+
+def _drifting_since(state: StateStore, found: _Found, now: datetime) -> datetime | None:
+    """When the first of the looks was that have found drift without one between them that found none."""
+    if found.drift is None or not _is_drift(found.drift):
+        return None
+    since = now
+    for look in reversed(looks(state)):
+        if look.drift is not None and not _is_drift(look.drift):
+            break
+        since = look.at if look.drift is not None else since
+    return since
+
+
+def _is_drift(report: DriftReport) -> bool:
+    return report.is_drift or bool(report.score and report.score.drifted)
+
+
+def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
+    """The best test metric of all versions, where `retraining.restore` is on, a retraining for fallen performance
+    made this champion, and it is worse than that by more than the tolerance. Losses are never short of anything: less
+    of them may only mean easier rows."""
+    if not watched.project.retraining.restore:
+        return None
+    past, release = retraining.history(watched.state), watched.release
+    if manifest is None or not past or past[-1].version != release.champion or not past[-1].deployed:
+        return None
+    metric = manifest.profile.metric
+    if not metrics.higher_is_better(metric) or not any(words in past[-1].reason for words in policy.FALLEN):
+        return None
+    earlier = [one.metrics.get(f"test_{metric}", 0.0) for one in ledger.versions(watched.state).values()]
+    best = max(earlier, default=0.0)
+    return best if manifest.profile.expected < best - watched.project.monitoring.tolerance else None
 
 
 def looks(state: StateStore) -> list[MonitorReport]:
@@ -134,6 +188,7 @@ class _Found:
     performance: PerformanceReport | None
     alarms: tuple[Alarm, ...]
     labels: int = 0
+    streams: tuple[StreamAlarm, ...] = ()
 
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
@@ -151,6 +206,7 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
     judged = performance.judge(
         watched.project, manifest, answered, performance.Fresh(known, before.judged, before.labels, now), alpha
     )
+    streams = drift.stream(watched.state, settings.drift, manifest, answered, watched.release.champion or 0)
     raised = alarms.alarms(
         now,
         watched.release.champion or 0,
@@ -160,6 +216,7 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         drift=drifted,
         performance=judged,
         impact=impact,
+        streams=streams,
     )
     newest = max((label.place for label in known.values()), default=0) if judged else 0
-    return _Found(drifted, impact, judged, raised, newest)
+    return _Found(drifted, impact, judged, raised, newest, streams)

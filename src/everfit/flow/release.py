@@ -10,7 +10,7 @@ from everfit.errors import ReleaseError
 from everfit.flow import ledger, verdicts
 from everfit.flow import trial as evidence
 from everfit.flow.trial import Trial
-from everfit.ports import Progress, Registry, StateStore
+from everfit.ports import StateStore
 from everfit.project.sections.release import Release
 from everfit.records.release import ReleaseState, Verdict
 from everfit.rollout import approval, strategy, tally, verdict
@@ -75,15 +75,3 @@ def look(
 def roll_back(state: StateStore, by: str, reason: str, now: datetime | None = None) -> ReleaseState:
     """Ends the canary, or gives the traffic back to the champion before this one."""
     return ledger.commit(state, lambda seen: strategy.roll_back(seen, reason), by, now)
-
-
-def mirror(registry: Registry, now: ReleaseState, progress: Progress) -> ReleaseState:
-    """Tells the registry who is in production and who is on trial, and passes the state on. The ledger is the truth:
-    a registry that cannot be told is said to `progress`, and hears it with the next change."""
-    staging = now.challenger if now.challenger is not None else now.staged
-    aliases = {"production": now.champion, "staging": staging, "archived": now.previous_champion}
-    try:
-        registry.mirror({alias: version for alias, version in aliases.items() if version is not None})
-    except Exception as error:  # noqa: BLE001  a registry raises its own errors, and none may undo a release
-        progress.note(f"the registry does not know of this yet: {type(error).__name__}: {error}")
-    return now

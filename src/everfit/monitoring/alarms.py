@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from everfit.monitoring.breaks import RANGE, UNSEEN
 from everfit.monitoring.columns import Column, Floats
+from everfit.monitoring.drift import MISSING
 from everfit.monitoring.wording import chance, moved, scores, share
 from everfit.project.sections.monitoring import Monitoring
 from everfit.records.profile import ColumnProfile, Profile
@@ -16,10 +17,13 @@ from everfit.records.table import QualityReport, Severity
 from everfit.records.watch import (
     Alarm,
     AlarmKind,
+    AlarmState,
     ColumnDrift,
     DriftReport,
     ImpactEstimate,
+    MonitorReport,
     PerformanceReport,
+    StreamAlarm,
 )
 
 FAMILIES = 4  # drift of columns, of all of them together, of the prediction; performance
@@ -51,6 +55,7 @@ def alarms(
     performance: PerformanceReport | None = None,
     impact: ImpactEstimate | None = None,
     quality: QualityReport | None = None,
+    streams: Sequence[StreamAlarm] = (),
 ) -> tuple[Alarm, ...]:
     """What a look found that a person should know, the worst kind first.
 
@@ -58,13 +63,48 @@ def alarms(
     the model watched: a new one starts with a clean slate. A data-quality alarm needs a failed check of severity error.
     """
     found = (
-        _performance(at, version, performance) if performance else None,
+        _performance(at, version, performance, drift) if performance else None,
         _quality(at, version, quality) if quality else None,
         _drift(at, version, drift, profile, columns, impact) if drift else None,
         _joint(at, version, drift) if drift else None,
         _prediction(at, version, drift, profile, score) if drift else None,
+        _streams(at, version, streams) if streams else None,
     )
     return tuple(alarm for alarm in found if alarm is not None)
+
+
+def over(standing: Iterable[Alarm], report: MonitorReport) -> list[Alarm]:
+    """The alarms not resolved yet that a look has found to be over: what they were about was tested in it, and nothing
+    was found there. What an older version's answers were about is over with the version."""
+    found: list[Alarm] = []
+    for alarm in standing:
+        if alarm.state is AlarmState.RESOLVED or alarm.at >= report.at:
+            continue
+        subject, causes = _split(alarm.key)
+        calm = _calm(alarm.kind, {unquote(cause) for cause in causes}, report)
+        replaced = _of_version(alarm.kind) and not subject.endswith(f":{report.version}") and report.version
+        if calm or replaced:
+            found.append(alarm)
+    return found
+
+
+def _of_version(kind: AlarmKind) -> bool:
+    return kind in (AlarmKind.DRIFT, AlarmKind.PREDICTION_DRIFT, AlarmKind.PERFORMANCE)
+
+
+def _calm(kind: AlarmKind, causes: set[str], report: MonitorReport) -> bool:
+    """Whether the look tested what the alarm was about and found nothing."""
+    if kind is AlarmKind.PERFORMANCE:
+        return report.performance is not None and report.performance.low is not None and not report.performance.degraded
+    if report.drift is None:
+        return False
+    if kind is AlarmKind.PREDICTION_DRIFT:
+        return report.drift.score is not None and not report.drift.score.drifted
+    if kind is not AlarmKind.DRIFT:
+        return False
+    every = [*report.drift.columns, *([report.drift.joint] if report.drift.joint else [])]
+    tested, drifted = {one.column for one in every}, {one.column for one in every if one.drifted}
+    return causes <= tested and not causes & drifted
 
 
 def unsent(raised: Iterable[Alarm], open_keys: Collection[str]) -> tuple[Alarm, ...]:
@@ -98,7 +138,7 @@ def _covered(key: str, told: Mapping[str, set[str]]) -> bool:
     return causes <= told.get(subject, set())
 
 
-def _performance(at: datetime, version: int, found: PerformanceReport) -> Alarm | None:
+def _performance(at: datetime, version: int, found: PerformanceReport, drift: DriftReport | None) -> Alarm | None:
     if not found.degraded or found.value is None or found.low is None or found.high is None:
         return None
     return Alarm(
@@ -116,7 +156,31 @@ def _performance(at: datetime, version: int, found: PerformanceReport) -> Alarm 
             "coverage": found.coverage,
         },
         false_alarm_rate=found.alpha,
+        cause=_why_worse(drift),
     )
+
+
+def _why_worse(drift: DriftReport | None) -> str | None:
+    if drift is None:
+        return None
+    moved = sorted({one.column for one in drift.columns if one.drifted})
+    if moved:
+        return f"Likely cause: the inputs moved ({', '.join(moved[:NAMED])}), to where the model knows less."
+    return "Likely cause: the inputs look as in training, so the target's relation to them has changed."
+
+
+def _why_moved(worst: Sequence[ColumnDrift]) -> str:
+    """The likeliest story of the first column, by how it moved."""
+    first = worst[0]
+    if first.test == MISSING:
+        return f"Likely cause: what delivers {first.column} fails or has begun to; look there first."
+    if first.test in (RANGE, UNSEEN):
+        return f"Likely cause: {first.column} has another unit, code or source than in training."
+    if len(worst) > NAMED:
+        return "Likely cause: others are asking than in training, for many columns moved at once."
+    if first.influence is not None and first.influence < 0.05:
+        return f"Likely harmless: {first.column} moved, but hardly moved the score."
+    return f"Likely cause: {first.column} is measured otherwise, or others are asking."
 
 
 def _quality(at: datetime, version: int, report: QualityReport) -> Alarm | None:
@@ -157,6 +221,19 @@ def _drift(
         message=f"{len(worst)} column{_s(worst)} drifted in {report.rows:,} predictions: {_first(clauses)}{cost}",
         evidence={found.column: found.effect for found in worst},
         false_alarm_rate=report.alpha,
+        cause=_why_moved(worst),
+    )
+
+
+def _streams(at: datetime, version: int, found: Sequence[StreamAlarm]) -> Alarm:
+    names = [one.column for one in found]
+    told = _first([f"{one.column} at row {one.row + 1:,} of the newest" for one in found])
+    return Alarm(
+        key=_key(AlarmKind.DRIFT, version, [f"stream of {name}" for name in names]),
+        kind=AlarmKind.DRIFT,
+        at=at,
+        message=f"{len(names)} column{_s(names)} drifted, seen row by row: {told}",
+        evidence={one.column: one.row for one in found},
     )
 
 

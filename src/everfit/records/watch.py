@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,6 +75,25 @@ class DriftReport:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamAlarm:
+    """A column whose stream detector went beyond its bound: at which row, from 0, of those that it was given."""
+
+    column: str
+    row: int
+    evidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """The stream detectors after the rows up to `until`: for each column its sums; of one version of the model."""
+
+    version: int
+    until: datetime | None = None
+    rows: int = 0
+    sums: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PerformanceReport:
     """The model on predictions whose labels are known. `low` and `high` bound the metric with confidence 1 - alpha;
     `coverage` is the share of matured predictions that have a label; `degraded` when even the favourable bound is
@@ -112,10 +132,19 @@ class AlarmKind(StrEnum):
     RELEASE = "release"
 
 
+class AlarmState(StrEnum):
+    """Where an alarm is: nobody has seen it, somebody is at it, it is over."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """Something that a person should know, with its evidence. `key` is the same for the same cause, so that it is
-    sent once and not at every look; `false_alarm_rate` is per look."""
+    sent once and not at every look; `false_alarm_rate` is per look. `cause` is the likely one, in a sentence, and
+    `state` where it stands; a channel is sent an alarm once more when it is resolved."""
 
     key: str
     kind: AlarmKind
@@ -123,6 +152,41 @@ class Alarm:
     message: str
     evidence: Mapping[str, Value] = field(default_factory=dict)
     false_alarm_rate: float | None = None
+    cause: str | None = None
+    state: AlarmState = AlarmState.OPEN
+
+    @property
+    def id(self) -> str:
+        """Eight characters that name this alarm and no other, also after it has been resolved and has come again."""
+        return hashlib.sha256(f"{self.key} {self.at.isoformat()}".encode()).hexdigest()[:8]
+
+    @property
+    def severity(self) -> str:
+        """How bad it is, in the words of pagers: what a model answers wrongly, or does not answer, is an error."""
+        grave = (AlarmKind.PERFORMANCE, AlarmKind.FAILURE, AlarmKind.RELEASE)
+        return "error" if self.kind in grave else "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmEvent:
+    """An alarm changed its state: when, by whom (`everfit` where a look found that it is over), and why."""
+
+    alarm: str
+    state: AlarmState
+    at: datetime
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An attempt to tell a channel of an alarm in a state; `error` is why it was refused, None if it was taken."""
+
+    alarm: str
+    state: AlarmState
+    channel: str
+    at: datetime
+    error: str | None = None
 
 
 class Trigger(StrEnum):
@@ -131,6 +195,7 @@ class Trigger(StrEnum):
     PERFORMANCE = "performance"
     DRIFT = "drift"
     SCHEDULE = "schedule"
+    DATA = "data"
     MANUAL = "manual"
 
 
@@ -163,7 +228,7 @@ class Retraining:
 class MonitorReport:
     """One look at production: what arrived, what was found, what was decided. `tested` and `judged` say when drift and
     performance were last looked at, now or before, and `labels` is the place of the newest label that was there then,
-    so that the next look needs to know of none but this."""
+    so that the next look needs to know of none but this. `version` is the champion's that was looked at."""
 
     at: datetime
     predictions: int
@@ -175,3 +240,5 @@ class MonitorReport:
     labels: int = 0
     tested: datetime | None = None
     judged: datetime | None = None
+    streams: tuple[StreamAlarm, ...] = ()
+    version: int | None = None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from everfit.project.quantities import format_duration
-from everfit.project.sections.monitoring import Drift, Retraining
+from everfit.project.sections.monitoring import Cost, Drift, Retraining
 from everfit.records.watch import Decision, DriftReport, ImpactEstimate, PerformanceReport, Trigger
+
+_MONTH = timedelta(days=30)
+# What the reasons of a retraining for fallen performance say.
+FALLEN = ("performance has fallen", "performance is not restored yet")
 
 
 class _Finding(NamedTuple):
@@ -17,47 +22,126 @@ class _Finding(NamedTuple):
     reason: str
 
 
-def decide(
-    retraining: Retraining,
-    drift_settings: Drift,
-    now: datetime,
-    *,
-    last_retraining: datetime | None = None,
-    champion_since: datetime | None = None,
-    performance: PerformanceReport | None = None,
-    drift: DriftReport | None = None,
-    impact: ImpactEstimate | None = None,
-    forced: bool = False,
-    canary: int | None = None,
-) -> Decision:
-    """Retrain when something asks for it, the project allows that trigger and the cooldown is over.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a decision is made of. `champion_since` is None before the first release. `begun` holds when earlier
+    retrainings began, oldest first, whatever came of them; `running` is whether a training is under way; `labels`
+    counts those that came since the champion was released; `per_day` is how many predictions are made.
+    `drifting_since` is when the first of the looks was that have found drift without a break, and `label_delay` how
+    long a truth takes to be known. `short_of` is the test metric of an earlier champion that this one, made when
+    performance had fallen, has not reached again; None where it has."""
 
-    Performance, drift and schedule are looked at in this order and the first one that holds is the trigger. Drift of
-    columns or of the score alone is no reason: the inputs of a healthy model move all the time. It needs an estimated
-    loss of at least `drift_settings.impact`, or a fallen performance. `forced` (by hand) asks regardless and ignores
-    the cooldown. Without a champion (`champion_since` is None) nothing is in production to be replaced: never.
-    Nor, unless `forced`, while the version `canary` is on trial: it may be the answer, and two are not tried at once.
-    `last_retraining` is when the last one began, whatever came of it, remembered by the caller over restarts.
+    champion_since: datetime | None = None
+    begun: tuple[datetime, ...] = ()
+    running: bool = False
+    canary: int | None = None
+    performance: PerformanceReport | None = None
+    drift: DriftReport | None = None
+    impact: ImpactEstimate | None = None
+    labels: int = 0
+    per_day: float = 0.0
+    drifting_since: datetime | None = None
+    label_delay: timedelta = timedelta(0)
+    short_of: float | None = None
+
+
+def decide(
+    retraining: Retraining, drift_settings: Drift, now: datetime, known: Known, forced: bool = False
+) -> Decision:
+    """Retrain when something asks for it, the project allows that trigger and nothing stands against it.
+
+    Performance, drift, schedule and new data are looked at in this order and the first one that holds is the trigger.
+    Drift of columns or of the score alone is no reason: the inputs of a healthy model move all the time. It needs an
+    estimated loss of at least `drift_settings.impact`, or a fallen performance. Against it stand the cooldown, the
+    budget, a training that is under way, a version on trial (it may be the answer, and two are not tried at once), and
+    the price: where `retraining.cost` is given, the loss to expect from keeping the model must exceed it.
+
+    `forced` (by hand) asks regardless, and ignores all of these but a training under way. Without a champion nothing is
+    in production to be replaced: never.
     """
-    if champion_since is None:
+    if known.champion_since is None:
         return Decision(now, False, None, ("nothing is released yet, so there is no model to replace",))
-    cooling = _cooling(retraining.cooldown, last_retraining, now)
     findings = (
-        _by_performance(performance),
-        _by_drift(drift, impact, performance, drift_settings.impact),
-        _by_schedule(retraining.schedule, champion_since, now),
+        _by_performance(known.performance, known.short_of),
+        _by_drift(known.drift, known.impact, known.performance, drift_settings.impact),
+        _by_schedule(retraining.schedule, known.champion_since, now),
+        _by_data(retraining.labels, known.labels),
     )
     reasons = _reasons(findings, retraining.on)
+    if known.running:
+        return Decision(now, False, None, (*reasons, "a training is under way: it ends first"))
+    against = _against(retraining, known, now)
     if forced:
-        ignored = f"; the cooldown is ignored ({cooling})" if cooling else ""
+        ignored = f"; this is ignored: {', '.join(against)}" if against else ""
         return Decision(now, True, Trigger.MANUAL, (f"asked for by hand{ignored}", *reasons))
     trigger = next((f.trigger for f in findings if f.holds and f.trigger in retraining.on), None)
-    if canary is not None:
-        waiting = f"version {canary} is on trial as a canary: its verdict comes first"
-        return Decision(now, False, trigger, (*reasons, waiting))
-    if cooling:
-        return Decision(now, False, trigger, (*reasons, cooling))
-    return Decision(now, trigger is not None, trigger, reasons)
+    if trigger in (Trigger.PERFORMANCE, Trigger.DRIFT) and known.short_of is None:
+        against += _too_dear(retraining.cost, known)
+    if trigger is Trigger.DRIFT:
+        against += _too_early(known, now)
+    return Decision(now, trigger is not None and not against, trigger, (*reasons, *against))
+
+
+def _against(retraining: Retraining, known: Known, now: datetime) -> tuple[str, ...]:
+    """What speaks against a retraining now, whatever the trigger."""
+    found = [
+        f"version {known.canary} is on trial: its verdict comes first" if known.canary is not None else None,
+        _cooling(retraining.cooldown, known.begun[-1] if known.begun else None, now),
+        _spent(retraining.budget, known.begun, now),
+    ]
+    return tuple(reason for reason in found if reason)
+
+
+def _spent(budget: float | None, begun: Sequence[datetime], now: datetime) -> str | None:
+    """Whether the budget of retrainings is used up: those of the last month, or of the time that one of them takes
+    where the budget is less than one a month."""
+    if budget is None:
+        return None
+    span = max(_MONTH, timedelta(seconds=1 / budget))
+    most = max(1, round(budget * span.total_seconds()))
+    past = sum(now - one < span for one in begun)
+    if past < most:
+        return None
+    return f"{past} retrainings in {format_duration(span)} are all that the budget allows"
+
+
+def _too_dear(cost: Cost, known: Known) -> tuple[str, ...]:
+    """The cost-aware rule in its simplest form (Mahadevan and Mathioudakis 2023, CARA): the loss of keeping the model,
+    as far as it is known now, over the horizon, against the price of a retraining."""
+    if cost.retraining is None or cost.error is None:
+        return ()
+    points = 100 * _loss(known)
+    keeping = points * cost.error * known.per_day * cost.horizon / timedelta(days=1)
+    figures = (
+        f"keeping the model costs about {keeping:.4g} in {format_duration(cost.horizon)} ({points:.2g} points, "
+        f"{known.per_day:,.0f} predictions a day), a retraining {cost.retraining:.4g}"
+    )
+    return () if keeping >= cost.retraining else (figures,)
+
+
+def _too_early(known: Known, now: datetime) -> tuple[str, ...]:
+    """Rows unlike the training's teach nothing before their truths are known: a model trained now learns from the same
+    rows as the one before."""
+    since = known.drifting_since
+    if since is None or now - since >= known.label_delay:
+        return ()
+    delay = format_duration(known.label_delay)
+    sentence = f"rows like these have come since {since:%Y-%m-%d}, and their labels come {delay} later"
+    return (f"{sentence}: trained now, a model would learn nothing of them",)
+
+
+def _loss(known: Known) -> float:
+    """How much of the metric is lost by now: as measured where labels tell, else as estimated."""
+    found = known.performance
+    if found is not None and found.value is not None and found.degraded:
+        return abs(found.expected - found.value)
+    return max(known.impact.drop, 0.0) if known.impact is not None else 0.0
+
+
+def _by_data(least: int, labels: int) -> _Finding:
+    return _Finding(
+        Trigger.DATA, labels >= least, f"{labels:,} new labels since the release, of {least:,} that are worth it"
+    )
 
 
 def _reasons(findings: Iterable[_Finding], allowed: Iterable[str]) -> tuple[str, ...]:
@@ -82,14 +166,18 @@ def _cooling(cooldown: timedelta, last: datetime | None, now: datetime) -> str |
     )
 
 
-def _by_performance(found: PerformanceReport | None) -> _Finding:
+def _by_performance(found: PerformanceReport | None, short_of: float | None) -> _Finding:
+    if short_of is not None and not (found is not None and found.degraded):
+        # It was trained when few rows of the changed world had labels: by now there are more of them.
+        figures = f"an earlier champion reached {short_of:.4g} in its test"
+        return _Finding(Trigger.PERFORMANCE, True, f"{FALLEN[1]} by the last retraining: {figures}")
     if found is None or found.value is None:
         return _Finding(Trigger.PERFORMANCE, False, "performance is unknown: no labels have come yet")
     figures = (
         f"{found.metric} is {found.value:.4g} on {found.labels:,} labels, against {found.expected:.4g} in the test"
     )
     if found.degraded:
-        return _Finding(Trigger.PERFORMANCE, True, f"performance has fallen: {figures}, worse than chance explains")
+        return _Finding(Trigger.PERFORMANCE, True, f"{FALLEN[0]}: {figures}, worse than chance explains")
     if found.low is None:
         return _Finding(Trigger.PERFORMANCE, False, f"too few labels to judge performance: {figures}")
     return _Finding(Trigger.PERFORMANCE, False, f"performance holds: {figures}, within the tolerance and chance")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from everfit.errors import StorageError
-from everfit.records.watch import Alarm
+from everfit.records.watch import Alarm, AlarmState
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,12 @@ def block(alarm: Alarm) -> str:
       age moved
       false alarms: 0.05% of looks
     """
-    lines = [f"ALARM {str(alarm.kind).replace('_', ' ')} at {alarm.at}"]
+    word = "RESOLVED" if alarm.state is AlarmState.RESOLVED else "ALARM"
+    lines = [f"{word} {str(alarm.kind).replace('_', ' ')} at {alarm.at}"]
     # A column's name or a level may hold control characters, and a terminal would obey them.
     lines += ["  " + "".join(c if c.isprintable() else "?" for c in line) for line in alarm.message.splitlines()]
+    if alarm.cause is not None:
+        lines.append(f"  {alarm.cause}")
     if alarm.false_alarm_rate is not None:
         lines.append(f"  false alarms: {100 * alarm.false_alarm_rate:.2g}% of looks")
     return "\n".join(lines) + "\n"

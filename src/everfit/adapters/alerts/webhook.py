@@ -1,99 +1,57 @@
-"""Alarms as a JSON document POSTed to a URL.
+"""Alarms as a JSON document POSTed to a URL, signed where a key is given.
 
-No extra; `alerts: [{webhook: "${ALERT_URL}"}]`. The body is the alarm record with its message once more as `text`,
-which is what Slack's and Mattermost's incoming webhooks show. Limits: http and https only, redirects are not followed,
-an alarm may arrive twice when an answer is lost (its `key` tells).
+No extra; `alerts: [{webhook: "${ALERT_URL}"}]`, or `{webhook: {url: "${ALERT_URL}", key: "${ALERT_KEY}"}}`. The body is
+the alarm record with its `id`, and its message once more as `text`. With a key the header `X-Everfit-Signature` is
+`t=SECONDS,v1=HEX`, the HMAC-SHA256 of `SECONDS.BODY`: the receiver computes it anew, compares in constant time and
+refuses old seconds. Limits: those of `posting`; an alarm may arrive twice when an answer is lost (its `id` tells).
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPMessage
-from typing import IO
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
 
-from everfit.errors import ProjectError, StorageError
+from everfit.adapters.posting import Patience, Poster
 from everfit.records.codec import encode
 from everfit.records.watch import Alarm
 
-# Answers that mean "not now": too many requests, and trouble on the other side.
-_WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
+SIGNATURE = "X-Everfit-Signature"
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookConfig:
-    """`url` is a secret, for it often holds a token: it is in no message and in no repr. `timeout` is in seconds for
-    each attempt; the pause after a failed attempt starts at `pause` seconds and doubles."""
+    """`url` is a secret, for it often holds a token, and so is `key`: they are in no message and in no repr."""
 
     url: str = field(repr=False)
+    key: str | None = field(default=None, repr=False)
     timeout: float = 5.0
     attempts: int = 4
     pause: float = 0.5
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> None:
-        """A redirected POST would lose its body and may lead anywhere: it is an answer like any other error."""
 
 
 class WebhookAlerts:
     """An AlertChannel that POSTs. ProjectError when the URL is none of http or https."""
 
     def __init__(self, config: WebhookConfig, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._config = config
-        self._sleep = sleep
-        self._host = _host(config.url)
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._key = config.key
+        self._poster = Poster(config.url, "webhook", Patience(config.timeout, config.attempts, config.pause), sleep)
 
     def send(self, alarm: Alarm) -> None:
         """Delivers, trying again with growing pauses; StorageError when it was refused or could not be delivered."""
-        body = json.dumps(json.loads(encode(alarm)) | {"text": alarm.message}).encode()
-        for attempt in range(1, self._config.attempts + 1):
-            problem, final = self._post(body)
-            if problem is None:
-                return
-            if final or attempt == self._config.attempts:
-                raise StorageError(
-                    f"the alarm {alarm.key} was not delivered, attempt {attempt} of {self._config.attempts}: {problem}",
-                    where=f"webhook at {self._host}",
-                    fix="check that the address in the environment variable is right and can be reached from here",
-                )
-            self._sleep(self._config.pause * 2 ** (attempt - 1))
-
-    def _post(self, body: bytes) -> tuple[str | None, bool]:
-        """What went wrong, if anything, without the URL; and whether trying again is useless."""
-        request = urllib.request.Request(  # noqa: S310  the scheme was checked when the channel was made
-            self._config.url, data=body, headers={"Content-Type": "application/json"}, method="POST"
-        )
-        try:
-            with self._opener.open(request, timeout=self._config.timeout):
-                return None, False
-        except HTTPError as error:
-            error.close()
-            return f"it answered {error.code}", error.code not in _WORTH_RETRYING
-        except TimeoutError:
-            return f"no answer within {self._config.timeout:g} seconds", False
-        except (OSError, HTTPException) as error:
-            return f"no connection ({type(getattr(error, 'reason', error)).__name__})", False
+        body = json.dumps(json.loads(encode(alarm)) | {"id": alarm.id, "text": alarm.message}).encode()
+        headers = {SIGNATURE: signature(self._key, body, int(time.time()))} if self._key else {}
+        self._poster.post(f"the alarm {alarm.key}", body, headers)
 
 
-def _host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        parts, host = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
-        raise ProjectError(
-            "the webhook's URL is not an http:// or https:// address",
-            where="alerts",
-            fix="put the whole address into the environment variable that `webhook:` names",
-        )
-    return host
+def signature(key: str, body: bytes, seconds: int) -> str:
+    """The header's value for a body sent at that time, in seconds since 1970.
+
+    >>> signature("secret", b"{}", 0)[:15]
+    't=0,v1=4bbe8d39'
+    """
+    digest = hmac.new(key.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={seconds},v1={digest}"

@@ -1,6 +1,4 @@
-"""MLflow 3 as tracker and registry: a SQLite file or a server (`backends`).
-
-The bundle is a `python_function` model with a loader module: nothing is pickled."""
+"""MLflow 3 as tracker and registry. The bundle is a `python_function` model with a loader: nothing is pickled."""
 
 from __future__ import annotations
 
@@ -13,7 +11,8 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from everfit.adapters.registries.mlflow_file import held
+from everfit.adapters.registries.mlflow_aliases import show, shown
+from everfit.adapters.registries.mlflow_file import QUIET, held
 from everfit.records.model import Manifest, ModelVersion
 
 
@@ -37,8 +36,7 @@ class MlflowRegistry:
     def add(self, bundle: Path, digest: str, manifest: Manifest) -> ModelVersion:
         """Logs a run with the bundle as its model and registers that as the next version, once a bundle."""
         with self._client() as (mlflow, client):
-            known = {found.bundle_hash: found for found in self._search(client)}
-            if digest in known:
+            if digest in (known := {found.bundle_hash: found for found in self._search(client)}):
                 return known[digest]
             run_id, source = self._log(mlflow, client, bundle, digest, manifest)
             if not (known or client.search_registered_models(f"name = '{self.config.model}'")):
@@ -52,19 +50,20 @@ class MlflowRegistry:
         with self._client() as (_, client):
             return self._search(client)
 
-    def mirror(self, aliases: Mapping[str, int]) -> None:
-        """Sets these aliases and removes every other."""
-        model = self.config.model
+    def aliases(self) -> Mapping[str, int]:
+        """What the aliases of the ledger's names are at now."""
         with self._client() as (_, client):
-            for name in set(client.get_registered_model(model).aliases) - set(aliases):
-                client.delete_registered_model_alias(model, name)
-            for name, version in aliases.items():
-                client.set_registered_model_alias(model, name, str(version))
+            return shown(client, self.config.model)
+
+    def mirror(self, aliases: Mapping[str, int], stages: Mapping[int, str]) -> None:
+        """Sets aliases and tags, and removes those of the ledger's names that are not among them."""
+        with self._client() as (_, client):
+            show(client, self.config.model, aliases, stages)
 
     @contextmanager
     def _client(self) -> Iterator[tuple[Any, Any]]:
         """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
-        os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING"} | os.environ.copy()
+        os.environ |= QUIET | os.environ.copy()
         import mlflow
 
         with held(mlflow, self.config.uri):
@@ -72,8 +71,8 @@ class MlflowRegistry:
             yield mlflow, mlflow.MlflowClient()
 
     def _search(self, client: Any) -> list[ModelVersion]:
-        found = client.search_model_versions(f"name = '{self.config.model}'", order_by=["version_number ASC"])
-        return [_version(one) for one in found]
+        name = f"name = '{self.config.model}'"
+        return [_version(one) for one in client.search_model_versions(name, order_by=["version_number ASC"])]
 
     def _log(self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest) -> tuple[str, str]:
         """The id of a new run that holds everything about the training, and the address of its model."""
@@ -87,8 +86,8 @@ class MlflowRegistry:
         with mlflow.start_run(experiment_id=identity, run_name=manifest.family, tags=tags) as run:
             mlflow.log_params(dict(manifest.parameters))
             mlflow.log_metrics(dict(manifest.metrics))
-            mlflow.log_artifacts(str(bundle / "pictures"), "pictures")
-            mlflow.log_artifact(str(bundle / "card.md"))
+            for path in (p for p in bundle.iterdir() if p.stem in ("card", "pictures") or p.suffix in (".csv", ".txt")):
+                mlflow.log_artifact(str(path))
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 loader_module="everfit.serving.pyfunc",
@@ -115,5 +114,5 @@ def _shape(mlflow: Any, manifest: Manifest) -> dict[str, Any]:
 def _version(found: Any) -> ModelVersion:
     tags = dict(found.tags)
     metrics = {k.removeprefix("test_"): float(v) for k, v in tags.items() if k.startswith("test_")}
-    created = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
-    return ModelVersion(found.name, int(found.version), tags.get("bundle", ""), found.run_id, created, metrics, tags)
+    at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+    return ModelVersion(found.name, int(found.version), tags.get("bundle", ""), found.run_id, at, metrics, tags)

@@ -10,6 +10,7 @@ from typing import Any
 
 from everfit.errors import EverfitError, StorageError
 
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
 _SCHEME = "sqlite:///"
 
 

@@ -32,6 +32,12 @@ class Drift(Section):
         "before, with floors learned from those windows, instead of with the training.",
     )
     impact: Points = Field(0.01, description="The least estimated loss of the metric for which drift alone retrains.")
+    run_length: int | None = Field(
+        None,
+        ge=1_000,
+        description="Watch every column row by row too, and alarm falsely once in so many predictions at most, on "
+        "average; null for no such watch.",
+    )
 
 
 class Monitoring(Section):
@@ -45,28 +51,70 @@ class Monitoring(Section):
     alarms: Rate = Field("1/month", validate_default=True, description="False alarms that the team accepts, in all.")
 
 
+class Cost(Section):
+    """What keeping the model and what retraining costs, in one unit of your choice; without both nothing is weighed."""
+
+    retraining: float | None = Field(None, gt=0, description="One retraining: computing, review, release.")
+    error: float | None = Field(
+        None, gt=0, description="One point of the metric (0.01) lost, for each prediction that is made with it."
+    )
+    horizon: Duration = Field("30d", validate_default=True, description="How far ahead a loss is counted.")
+
+
 class Retraining(Section):
     """When a new model is trained without being asked."""
 
-    on: tuple[Literal["performance", "drift", "schedule"], ...] = Field(
+    on: tuple[Literal["performance", "drift", "schedule", "data"], ...] = Field(
         ("performance", "drift"), description="What may start a retraining."
     )
     schedule: Duration = Field("30d", validate_default=True, description="Greatest age of the champion (`schedule`).")
+    labels: int = Field(10_000, ge=1, description="New labels since the champion was released (`data`).")
     cooldown: Duration = Field("24h", validate_default=True, description="Least time between two retrainings.")
+    budget: Rate | None = Field(None, description="Most retrainings without being asked, such as 4/month.")
+    restore: bool = Field(
+        False,
+        description="After a retraining for fallen performance, retrain after each cooldown until the test metric "
+        "is what an earlier version reached: at first few rows of the changed world have labels.",
+    )
+    cost: Cost = Field(default_factory=Cost, description="Retrain only where keeping the model costs more.")
 
 
 class Channel(Section):
     """Where alarms go."""
 
-    kind: Literal["console", "webhook"] = Field(description="console, or webhook with a URL.")
-    url: Secret | None = Field(None, description="The webhook's URL.")
+    kind: Literal["console", "slack", "pagerduty", "email", "webhook", "alertmanager"] = Field(
+        description="console, slack, pagerduty, email, webhook or alertmanager."
+    )
+    url: Secret | None = Field(None, description="The incoming webhook of `slack`, or the address of `webhook`.")
+    key: Secret | None = Field(
+        None, description="The routing key of `pagerduty` (Events API v2), or the secret that signs a `webhook`."
+    )
+    server: str | None = Field(
+        None,
+        description="Of `alertmanager` its address; of `email` HOST:PORT; of `pagerduty` another address than "
+        "https://events.pagerduty.com.",
+    )
+    to: tuple[str, ...] = Field((), description="Of `email`: who gets it.")
+    sender: str | None = Field(None, description="Of `email`: whom it is from.")
+    user: str | None = Field(None, description="Of `email`: the name to log in with.")
+    password: Secret | None = Field(None, description="Of `email`: the password to log in with.")
+    tls: Literal["starttls", "ssl", "none"] = Field(
+        "starttls", description="Of `email`: how the connection is secured."
+    )
+
+
+_MAIN = {"pagerduty": "key", "alertmanager": "server"}
 
 
 def channel(value: object) -> object:
-    """Lets a channel be written as one word, or as its kind with its URL."""
+    """Lets a channel be written as one word, as its kind with its main field, or as its kind with a mapping.
+
+    >>> channel({"pagerduty": "${KEY}"}), channel({"email": {"to": ["a@b.org"]}})
+    ({'kind': 'pagerduty', 'key': '${KEY}'}, {'kind': 'email', 'to': ['a@b.org']})
+    """
     if isinstance(value, str):
         return {"kind": value}
     if isinstance(value, dict) and len(value) == 1 and "kind" not in value:
-        ((kind, url),) = value.items()
-        return {"kind": kind, "url": url}
+        ((kind, rest),) = value.items()
+        return {"kind": kind, **rest} if isinstance(rest, dict) else {"kind": kind, _MAIN.get(kind, "url"): rest}
     return value

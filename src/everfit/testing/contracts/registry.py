@@ -56,8 +56,17 @@ class RegistryContract:
         registry = self.make(tmp_path / "registry")
         one, two = (self._add(registry, tmp_path / name, name).version for name in ("one", "two"))
         for told in ({"production": one}, {"production": one, "staging": two}, {"production": two}, {}):
-            registry.mirror(told)
+            registry.mirror(told, {})
             assert dict(self.aliases(tmp_path / "registry")) == told
+            assert dict(registry.aliases()) == told
+
+    def test_stages_of_versions_say_what_they_were_told_no_more_and_no_less(self, tmp_path: Path) -> None:
+        registry = self.make(tmp_path / "registry")
+        one, two = (self._add(registry, tmp_path / name, name).version for name in ("one", "two"))
+        for told in ({one: "archived", two: "production"}, {one: "archived"}, {one: "archived"}, {}):
+            registry.mirror({}, told)
+            shown = {found.version: found.tags.get("stage") for found in registry.versions()}
+            assert {version: stage for version, stage in shown.items() if stage is not None} == told
 
     def _add(self, registry: Registry, folder: Path, name: str) -> ModelVersion:
         self.bundle(folder, manifest())

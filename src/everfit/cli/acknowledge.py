@@ -1,0 +1,39 @@
+"""`everfit acknowledge`: say that somebody is at an alarm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from everfit.cli.options import by_person, on_project
+from everfit.cli.output import Output
+
+if TYPE_CHECKING:
+    from everfit.workspace import Workspace
+
+
+@click.command("acknowledge")
+@click.argument("alarm", metavar="ID")
+@click.option("--reason", metavar="TEXT", default="", help="Why; kept with the alarm.")
+@on_project
+@by_person
+def command(workspace: Workspace, output: Output, alarm: str, reason: str) -> None:
+    """Tell the team that you are at the alarm ID: it is not sent again, and pagers stop calling.
+
+    The first characters of the id are enough where no other alarm has them; `everfit alarms` lists the ids.
+
+    \b
+    Examples:
+      everfit acknowledge 3f9a1c07
+      everfit acknowledge 3f9a --reason "new tariff, as announced"
+    """
+    from everfit.flow import alerting
+    from everfit.records.watch import AlarmState
+
+    ports, now = workspace.ports, workspace.clock()
+    found = alerting.change(ports.state, alarm, AlarmState.ACKNOWLEDGED, workspace.author, reason, now)
+    alerting.deliver(ports.channels, ports.state, output.progress(), now)
+    output.line(f"Alarm [bold]{found.id}[/] is {found.state}: {escape(found.message)}")
+    output.document(found)

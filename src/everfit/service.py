@@ -192,17 +192,16 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
     while not (turn.held() or stop.is_set()):
         _once(workspace, "turn", keep, _Told())
         stop.wait(0 if turn.held() else _TURN.total_seconds())
-    beside = (
+    canary = _thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
+    for thread in (
+        canary,
         _thread(workspace, "turn", keep, _TURN, stop),
-        _thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop),
         _thread(workspace, "registry", _in(turn, lambda: reconcile(workspace)), _REGISTRY, stop),
-    )
-    for thread in beside:
+    ):
         thread.start()
     _once(workspace, "retraining", _in(turn, lambda: _resume(workspace, stop, tell)), _Told())
     _repeat(workspace, "monitor", _in(turn, look), workspace.project.monitoring.every, stop)
-    for thread in beside:
-        thread.join()
+    canary.join()  # the others may be ended anywhere
     turn.give(workspace.ports.state)
 
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -131,7 +131,7 @@ def _answer(
     except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
         access.close()
     followers = (
-        _thread(workspace, "routes", workspace.refresh, settings.refresh, ended),
+        _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended),
         _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
         _thread(workspace, "keys", told, settings.refresh, ended),
     )
@@ -289,6 +289,27 @@ def _load(workspace: Workspace) -> None:
     except EverfitError:
         if not workspace.predictor.snapshot.table.arms:
             raise
+
+
+def _follow(workspace: Workspace) -> None:
+    """Follows the ledger; what cannot be loaded is rolled back, if `release.guard.automatic` says so."""
+    try:
+        workspace.refresh()
+    except EverfitError:
+        if workspace.project.release.guard.automatic:
+            _give_up(workspace)
+        raise
+
+
+def _give_up(workspace: Workspace) -> None:
+    """Rolls back what cannot be loaded. Where the ledger itself cannot be read, nothing is known of that."""
+    from everfit.flow import holding
+
+    ports, trusted = workspace.ports, workspace.project.training.trusted
+    with suppress(EverfitError):
+        why = holding.lost(ports.state, workspace.predictor, ports.artifacts, trusted)
+        if why:
+            workspace.rollback(why)
 
 
 def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:

@@ -46,12 +46,15 @@ class Versions:
         return Rule(settings.approve.get(self._hand.ports.loaded.environment, 0), settings.approvers)
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
-        """Brings a version, or the newest, in front of traffic, or stages it until it is approved."""
+        """Brings a version, or the newest, in front of traffic, or stages it until it is approved; before either it
+        is rehearsed. Raises ReleaseError when it fails that, and StorageError when its bundle cannot be loaded."""
         from everfit.flow import release
 
         settings = self._hand.ports.loaded.project.release
+        state = self._state()
+        _rehearse(self._hand.ports, version or ledger.current(state).latest)
         return self._told(
-            release.start(self._state(), settings, self._hand.author, version, force, self._hand.clock(), self.rule)
+            release.start(state, settings, self._hand.author, version, force, self._hand.clock(), self.rule)
         )
 
     def resume(self) -> ReleaseState:
@@ -171,3 +174,13 @@ def _alarm(hand: Hand, key: str, message: str) -> Alarm:
     from everfit.records.watch import Alarm, AlarmKind
 
     return Alarm(f"{AlarmKind.RELEASE}:registry:{key}", AlarmKind.RELEASE, hand.clock(), message)
+
+
+def _rehearse(ports: Ports, version: int | None) -> None:
+    """A version that is not registered is refused by the release itself."""
+    from everfit.flow import rehearsal, routes
+
+    made, project = ledger.versions(ports.state).get(version or 0), ports.loaded.project
+    if made is not None:
+        model = routes.load(made, ports.artifacts, project.training.trusted)
+        rehearsal.rehearse(model, made, project.release.guard.smoke)

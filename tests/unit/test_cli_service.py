@@ -99,7 +99,7 @@ def test_labels_about_nothing_are_said_to_be_so(released: SmallProject) -> None:
 
 def test_a_look_at_the_canary_takes_no_version(released: SmallProject) -> None:
     assert released.call("release", "1", "--look").code == 64
-    assert "No canary is under way" in released.call("release", "--look").out
+    assert "No version is on trial" in released.call("release", "--look").out
 
 
 def test_a_server_for_other_machines_is_refused(released: SmallProject) -> None:

@@ -28,7 +28,7 @@ def shown(tmp_path: Path) -> dict[str, Setting]:
 
 
 def test_settings_hold_value_origin_default_and_meaning(shown: dict[str, Setting]) -> None:
-    meaning = "All at once, or step by step."
+    meaning = "All at once, step by step, or in another way."
     assert shown["release.strategy"] == Setting("release.strategy", "immediate", "everfit.yaml:4", "canary", meaning)
     assert shown["training.seed"].origin == "default"
     assert shown["project"].origin == "everfit.yaml:1"

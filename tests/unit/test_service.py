@@ -21,7 +21,7 @@ from tests.integration.projects import SmallProject
 
 from everfit import service
 from everfit.errors import Conflict, GateFailed, ProjectError, StorageError
-from everfit.flow import alerting, ledger, retraining
+from everfit.flow import alerting, ledger, release, retraining
 from everfit.records.codec import encode
 from everfit.records.run import RunRecord, Status
 from everfit.records.watch import AlarmKind, Decision, MonitorReport, Retraining
@@ -130,13 +130,19 @@ def test_a_release_reaches_a_running_server(trained: SmallProject) -> None:
         assert client.version() == 1
 
 
+def unseen(two: SmallProject, version: int) -> None:
+    """Releases a version that nobody rehearsed: its bundle is damaged."""
+    damage(two, version)
+    workspace = two.open("release.strategy=immediate")
+    release.start(workspace.ports.state, workspace.project.release, "ann", version)
+
+
 def test_a_release_that_cannot_be_loaded_leaves_the_one_before_answering_and_is_told(two: SmallProject) -> None:
-    workspace, notes = opened(two)
+    workspace, notes = opened(two, "release.guard.automatic=false")
     with serving(workspace) as client:
         assert client.get("/ready").json() == {"status": "ready", "model": "churn", "version": 1}
         assert "\nrelease_behind 0.0" in client.get("/metrics").text
-        damage(two, 2)
-        two.open("release.strategy=immediate").release(2)
+        unseen(two, 2)
         until(lambda: len(failures(workspace)) > 0)
         assert client.version() == 1
         assert "the bundle of version 2 is missing" in client.get("/ready").json()["behind"]
@@ -150,10 +156,28 @@ def test_a_release_that_cannot_be_loaded_leaves_the_one_before_answering_and_is_
     assert told[0].startswith("routes failed")
 
 
+def test_a_release_that_cannot_be_loaded_is_rolled_back_by_itself(two: SmallProject) -> None:
+    workspace, _ = opened(two)
+    with serving(workspace) as client:
+        unseen(two, 2)
+        until(lambda: ledger.current(workspace.ports.state).rejected == (2,))
+        until(lambda: "behind" not in client.get("/ready").json())
+        assert client.version() == 1
+    assert "version 2 cannot be loaded" in ledger.events(workspace.ports.state)[-1].reason
+    assert len(failures(workspace)) == 1
+
+
+def test_a_damaged_version_gets_no_release(two: SmallProject) -> None:
+    damage(two, 2)
+    with pytest.raises(StorageError, match="bundle of version 2"):
+        two.open().release(2)
+    assert ledger.current(two.open().ports.state).challenger is None
+
+
 def test_a_server_that_starts_beside_a_damaged_challenger_lets_the_champion_answer(two: SmallProject) -> None:
     two.open().release(2)
     damage(two, 2)
-    workspace, _ = opened(two)
+    workspace, _ = opened(two, "release.guard.automatic=false")
     with serving(workspace) as client:
         assert client.version() == 1
         assert [arm["share"] for arm in client.get("/version").json()["arms"]] == [1.0]

@@ -77,7 +77,7 @@ def show_state(state: ReleaseState, output: Output) -> None:
     if state.challenger is not None:
         share = state.steps[state.step]
         output.line(
-            f"[bold]Version {state.challenger}[/] is on trial with {share:.0%} of traffic, "
+            f"[bold]Version {state.challenger}[/] is on trial with {_traffic(state.strategy.value, share)}, "
             f"step {state.step + 1} of {len(state.steps)}. Next: everfit release --look"
         )
 
@@ -94,3 +94,14 @@ def show_waiting(workspace: Workspace, state: ReleaseState, output: Output) -> N
     else:
         waits = "the canary under way" if state.challenger is not None else "the next look: everfit release --look"
     output.line(f"[bold yellow]Version {state.staged}[/] waits for {escape(waits)}")
+
+
+def _traffic(strategy: str, share: float) -> str:
+    """What a version on trial gets.
+
+    >>> _traffic("canary", 0.1), _traffic("shadow", 0.0)
+    ('10% of traffic', 'copies of the traffic')
+    """
+    if share:
+        return f"{share:.0%} of traffic"
+    return "copies of the traffic" if strategy == "shadow" else "no traffic yet"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from everfit.errors import Conflict
 from everfit.ports import StateStore
 from everfit.records.codec import decode, encode
-from everfit.records.model import GateReport, ModelVersion
+from everfit.records.model import EXAMPLE_SCORE, GateReport, ModelVersion
 from everfit.records.release import EventKind, LedgerEvent, ReleaseState
 from everfit.records.table import Value
 from everfit.rollout import ledger
@@ -72,6 +72,8 @@ def register(
     """Writes down that the version exists, and by which gates. Registrations do not depend on each other, so a lost
     race is run again, and what is there already is not written twice."""
     evidence: dict[str, Value] = {"bundle": made.bundle_hash, "run": made.run_id, "name": made.name, **made.metrics}
+    if EXAMPLE_SCORE in made.tags:
+        evidence[EXAMPLE_SCORE] = made.tags[EXAMPLE_SCORE]
     registered = Draft(EventKind.REGISTERED, made.version, "passed every gate", evidence)
     gated = _gated(made.version, gates) if gates else ()
 
@@ -110,4 +112,5 @@ def _version(event: LedgerEvent) -> ModelVersion:
     evidence = dict(event.evidence)
     bundle, run, name = (str(evidence.pop(key)) for key in ("bundle", "run", "name"))
     metrics = {key: float(value) for key, value in evidence.items() if isinstance(value, int | float)}
-    return ModelVersion(name, event.version, bundle, run, event.at, metrics)
+    tags = {key: value for key, value in evidence.items() if isinstance(value, str)}
+    return ModelVersion(name, event.version, bundle, run, event.at, metrics, tags)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from everfit.errors import StorageError
-from everfit.flow import ledger
+from everfit.flow import ledger, smoke
 from everfit.ports import ArtifactStore, StateStore
 from everfit.records.model import ModelVersion
 from everfit.records.release import ReleaseState, RouteTable
@@ -67,7 +67,8 @@ def _made(known: Mapping[int, ModelVersion], models: Mapping[int, Model]) -> dic
 
 
 def load(made: ModelVersion, artifacts: ArtifactStore, trusted: Sequence[str] = ()) -> Model:
-    """The model of a version, its bytes verified. StorageError when its bundle is gone."""
+    """The model of a version, its bytes verified and its example answered to the bit as when it was trained.
+    StorageError when its bundle is gone, or answers otherwise."""
     folder = artifacts.get(made.bundle_hash)
     if folder is None:
         raise StorageError(
@@ -75,4 +76,6 @@ def load(made: ModelVersion, artifacts: ArtifactStore, trusted: Sequence[str] = 
             where=f"artifact {made.bundle_hash[:12]}",
             fix="release another version, or run again to make this one anew",
         )
-    return open_model(folder, trusted)
+    model = open_model(folder, trusted)
+    smoke.check(model, made)
+    return model

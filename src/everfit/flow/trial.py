@@ -16,8 +16,8 @@ from everfit.errors import ReleaseError
 from everfit.ports import LabelStore, PredictionLog
 from everfit.project.sections.release import Release
 from everfit.records.model import Manifest
-from everfit.records.prediction import Label
-from everfit.records.release import Criterion, ReleaseState
+from everfit.records.prediction import MIRRORED, Label
+from everfit.records.release import Criterion, ReleaseState, Strategy
 from everfit.records.table import Task
 from everfit.rollout import quantiles
 from everfit.rollout.criteria import Loss, Scale
@@ -25,6 +25,7 @@ from everfit.rollout.tally import Observed, Step
 
 _THRESHOLDS = 15
 _LEAST_PROBABILITY = 0.01
+_BOTH = 0.5  # both versions score every request, so each is one of two
 _BEFORE = timedelta(days=1)
 _LEAST_BEFORE = 300
 _TASKS: Mapping[Criterion, tuple[Task, ...]] = {
@@ -75,7 +76,7 @@ def steps(state: ReleaseState, until: datetime) -> list[Step]:
     ends = [*state.step_times[1:], until]
     times = [(since, min(end, until)) for since, end in zip(state.step_times, ends, strict=True) if since < until]
     return [
-        Step(since.timestamp(), end.timestamp(), share)
+        Step(since.timestamp(), end.timestamp(), share or _BOTH)
         for (since, end), share in zip(times or [(until, until)], state.steps, strict=False)
     ]
 
@@ -84,7 +85,10 @@ def observed(trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: dat
     """What both arms did since the release began, with the losses of the predictions whose labels have matured."""
     rows = _rows(trial.log, state, now)
     time = rows["time"].dt.epoch("us").to_numpy() / 1e6
-    entity = rows.select(pl.coalesce("entity", "id").rank("dense").cast(pl.Int64)).to_series()
+    # A mirrored entity is one of its own: both versions score it.
+    entity = rows.select(
+        2 * pl.coalesce("entity", "asked").rank("dense").cast(pl.Int64) + pl.col("mirrored")
+    ).to_series()
     return Observed(
         time=time,
         version=rows["version"].to_numpy(),
@@ -97,10 +101,29 @@ def observed(trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: dat
 
 
 def _rows(log: PredictionLog, state: ReleaseState, now: datetime) -> pl.DataFrame:
-    """The columns `_FIELDS` of both arms in the order of their time, `error` as whether there was one."""
+    """The columns `_FIELDS` of both arms in the order of their time, `error` as whether there was one; `asked` is the
+    id of the prediction that was answered."""
     arms = [version for version in (state.champion, state.challenger) if version is not None]
-    rows = log.frame(_FIELDS, state.step_times[0], now).filter(pl.col("version").is_in(arms))
-    return rows.with_columns(pl.col("error").is_not_null()).sort("time", maintain_order=True)
+    rows = (
+        log.frame(_FIELDS, state.step_times[0], now)
+        .filter(pl.col("version").is_in(arms))
+        .with_columns(
+            pl.col("error").is_not_null(),
+            mirrored=pl.col("id").str.ends_with(MIRRORED),
+            asked=pl.col("id").str.strip_suffix(MIRRORED),
+        )
+    )
+    return _paired(rows, state).sort("time", maintain_order=True)
+
+
+def _paired(rows: pl.DataFrame, state: ReleaseState) -> pl.DataFrame:
+    """Without what the champion answered in a mirrored step and the shadow did not score, as it was too slow."""
+    if state.strategy is not Strategy.SHADOW:
+        return rows
+    end = state.step_times[1] if len(state.step_times) > 1 else None
+    mirroring = pl.lit(True) if end is None else pl.col("time") < end
+    both = rows.filter("mirrored").select("asked")
+    return pl.concat([rows.filter(~mirroring), rows.filter(mirroring).join(both, on="asked", how="semi")])
 
 
 def _loss(criterion: Criterion, manifest: Manifest) -> Loss:
@@ -128,7 +151,7 @@ def _losses(trial: Trial, rows: pl.DataFrame, wanted: Sequence[Loss], now: datet
         return []
     known = trial.labels.latest()
     matured = (rows["time"] <= now - trial.delay) & ~rows["error"]
-    labels = [known.get(id_) if due else None for id_, due in zip(rows["id"], matured, strict=True)]
+    labels = [known.get(id_) if due else None for id_, due in zip(rows["asked"], matured, strict=True)]
     places = np.array([i for i, label in enumerate(labels) if label is not None and label.known_at <= now], dtype=int)
     losses = [np.full(len(rows), np.nan) for _ in wanted]
     if len(places):

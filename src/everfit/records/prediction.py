@@ -8,6 +8,9 @@ from datetime import datetime
 
 from everfit.records.table import Row, Value
 
+# Ends the id of a record that was never answered to anybody; before it stands the id of the prediction that was.
+MIRRORED = ".shadow"
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

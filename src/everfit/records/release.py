@@ -10,6 +10,18 @@ from enum import StrEnum
 from everfit.records.table import Value
 
 
+class Strategy(StrEnum):
+    """How a new version comes in front of traffic."""
+
+    IMMEDIATE = "immediate"  # at once
+    ROLLING = "rolling"  # in equal parts, as time passes
+    BLUE_GREEN = "blue_green"  # loaded beside the old one everywhere, then all at once
+    SHADOW = "shadow"  # on copies of requests first, answering nobody
+    CANARY = "canary"  # in rising steps, each by verdict
+    AB = "ab"  # a fixed share of entities until it is decided
+    THOMPSON = "thompson"  # a share that follows the labels
+
+
 class EventKind(StrEnum):
     """What can happen to a version; the ledger holds nothing else."""
 
@@ -41,11 +53,13 @@ class LedgerEvent:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A version that may answer, with its share of traffic 0..1. `name` is `champion` or `challenger`."""
+    """A version that may answer, with its share of traffic 0..1. `name` is `champion` or `challenger`, or the name that
+    an A/B test gives it. One that is `mirrored` answers nobody: it scores, apart, what the others answer."""
 
     name: str
     version: int
     weight: float
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,8 @@ class ReleaseState:
     step: int = 0
     step_since: datetime | None = None
     step_times: tuple[datetime, ...] = ()  # when each step so far began, the one under way last
+    strategy: Strategy = Strategy.CANARY  # of the release under way
+    names: tuple[str, str] = ("champion", "challenger")  # of its arms
     latest: int | None = None  # the last registered version
     rejected: tuple[int, ...] = ()  # versions rolled back: not released again by themselves
     registered: tuple[int, ...] = ()  # every registered version, in the order registered
@@ -117,6 +133,9 @@ class Criterion(StrEnum):
     BRIER = "brier"  # squared difference of probability and truth
     LOG_LOSS = "log_loss"  # nats a labelled prediction
     MAE = "mae"  # absolute error of a labelled value, as a share of the champion's on its test rows
+
+
+LABELLED = frozenset({Criterion.ACCURACY, Criterion.BRIER, Criterion.LOG_LOSS, Criterion.MAE})
 
 
 @dataclass(frozen=True, slots=True)

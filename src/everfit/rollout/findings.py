@@ -66,13 +66,14 @@ def finding(criterion: Criterion, margin: float, seen: Steps, scale: Scale, leve
 
 def against(one: Judged, seen: Steps, levels: Levels) -> Callable[[float], bool]:
     """Whether the excess is shown to be more than so much."""
-    shares = np.full(len(seen), 0.5 / max(1, levels.steps - 1))
+    starts = range(min(len(seen), levels.steps))
+    shares = np.full(len(starts), 0.5 / max(1, levels.steps - 1))
     shares[0] = 0.5 if levels.steps > 1 else 1.0
     if not levels.worse:
         return lambda excess: False
 
     def holds(excess: float) -> bool:
-        found = np.array([one.worse(seen[number:], excess) for number in range(len(seen))])
+        found = np.array([one.worse(seen[start:], excess) for start in starts])
         return bool(log_sum(found + np.log(shares)) >= -np.log(levels.worse))
 
     return holds

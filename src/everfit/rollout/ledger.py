@@ -13,7 +13,7 @@ from datetime import datetime
 
 from everfit.errors import ReleaseError, StorageError
 from everfit.records.codec import encode
-from everfit.records.release import Approval, EventKind, LedgerEvent, ReleaseState
+from everfit.records.release import Approval, EventKind, LedgerEvent, ReleaseState, Strategy
 from everfit.records.table import Value
 
 
@@ -181,7 +181,24 @@ def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         step=0,
         step_since=event.at,
         step_times=(event.at,),
+        strategy=_strategy(event),
+        names=_names(event),
     )
+
+
+def _strategy(event: LedgerEvent) -> Strategy:
+    try:
+        return Strategy(str(event.evidence.get("strategy") or Strategy.CANARY))
+    except ValueError as error:
+        raise _unfit(event, str(error)) from error
+
+
+def _names(event: LedgerEvent) -> tuple[str, str]:
+    text = str(event.evidence.get("arms") or "champion,challenger")
+    names = text.split(",")
+    if len(names) != 2:
+        raise _unfit(event, f"its arms {text!r} are not two")
+    return names[0], names[1]
 
 
 def _steps(event: LedgerEvent) -> tuple[float, ...]:
@@ -190,7 +207,9 @@ def _steps(event: LedgerEvent) -> tuple[float, ...]:
         steps = tuple(float(part) for part in text.split(",") if part)
     except ValueError as error:
         raise _unfit(event, f"its steps {text!r} are not shares") from error
-    if any(not low < high < 1 for low, high in zip((0.0, *steps), steps, strict=False)):
+    # A release may begin with a step that answers nobody.
+    rising = steps[1:] if steps[:1] == (0.0,) else steps
+    if any(not low < high < 1 for low, high in zip((0.0, *rising), rising, strict=False)):
         raise _unfit(event, f"its steps {text!r} do not rise between 0 and 1")
     return steps
 
@@ -198,6 +217,9 @@ def _steps(event: LedgerEvent) -> tuple[float, ...]:
 def _advanced(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     if event.version != state.challenger:
         raise _unfit(event, "its canary is not under way")
+    share = event.evidence.get("next_share")
+    if isinstance(share, float) and 0 < share < 1:
+        state = replace(state, steps=(*state.steps[: state.step + 1], share))
     if state.step + 1 >= len(state.steps):
         raise _unfit(event, "it was on the last step")
     times = (*state.step_times, event.at)
@@ -234,7 +256,17 @@ def _crowned(state: ReleaseState, champion: int, since: datetime, earlier: tuple
 
 def _alone(state: ReleaseState) -> ReleaseState:
     previous = state.earlier[-1] if state.earlier else None
-    return replace(state, previous_champion=previous, challenger=None, steps=(), step=0, step_since=None, step_times=())
+    return replace(
+        state,
+        previous_champion=previous,
+        challenger=None,
+        steps=(),
+        step=0,
+        step_since=None,
+        step_times=(),
+        strategy=Strategy.CANARY,
+        names=("champion", "challenger"),
+    )
 
 
 def _without(versions: tuple[int, ...], version: int) -> tuple[int, ...]:

@@ -5,25 +5,30 @@ from __future__ import annotations
 import hashlib
 
 from everfit.errors import NotReady
-from everfit.records.release import Arm, ReleaseState, RouteTable
+from everfit.records.release import Arm, ReleaseState, RouteTable, Strategy
 
 # The integers that a float holds exactly: no position rounds up to 1.
 _POSITIONS = 1 << 53
 
 
 def table(state: ReleaseState) -> RouteTable:
-    """The champion with all traffic, or with what the challenger's step leaves; no arm while nothing is released.
+    """The champion with all traffic, or with what the challenger's step leaves; no arm while nothing is released. A
+    challenger whose step is 0 is loaded and answers nobody; in a shadow release it is mirrored.
 
-    >>> table(ReleaseState(number=7, champion=1, challenger=2, steps=(0.1, 0.5), step=1)).arms
-    (Arm(name='champion', version=1, weight=0.5), Arm(name='challenger', version=2, weight=0.5))
+    >>> arms = table(ReleaseState(number=7, champion=1, challenger=2, steps=(0.1, 0.5), step=1)).arms
+    >>> [(arm.name, arm.version, arm.weight) for arm in arms]
+    [('champion', 1, 0.5), ('challenger', 2, 0.5)]
     """
     if state.champion is None:
         return RouteTable(state.number, ())
     if state.challenger is None:
         return RouteTable(state.number, (Arm("champion", state.champion, 1.0),))
     weight = state.steps[state.step]
-    champion = Arm("champion", state.champion, 1.0 - weight)
-    return RouteTable(state.number, (champion, Arm("challenger", state.challenger, weight)))
+    first, second = state.names
+    mirrored = state.strategy is Strategy.SHADOW and not weight
+    champion = Arm(first, state.champion, 1.0 - weight)
+    challenger = Arm("shadow" if mirrored else second, state.challenger, weight, mirrored)
+    return RouteTable(state.number, (champion, challenger))
 
 
 def route(table: RouteTable, key: str) -> Arm:

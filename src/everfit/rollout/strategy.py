@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from everfit.errors import ReleaseError
 from everfit.project.sections.release import Release
-from everfit.records.release import Action, EventKind, ReleaseState, Verdict
+from everfit.records.release import Action, EventKind, ReleaseState, Strategy, Verdict
 from everfit.records.table import Value
 
 
@@ -40,13 +40,46 @@ def start(state: ReleaseState, version: int, release: Release, *, force: bool = 
         raise _under_way(state)
     if state.champion is None:
         return (Draft(EventKind.PROMOTED, version, "first release, no champion to compare with"),)
-    steps = tuple(share for share in release.steps if share < 1)
-    if release.strategy == "immediate" or not steps:
+    steps = plan(release)
+    if not steps:
         evidence: dict[str, Value] = {"strategy": "immediate", "forced": force}
         released = Draft(EventKind.RELEASED, version, "released at once", evidence)
         return (released, Draft(EventKind.PROMOTED, version, "strategy immediate"))
-    evidence = {"strategy": "canary", "steps": ",".join(map(repr, steps)), "forced": force}
-    return (Draft(EventKind.RELEASED, version, f"canary begins at {100 * steps[0]:.4g}% of traffic", evidence),)
+    evidence = {"strategy": release.strategy.value, "steps": ",".join(map(repr, steps)), "forced": force}
+    if release.strategy is Strategy.AB:
+        evidence["arms"] = ",".join(release.ab.arms)
+    return (Draft(EventKind.RELEASED, version, _begins(release.strategy, steps[0]), evidence),)
+
+
+def plan(release: Release) -> tuple[float, ...]:
+    """The new version's shares of traffic, one after the other; none where all of it comes at once.
+
+    >>> plan(Release(strategy="rolling")), plan(Release(strategy="shadow", steps=(0.1,)))
+    ((0.25, 0.5, 0.75), (0.0, 0.1))
+    """
+    canary = tuple(share for share in release.steps if share < 1)
+    match release.strategy:
+        case Strategy.CANARY:
+            return canary
+        case Strategy.ROLLING:
+            return tuple(number / release.rolling.batches for number in range(1, release.rolling.batches))
+        case Strategy.BLUE_GREEN:
+            return (0.0,)
+        case Strategy.SHADOW:
+            return (0.0, *canary) if release.shadow.then == "canary" else (0.0,)
+        case Strategy.AB:
+            return (tuple(release.ab.arms.values())[1],)
+        case Strategy.THOMPSON:
+            return (release.thompson.start,)
+        case _:
+            return ()
+
+
+def _begins(strategy: Strategy, share: float) -> str:
+    name = strategy.value.replace("_", "/") if strategy is not Strategy.AB else "A/B test"
+    if strategy is Strategy.SHADOW:
+        return "shadow begins: copies of requests, no answers"
+    return f"{name} begins at {100 * share:.4g}% of traffic"
 
 
 def apply(state: ReleaseState, verdict: Verdict) -> tuple[Draft, ...]:
@@ -59,7 +92,7 @@ def apply(state: ReleaseState, verdict: Verdict) -> tuple[Draft, ...]:
         )
     if verdict.action is Action.INCONCLUSIVE:
         return ()
-    if verdict.action is Action.ADVANCE and state.step + 1 >= len(state.steps):
+    if verdict.action is Action.ADVANCE and state.step + 1 >= len(state.steps) and "next_share" not in verdict.evidence:
         raise ReleaseError(
             "the canary is on its last step and cannot advance", where="release", fix="promote it or roll it back"
         )

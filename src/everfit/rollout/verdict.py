@@ -17,9 +17,11 @@ from datetime import datetime
 
 from everfit.errors import ReleaseError
 from everfit.project.sections.release import Release
-from everfit.records.release import Action, Finding, ReleaseState, Verdict
+from everfit.records.release import Action, Criterion, Finding, ReleaseState, Strategy, Verdict
 from everfit.records.table import Value
 from everfit.rollout import quantiles
+from everfit.rollout.burst import is_burst
+from everfit.rollout.courses import Course, Next, follow
 from everfit.rollout.criteria import Scale
 from everfit.rollout.findings import Levels, finding
 from everfit.rollout.tally import ArmTally, StepTally
@@ -32,41 +34,32 @@ def judge(state: ReleaseState, release: Release, seen: Sequence[StepTally], scal
     Whoever calls acts on every verdict but INCONCLUSIVE. Raises ReleaseError when no challenger is on trial, or when
     the counts are not those of its steps."""
     _check(state, seen)
-    levels = Levels.of(release.verdict, len(state.steps))
+    # Thompson sampling sets a share anew for every step: none begins afresh.
+    levels = Levels.of(release.verdict, 1 if state.strategy is Strategy.THOMPSON else len(state.steps))
     margins = release.verdict.margins.items()
     findings = tuple(finding(criterion, margin, seen, scale, levels) for criterion, margin in margins)
-    action, reason = _decided(state, release, findings, seen[-1], now)
-    figures = {**_figures(state, seen[-1]), **_bounds(findings)}
-    return Verdict(action, reason, levels.fine, figures, state.challenger, now, findings)
+    next_ = _next(state, release, findings, seen, now, levels)
+    figures = {**_figures(state, seen[-1]), **_bounds(findings), **next_.figures}
+    return Verdict(next_.action, next_.reason, levels.fine, figures, state.challenger, now, findings)
 
 
-def _decided(
-    state: ReleaseState, release: Release, findings: Sequence[Finding], step: StepTally, now: datetime
-) -> tuple[Action, str]:
+def _next(
+    state: ReleaseState,
+    release: Release,
+    findings: Sequence[Finding],
+    seen: Sequence[StepTally],
+    now: datetime,
+    levels: Levels,
+) -> Next:
     worse = [one for one in findings if one.worse]
     if worse:
-        return Action.ROLL_BACK, f"worse than allowed: {told(worse[0])}"
-    late = state.step_since is not None and now - state.step_since >= release.verdict.deadline
-    needed, arms = release.verdict.requests, (step.champion.requests, step.challenger.requests)
-    if min(arms) < needed:
-        had = f"{arms[1]:,} requests to the challenger and {arms[0]:,} to the champion, {needed:,} needed of each"
-        return (Action.ROLL_BACK, f"too little evidence by the deadline: {had}") if late else (Action.INCONCLUSIVE, had)
-    if state.step + 1 < len(state.steps):
-        return Action.ADVANCE, f"nothing worse than allowed, on to {100 * state.steps[state.step + 1]:.4g}%"
-    unproven = [one for one in findings if not one.fine]
-    if not unproven:
-        return Action.PROMOTE, f"as good as asked for: {'; '.join(map(told, findings))}"
-    return _undecided(release, unproven, late)
-
-
-def _undecided(release: Release, unproven: Sequence[Finding], late: bool) -> tuple[Action, str]:
-    unseen = [one for one in unproven if one.estimate is None]
-    open_ = told((unseen or unproven)[0])
-    if not late:
-        return Action.INCONCLUSIVE, f"not decided yet: {open_}"
-    if not unseen and release.verdict.inconclusive == "promote":
-        return Action.PROMOTE, f"neither worse nor shown to be fine by the deadline, and promoted as agreed: {open_}"
-    return Action.ROLL_BACK, f"not shown to be fine by the deadline: {open_}"
+        return Next(Action.ROLL_BACK, f"worse than allowed: {told(worse[0])}")
+    if Criterion.ERRORS not in release.verdict.margins:
+        arms = [step.challenger for step in seen]
+        failures, requests = sum(arm.failures for arm in arms), sum(arm.requests for arm in arms)
+        if is_burst(failures, requests, release.guard.burst, levels.fine):
+            return Next(Action.ROLL_BACK, f"a burst of errors: {failures:,} of {requests:,} requests failed")
+    return follow(Course(state, release, findings, seen, now))
 
 
 def _check(state: ReleaseState, seen: Sequence[StepTally]) -> None:

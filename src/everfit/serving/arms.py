@@ -75,19 +75,20 @@ def attempts(snapshot: Snapshot, asks: Sequence[Ask]) -> list[Attempt]:
     for ask in asks:
         routed.setdefault(route(snapshot.table, ask.key or ask.id), []).append(ask)
     left = routed.pop(champion)
-    done = [_attempt(snapshot, arm, members) for arm, members in routed.items()]
-    left += [ask for attempt in done if attempt.error is not None for ask in attempt.asks]
+    done = [attempt(snapshot, arm, members) for arm, members in routed.items()]
+    left += [ask for tried in done if tried.error is not None for ask in tried.asks]
     if left:
-        done.append(_attempt(snapshot, champion, left))
+        done.append(attempt(snapshot, champion, left))
     last = done[-1]
     if last.arm != champion or last.error is None:
         return done
     if isinstance(last.error, RequestError):
         raise last.error
-    return [attempt for attempt in done if attempt.error is not None]
+    return [tried for tried in done if tried.error is not None]
 
 
-def _attempt(snapshot: Snapshot, arm: Arm, asks: Sequence[Ask]) -> Attempt:
+def attempt(snapshot: Snapshot, arm: Arm, asks: Sequence[Ask]) -> Attempt:
+    """One arm on these rows, whatever comes of it."""
     started = time.perf_counter()
     answers: Sequence[Answer] = ()
     failure: Exception | None = None

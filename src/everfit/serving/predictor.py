@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 from everfit.errors import RequestError, StorageError, UnknownEntity
@@ -19,6 +20,7 @@ from everfit.records.release import Arm, RouteTable
 from everfit.records.table import Row
 from everfit.serving.arms import Ask, Attempt, Snapshot, attempts, failure, new_id
 from everfit.serving.metrics import ServingMetrics, Status
+from everfit.serving.mirror import Mirror, mirrored
 from everfit.serving.model import Answer, Model
 from everfit.serving.rows import RawRow
 
@@ -33,9 +35,10 @@ class Scored:
 
     attempts: Sequence[Attempt]
     records: Sequence[PredictionRecord]
-    rows: int
+    asks: Sequence[Ask]
     started: float
-    model: str
+    at: datetime
+    snapshot: Snapshot
 
 
 class Predictor:
@@ -63,6 +66,7 @@ class Predictor:
         self._sole: tuple[Arm, Model] | None = None
         self._behind = ""
         self.metrics = metrics or ServingMetrics()
+        self.mirror = Mirror(partial(_mirrored, log))
 
     @property
     def log(self) -> PredictionLog:
@@ -121,12 +125,13 @@ class Predictor:
         started = time.perf_counter()
         snapshot, now = self._snapshot, self._now()
         try:
-            done = attempts(snapshot, self._asks(rows, snapshot.champion, now))
+            asks = self._asks(rows, snapshot.champion, now)
+            done = attempts(snapshot, asks)
         except RequestError:
             self.metrics.rejected(len(rows))
             raise
         records = [record for attempt in done for record in _records(attempt, now)]
-        return Scored(done, records, len(rows), started, snapshot.champion.manifest.model)
+        return Scored(done, records, asks, started, now, snapshot)
 
     def one(self, row: RawRow) -> tuple[Prediction, PredictionRecord, float] | None:
         """The prediction of one row, its record and when it began, where that takes microseconds: a compiled model
@@ -151,9 +156,10 @@ class Predictor:
             status: Status = "ok" if attempt.error is None else "error"
             self.metrics.predicted(attempt.arm.name, attempt.arm.version, status, len(attempt.asks), seconds)
         answered = dict(pair for attempt in scored.attempts for pair in _answered(attempt))
-        if len(answered) < scored.rows:
-            raise failure(scored.attempts[-1], scored.model)
-        return [answered[place] for place in range(scored.rows)]
+        if len(answered) < len(scored.asks):
+            raise failure(scored.attempts[-1], scored.snapshot.champion.manifest.model)
+        self.mirror.offer(scored.snapshot, scored.asks, scored.at)
+        return [answered[place] for place in range(len(scored.asks))]
 
     def _asks(self, rows: Sequence[RawRow], champion: Model, now: datetime) -> list[Ask]:
         column = champion.manifest.entity
@@ -211,6 +217,10 @@ def _record(
         answer.prediction,
         seconds,
     )
+
+
+def _mirrored(log: PredictionLog, attempt: Attempt, at: datetime) -> None:
+    log.append(mirrored(list(_records(attempt, at)), attempt.asks))
 
 
 def _answered(attempt: Attempt) -> Iterator[tuple[int, Prediction]]:

@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from everfit.errors import GateFailed
-from everfit.evaluation import card
+from everfit.evaluation import card as cards
+from everfit.evaluation.card_markdown import markdown
+from everfit.evaluation.card_page import page
 from everfit.features.functions import Functions, inputs
-from everfit.flow import ledger
+from everfit.flow import ledger, smoke
 from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
 from everfit.records.evaluation import LeakageWarning
 from everfit.records.features import Encoder
-from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, ModelVersion, Problem
+from everfit.records.model import (
+    EXAMPLE_SCORE,
+    Candidate,
+    Evaluation,
+    GateReport,
+    Importance,
+    Lineage,
+    Manifest,
+    ModelVersion,
+    Problem,
+)
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Kind, QualityReport, Row, Schema, Severity, ValueRule
+from everfit.serving.model import open_model
 from everfit.training import bundle as bundles
 
 
 def lineage(
-    dataset: DatasetVersion, functions: Functions, code: str, config: str, packages: Mapping[str, str], seed: int
+    dataset: DatasetVersion,
+    functions: Functions,
+    code: str,
+    config: str,
+    settings: Mapping[str, Any],
+    packages: Mapping[str, str],
+    seed: int,
 ) -> Lineage:
     """All that the model is made from, by content."""
-    return Lineage(dataset, functions.digest, config, code, packages, seed)
+    return Lineage(dataset, functions.digest, config, code, packages, seed, settings=settings)
 
 
 def example(
@@ -63,6 +85,7 @@ def manifest(
     exactness: Exactness,
     threshold: ThresholdChoice,
     leakage_warnings: tuple[LeakageWarning, ...],
+    shap_importance: tuple[Importance, ...],
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -89,6 +112,7 @@ def manifest(
         exactness=exactness,
         threshold_choice=threshold,
         leakage=leakage_warnings,
+        shap=shap_importance,
     )
 
 
@@ -98,10 +122,12 @@ def bundle(
     compiled: Path,
     functions: Functions,
     pictures: dict[str, bytes],
+    reports: dict[str, bytes],
+    candidates: tuple[Candidate, ...],
     into: Path,
 ) -> Path:
     """The folder that is registered and served: estimator, its compiled form where that is exact, features, pictures,
-    card, sealed by `bundle.json`."""
+    reports, card, sealed by `bundle.json`."""
     shutil.copytree(estimator, into, dirs_exist_ok=True)
     if manifest.exactness is not None and manifest.exactness.holds:
         shutil.copytree(compiled, into, dirs_exist_ok=True)
@@ -109,7 +135,11 @@ def bundle(
     (into / "pictures").mkdir()
     for name, content in pictures.items():
         (into / "pictures" / name).write_bytes(content)
-    (into / "card.md").write_text(card.card(manifest), encoding="utf-8")
+    card = cards.card(manifest, candidates)
+    written = {"card.md": markdown(card).encode(), "card.html": page(card, pictures).encode()}
+    written["card.json"] = json.dumps(cards.document(card), indent=1, ensure_ascii=False).encode()
+    for name, content in (written | reports).items():
+        (into / name).write_bytes(content)
     bundles.seal(into, manifest)
     return into
 
@@ -124,14 +154,17 @@ def version(
     state: StateStore,
     author: str,
     clock: Callable[[], datetime],
+    trusted: tuple[str, ...],
 ) -> ModelVersion:
-    """The registered version: the one that this very bundle already is, or the next. Raises GateFailed first."""
+    """The registered version: the one that this very bundle already is, or the next; with what it answers to its own
+    example, for every server to compare with. Raises GateFailed first."""
     every = GateReport((*gates.results, *comparison.results))
     if not (gates.passed and every.passed):
         raise _refused(every)
     digest = artifacts.put(bundle)
     known = next((v for v in ledger.versions(state).values() if v.bundle_hash == digest), None)
     made = known or registry.add(bundle, digest, manifest)
+    made = replace(made, tags={**made.tags, EXAMPLE_SCORE: smoke.recorded(open_model(bundle, trusted))})
     ledger.register(state, made, author, clock(), every)
     return made
 

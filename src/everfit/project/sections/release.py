@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from everfit.project.quantities import Duration, Milliseconds, Points, Share
 from everfit.project.sections.section import Section
-from everfit.records.release import Criterion
+from everfit.records.release import LABELLED, Criterion, Strategy
 
 
 class Verdict(Section):
@@ -59,11 +59,74 @@ class Verdict(Section):
         return self
 
 
+class Rolling(Section):
+    """Strategy `rolling`: in equal parts, as time passes and nothing is shown to be worse."""
+
+    batches: int = Field(4, ge=2, le=100, description="In how many parts the traffic moves.")
+    pause: Duration = Field("1m", validate_default=True, description="Time between two parts.")
+
+
+class BlueGreen(Section):
+    """Strategy `blue_green`: loaded beside the old version everywhere, then all at once."""
+
+    after: Duration = Field("10s", validate_default=True, description="Time for every server to load the new version.")
+
+
+class Shadow(Section):
+    """Strategy `shadow`: on copies of requests, answering nobody."""
+
+    then: Literal["canary", "promote"] = Field("canary", description="What follows when nothing is against it.")
+
+
+class AbTest(Section):
+    """Strategy `ab`: each entity keeps its arm until it is decided."""
+
+    arms: dict[str, Share] = Field(
+        default_factory=lambda: {"control": 0.5, "treatment": 0.5},
+        description="The names of the champion's arm and of the new version's, each with its share of entities.",
+    )
+    horizon: Duration | None = Field(
+        None, description="When it is decided; as soon as the verdict is clear if not given."
+    )
+
+    @model_validator(mode="after")
+    def _two_arms(self) -> AbTest:
+        if len(self.arms) != 2 or abs(sum(self.arms.values()) - 1) > 1e-9 or not all(self.arms.values()):
+            raise ValueError("an A/B test has two arms, and their shares sum to 100%")
+        return self
+
+
+class Thompson(Section):
+    """Strategy `thompson`: the share follows the chance that the new version has the better labels."""
+
+    start: Share = Field(0.1, gt=0, lt=1, description="The new version's share until labels arrive.")
+    floor: Share = Field(0.2, gt=0, lt=1, description="Share that the champion keeps in any case.")
+    explore: Share = Field(0.05, gt=0, lt=1, description="Share that the new version keeps in any case.")
+    every: Duration = Field("1h", validate_default=True, description="How often the share is set anew.")
+
+
+class Guard(Section):
+    """What takes a version back at once, whatever the strategy."""
+
+    smoke: Milliseconds = Field(
+        "1s", validate_default=True, description="Longest time to answer the model's own example, before any traffic."
+    )
+    burst: Share = Field(0.2, gt=0, lt=1, description="A version that fails more of its requests is rolled back.")
+    window: Duration = Field("1h", validate_default=True, description="How long a new champion is held to `burst`.")
+    automatic: bool = Field(True, description="Whether a version that no server can load is rolled back by itself.")
+
+
 class Release(Section):
     """How a new version comes in front of traffic."""
 
-    strategy: Literal["immediate", "canary"] = Field("canary", description="All at once, or step by step.")
+    strategy: Strategy = Field(Strategy.CANARY, description="All at once, step by step, or in another way.")
     steps: tuple[Share, ...] = Field((0.1, 0.5), min_length=1, description="The canary's shares of traffic, rising.")
+    rolling: Rolling = Field(default_factory=Rolling, description="Settings of the strategy `rolling`.")
+    blue_green: BlueGreen = Field(default_factory=BlueGreen, description="Settings of the strategy `blue_green`.")
+    shadow: Shadow = Field(default_factory=Shadow, description="Settings of the strategy `shadow`.")
+    ab: AbTest = Field(default_factory=AbTest, description="Settings of the strategy `ab`.")
+    thompson: Thompson = Field(default_factory=Thompson, description="Settings of the strategy `thompson`.")
+    guard: Guard = Field(default_factory=Guard, description="What takes a version back at once.")
     verdict: Verdict = Field(default_factory=Verdict, description="When a canary goes on and when it goes back.")
     look: Duration = Field("10s", validate_default=True, description="How often `everfit up` looks at a canary.")
 
@@ -83,6 +146,14 @@ class Release(Section):
         most = max(self.approve.values(), default=0)
         if min(self.approve.values(), default=0) < 0 or most > len(set(self.approvers)):
             raise ValueError(f"{most} approvals need at least as many names in approvers")
+        return self
+
+    @model_validator(mode="after")
+    def _thompson_learns(self) -> Release:
+        if self.strategy is Strategy.THOMPSON and not self.verdict.margins.keys() & LABELLED:
+            raise ValueError("thompson needs a criterion on labels: verdict.accuracy, brier, log_loss or mae")
+        if self.thompson.floor + self.thompson.explore >= 1:
+            raise ValueError("thompson.floor and thompson.explore leave nothing to decide")
         return self
 
     @model_validator(mode="after")

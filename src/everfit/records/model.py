@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from math import isfinite, nan
 from statistics import fmean, pstdev
+from typing import Any
 
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
@@ -145,7 +146,8 @@ class GateReport:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """All that a model was made from, by content hash, enough to make it again."""
+    """All that a model was made from, by content hash, enough to make it again; `settings` are the sections of the
+    project file that decide what is made, without where the data is and without secrets."""
 
     dataset: DatasetVersion
     features_hash: str
@@ -154,6 +156,7 @@ class Lineage:
     packages: Mapping[str, str]
     seed: int
     parent: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 _SHORT = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1_score": "f1"}
@@ -195,6 +198,7 @@ class Manifest:
     threshold_choice: ThresholdChoice | None = None
     members: tuple[Member, ...] = ()
     leakage: tuple[LeakageWarning, ...] = ()
+    shap: tuple[Importance, ...] = ()
 
     @property
     def title(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -28,6 +29,7 @@ from everfit.records.model import (
     Candidate,
     Evaluation,
     GateReport,
+    Importance,
     Lineage,
     Manifest,
     ModelVersion,
@@ -40,10 +42,16 @@ from everfit.training import bundle as bundles
 
 
 def lineage(
-    dataset: DatasetVersion, functions: Functions, code: str, config: str, packages: Mapping[str, str], seed: int
+    dataset: DatasetVersion,
+    functions: Functions,
+    code: str,
+    config: str,
+    settings: Mapping[str, Any],
+    packages: Mapping[str, str],
+    seed: int,
 ) -> Lineage:
     """All that the model is made from, by content."""
-    return Lineage(dataset, functions.digest, config, code, packages, seed)
+    return Lineage(dataset, functions.digest, config, code, packages, seed, settings=settings)
 
 
 def example(
@@ -77,6 +85,7 @@ def manifest(
     exactness: Exactness,
     threshold: ThresholdChoice,
     leakage_warnings: tuple[LeakageWarning, ...],
+    shap_importance: tuple[Importance, ...],
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -103,6 +112,7 @@ def manifest(
         exactness=exactness,
         threshold_choice=threshold,
         leakage=leakage_warnings,
+        shap=shap_importance,
     )
 
 

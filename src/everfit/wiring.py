@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -18,6 +20,7 @@ from everfit.ports import (
     LabelStore,
     OnlineStore,
     PredictionLog,
+    Progress,
     Registry,
     Source,
     StateStore,
@@ -25,6 +28,10 @@ from everfit.ports import (
 from everfit.project.load import Loaded
 from everfit.project.sections.monitoring import Channel
 from everfit.project.sections.training import Training
+
+if TYPE_CHECKING:
+    from everfit.features.functions import Functions
+    from everfit.flow.training import Outside
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,34 @@ def source(root: Path, address: str) -> Source:
             fix=f"name a file, or a glob of files, that ends in {', '.join(_SOURCES)}",
         )
     return _SOURCES[ending](str(root / address))
+
+
+def outside(
+    ports: Ports,
+    functions: Functions,
+    author: str,
+    clock: Callable[[], datetime],
+    progress: Progress,
+    champion: Path | None = None,
+    digest: str = "",
+) -> Outside:
+    """What a training takes from outside the project file; `champion` is the bundle to compare with, of that digest."""
+    from everfit.flow.training import Outside
+
+    return Outside(
+        source=ports.source,
+        functions=functions,
+        champion=champion,
+        champion_digest=digest,
+        executor=ports.executor,
+        progress=progress,
+        registry=ports.registry,
+        artifacts=ports.artifacts,
+        state=ports.state,
+        author=author,
+        cores=cores(),
+        clock=clock,
+    )
 
 
 def cores() -> int:

@@ -79,6 +79,12 @@ class Trained:
         return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
 
     @property
+    def card(self) -> Path:
+        """The model card as a page, in the bundle."""
+        bundle: Path = self.run["bundle"]
+        return bundle / "card.html"
+
+    @property
     def leakage(self) -> tuple[LeakageWarning, ...]:
         """What looks as if the model were told the answer."""
         found: tuple[LeakageWarning, ...] = self.run["leakage_warnings"]
@@ -137,22 +143,12 @@ class Workspace:
         from everfit.flow.run import Runner
 
         ports = self.ports
-        source = ports.source  # first, so that a project that names none leaves no file behind
+        ports.source  # noqa: B018  first, so that a project that names none leaves no file behind
         champion = ledger.champion(ports.state)
-        outside = training.Outside(
-            source=source,
-            functions=_functions(self.loaded),
-            champion=_rival(self, champion) if champion else None,
-            champion_digest=champion.bundle_hash if champion else "",
-            executor=ports.executor,
-            progress=self.progress,
-            registry=ports.registry,
-            artifacts=ports.artifacts,
-            state=ports.state,
-            author=self.author,
-            cores=wiring.cores(),
-            clock=self.clock,
-        )
+        rival = _rival(self, champion) if champion else None
+        digest = champion.bundle_hash if champion else ""
+        own = _functions(self.loaded)
+        outside = wiring.outside(ports, own, self.author, self.clock, self.progress, rival, digest)
         graph, given = training.pipeline(self.project, outside)
         runner = Runner(ports.artifacts, ports.state, self.progress, ports.folder / "scratch")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,6 @@ from everfit.wiring import Ports
 from everfit.workspace import Trained, Workspace
 from tests.integration.projects import START, SmallProject
 
-SEARCHED = ("folds", "first_logistic", "going", "trials_logistic", "search_logistic", "blended", "candidates")
 CHOSEN = ("best", "out_of_fold", "calibration", "threshold")
 
 
@@ -26,17 +26,27 @@ def chosen(trained: Trained, workspace: Workspace, truth: NDArray[np.int64]) -> 
     """All that the pipeline chooses where the target is this, by the pipeline's own steps."""
     training = workspace.project.training.model_copy(update={"threshold": Threshold(best="f1")})
     graph, given = pipeline(workspace.project.model_copy(update={"training": training}), _outside(workspace.ports))
-    known = {name: one.value for name, one in given.items()} | {"truth": truth}
+    known = {name: one.value for name, one in given.items()} | {"truth": truth, "test": trained.run["test"]}
+    needed = set(CHOSEN)
+    for step in reversed(graph.steps):
+        needed |= set(step.sources) if step.name in needed else set()
+    again = {"truth"}
 
     def take(need: str | tuple[str, ...]) -> object:
         if isinstance(need, tuple):
             return tuple(take(name) for name in need)
         return known[need] if need in known else trained.run[need]
 
-    for name in (*SEARCHED, *CHOSEN):
-        step = graph[name]
-        known[name] = step.function(**{parameter: take(need) for parameter, need in step.needs.items()})
-    return [np.asarray(known[name]).tolist() if name == "out_of_fold" else known[name] for name in CHOSEN]
+    for step in graph.steps:
+        if step.name in needed - known.keys() and again & set(step.sources):
+            known[step.name] = step.function(**{name: take(need) for name, need in step.needs.items()})
+            again.add(step.name)
+    assert again > set(CHOSEN)
+    return [_plain(known[name]) for name in CHOSEN]
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _outside(ports: Ports) -> Outside:
@@ -106,3 +116,28 @@ def test_a_column_that_tells_the_answer_is_warned_of_and_stops_nothing(project: 
     found = json.loads(made.call("run", "--json").out)
     assert [(one["kind"], one["column"]) for one in found["leakage"]] == [("predicts alone", "account")]
     assert found["evaluation"]["slices"]["judged"] > 10
+
+
+def test_a_run_ends_with_its_card(trained: SmallProject) -> None:
+    outcome = trained.call("run", "--json")
+    card = Path(json.loads(outcome.out)["card"])
+    assert f"{trained.open().run().card}" == str(card)
+    document = json.loads((card.parent / "card.json").read_text())
+    auc = next(row for row in document["sections"]["metrics"]["values"] if row["Metric"] == "roc_auc")
+    assert auc["Test"] == json.loads(outcome.out)["evaluation"]["test"]["roc_auc"]
+    assert [row["Family"] for row in document["sections"]["candidates"]["values"]] == ["logistic"]
+    assert card.read_text().count("data:image/png;base64,") == 4
+    assert "accuracy" in (card.parent / "classification_report.txt").read_text()
+    assert (card.parent / "feature_importance.csv").read_text().startswith("feature,importance\n")
+
+
+def test_metrics_have_the_names_that_people_look_for(trained: SmallProject) -> None:
+    found = trained.open().run().run["manifest"].metrics
+    named = ("accuracy", "precision", "recall", "f1", "roc_auc")
+    assert {f"test_{name}" for name in named} | {
+        "train_accuracy",
+        "cv_mean_accuracy",
+        "cv_std_accuracy",
+    } <= found.keys()
+    assert {"cv_mean", "cv_std", "accuracy", "precision", "recall", "f1_score"} <= found.keys()
+    assert (found["f1_score"], found["cv_mean"]) == (found["test_f1"], found["cv_mean_roc_auc"])

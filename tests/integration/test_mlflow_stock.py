@@ -80,7 +80,10 @@ def test_a_stock_client_finds_all_that_a_version_was_made_of(released: SmallProj
     assert {"test_roc_auc", "train_accuracy", "cv_mean_roc_auc", "cv_std_roc_auc"} <= found["metrics"].keys()
     assert float(found["version_tags"]["test_roc_auc"]) == pytest.approx(found["metrics"]["test_roc_auc"], rel=1e-5)
     pictures = {f"pictures/{name}.png" for name in ("confusion_matrix", "roc_curve", "calibration")}
-    assert {"card.md", "pictures/feature_importance.png", *pictures} <= set(found["artifacts"])
+    reports = ("feature_importance.csv", "classification_report.txt")
+    assert {"card.md", "card.html", "card.json", *reports, "pictures/feature_importance.png", *pictures} <= set(
+        found["artifacts"]
+    )
     assert {ENTITY, "tenure", "contract_type"} <= set(found["inputs"])
     assert TARGET not in found["inputs"]
     assert found["outputs"][:2] == ["prediction", "score"]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from everfit.errors import MissingExtra, ProjectError
-from everfit.project.sections.training import ModelChoice
+from everfit.project.sections.training import ModelChoice, Training
 from everfit.records.table import Task
-from everfit.training.families import names, resolve
+from everfit.training import built_in
+from everfit.training.families import competing, names, resolve
 from everfit.training.fit import Sample, Terms, fitted
 from everfit.training.scorers import scorer
 
@@ -135,6 +136,26 @@ def test_an_absent_package_names_the_extra(name: str, monkeypatch: pytest.Monkey
     with pytest.raises(MissingExtra) as caught:
         resolve(ModelChoice(name=name), Task.BINARY, seed=0)
     assert f'pip install "everfit[{name}]"' in caught.value.fix
+
+
+def test_of_the_default_families_those_compete_that_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [choice.name for choice in competing(Training())]
+    assert every == ["logistic", "spline_logistic", "random_forest", "gradient_boosting", "lightgbm", "xgboost"]
+    monkeypatch.setattr(built_in, "find_spec", lambda name: None if name in ("lightgbm", "xgboost") else name)
+    assert [choice.name for choice in competing(Training())] == every[:4]
+    listed = Training.model_validate({"models": ["xgboost"]})
+    assert [choice.name for choice in competing(listed)] == ["xgboost"]
+
+
+def test_of_the_default_families_those_compete_that_can_be_monotone() -> None:
+    training = Training.model_validate({"monotone": {"a": "increasing"}})
+    assert [choice.name for choice in competing(training)] == ["random_forest", "lightgbm", "xgboost"]
+    assert len(competing(Training.model_validate({"monotone": {"a": "increasing"}, "models": ["logistic"]}))) == 1
+
+
+def test_blend_is_no_name_for_a_family() -> None:
+    with pytest.raises(ProjectError, match="`blend`"):
+        competing(Training.model_validate({"models": [{"name": "blend", "class": "sklearn.svm.SVC"}]}))
 
 
 def test_a_family_of_ones_own_is_built_with_its_params_and_the_seed(module: str) -> None:

@@ -31,6 +31,7 @@ COMMANDS = {
     "archive": "Take a version out of use",
     "up": "Serve, monitor, judge canaries and retrain in one process",
     "status": "Who answers, what is under way, what to do next",
+    "rebuild": "Train a version again from its lineage, prove it equal",
     "history": "Every event of the ledger, verified",
     "keys": "Who may ask the server: make, list, take back",
     "config": "Every setting, its value and where that comes from",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -51,6 +52,7 @@ def show(trained: Trained, output: Output, why: bool = False) -> None:
             "differences": trained.differences,
             "leakage": trained.leakage,
             "gates": trained.gates,
+            "card": str(trained.card),
             "quality": trained.quality,
         }
     )
@@ -88,6 +90,7 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
     _slices(trained, output)
     output.line()
     output.table("Gates", ("gate", "", "because"), [(g.gate, g.passed, g.reason) for g in trained.gates.results])
+    output.line(f"\n[bold]Card[/]  {escape(os.path.relpath(trained.card))}")
 
 
 def _figures(candidate: Candidate, sign: int) -> tuple[float | str, str]:

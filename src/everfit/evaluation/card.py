@@ -1,182 +1,331 @@
-"""What a person reads about a model: the model card in Markdown and the classification report as text."""
+"""The model card after Mitchell et al. (2019): what there is to say about a model, as data, for whoever writes it down.
+
+`card_markdown` and `card_page` write the same card for people, `document` for machines; each shows all of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
-from numpy.typing import NDArray
-
-from everfit.evaluation.metrics import by_class, confusion
-from everfit.records.compiled import Exactness
-from everfit.records.model import Manifest
+from everfit.evaluation.metrics import higher_is_better
+from everfit.records.calibration import Isotonic, Method, Platt
+from everfit.records.evaluation import Slice
+from everfit.records.model import Candidate, Manifest
 from everfit.records.profile import ColumnProfile
 from everfit.records.table import Task
 
-_NOTHING = "-"
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A value as it stands in the data or the configuration."""
+
+    value: str | int | float | bool | None
 
 
-def card(manifest: Manifest) -> str:
-    """The model card as Markdown, after Mitchell et al. (2019), from the bundle's manifest alone.
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A number as short as it can be written."""
 
-    It states what the manifest holds and nothing else; the same manifest gives the same text.
-    """
-    sections = {
-        "Model": _model(manifest),
-        "Data": _data(manifest),
-        "Features": _features(manifest),
-        "Metrics": _metrics(manifest),
-        "Quality gates": _gates(manifest),
-        "Feature importance": _importance(manifest),
-        "Lineage": _lineage(manifest),
-        "Intended use and limits": _limits(manifest),
-    }
-    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
-    return f"# Model card: {_plain(manifest.model)}\n\n{_summary(manifest)}\n\n{body}\n"
+    value: float
 
 
-def classification_report(y: NDArray[Any], predicted: NDArray[Any], classes: tuple[str, ...]) -> str:
-    """Precision, recall, f1 and rows of each class, with accuracy, macro and weighted means, as a text table.
-
-    `y` and `predicted` are (rows,) class indices. Macro means are over the classes that occur in `y`.
-
-    >>> import numpy as np
-    >>> print(classification_report(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), ("No", "Yes")))
-                  precision    recall        f1      rows
-    No                1.000     0.500     0.667         2
-    Yes               0.667     1.000     0.800         2
-    <BLANKLINE>
-    accuracy                              0.750         4
-    macro mean        0.833     0.750     0.733         4
-    weighted mean     0.833     0.750     0.733         4
-    """
-    table = confusion(y, predicted, len(classes))
-    values, support = by_class(table), table.sum(axis=1)
-    rows, present = int(support.sum()), support > 0
-    if not rows:
-        return "no rows"
-    wide = max([13, *map(len, classes)])
-    lines = [" " * wide + "".join(f"{name:>10}" for name in ("precision"[:10], "recall", "f1", "rows"))]
-    for index, name in enumerate(classes):
-        lines.append(_report_line(name, wide, [each[index] for each in values.values()], int(support[index])))
-    lines += ["", f"{'accuracy':<{wide}}{'':>20}{table.trace() / rows:>10.3f}{rows:>10,}"]
-    lines.append(_report_line("macro mean", wide, [each[present].mean() for each in values.values()], rows))
-    lines.append(_report_line("weighted mean", wide, [each @ support / rows for each in values.values()], rows))
-    return "\n".join(lines)
+# A whole number is written with thousands apart, a float with four decimals, True as passed and False as failed, None
+# as a dash.
+Cell = str | int | float | bool | Code | Short | None
 
 
-def _report_line(name: str, wide: int, figures: Iterable[float], rows: int) -> str:
-    return f"{name:<{wide}}" + "".join(f"{figure:>10.3f}" for figure in figures) + f"{rows:>10,}"
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows below their headers; a table of two headers that are empty is a list of names and values."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
 
 
-def _summary(manifest: Manifest) -> str:
-    passed = "passed" if manifest.gates.passed else "**did not pass**"
-    profile, many = manifest.profile, len(manifest.features)
-    return (
-        f"A {_plain(manifest.family)} model that predicts {_code(manifest.target)} from {many} features. "
-        f"It {passed} its quality gates; {profile.metric} is {profile.expected:.4f} on {profile.labels:,} test rows."
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A section: what is said, then points, a table, and the names of its pictures."""
+
+    key: str
+    title: str
+    text: str = ""
+    points: tuple[str, ...] = ()
+    table: Table | None = None
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All of it. `verdict` follows the summary's first sentence and says whether the gates were `passed`."""
+
+    title: str
+    summary: str
+    verdict: str
+    passed: bool
+    parts: tuple[Part, ...]
+
+
+def card(manifest: Manifest, candidates: Sequence[Candidate] = ()) -> Card:
+    """The card of a model from its manifest and the candidates that it was chosen from; it states what these hold and
+    nothing else, and the same records give the same card."""
+    profile, passed = manifest.profile, manifest.gates.passed
+    parts = (
+        _warnings(manifest),
+        _metrics(manifest),
+        _gates(manifest),
+        _candidates(manifest, candidates),
+        _calibration(manifest),
+        _threshold(manifest),
+        _slices(manifest),
+        _importance(manifest),
+        _model(manifest),
+        _features(manifest),
+        _data(manifest),
+        _lineage(manifest),
+        _limits(manifest),
+    )
+    return Card(
+        title=manifest.model,
+        summary=f"Predicts {manifest.target} from {len(manifest.features)} features by {manifest.family}.",
+        verdict=f"It {'passed' if passed else 'did not pass'} its quality gates; {profile.metric} is "
+        f"{profile.expected:.4f} on {profile.labels:,} test rows.",
+        passed=passed,
+        parts=tuple(part for part in parts if part is not None),
     )
 
 
-def _model(manifest: Manifest) -> str:
-    rows: list[tuple[str, object]] = [("Family", _plain(manifest.family)), ("Task", manifest.task.value)]
-    rows.append(("Target", _code(manifest.target)))
+def document(card: Card) -> dict[str, Any]:
+    """The card for machines: each table as a list of objects, or one object for names and values; figures in full."""
+    return {
+        "title": card.title,
+        "summary": card.summary,
+        "verdict": card.verdict,
+        "passed": card.passed,
+        "sections": {part.key: _section(part) for part in card.parts},
+    }
+
+
+def _section(part: Part) -> dict[str, Any]:
+    found: dict[str, Any] = {"title": part.title}
+    found |= {"text": part.text} if part.text else {}
+    found |= {"points": list(part.points)} if part.points else {}
+    if part.table is not None:
+        rows = [[cell.value if isinstance(cell, Code | Short) else cell for cell in row] for row in part.table.rows]
+        named = part.table.headers == ("", "")
+        found["values"] = {str(name): value for name, value in rows} if named else _records(part.table.headers, rows)
+    return found | ({"pictures": list(part.pictures)} if part.pictures else {})
+
+
+def _records(headers: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(headers, row, strict=True)) for row in rows]
+
+
+def _pairs(rows: Iterable[tuple[Cell, Cell]]) -> Table:
+    return Table(("", ""), tuple(rows))
+
+
+def _warnings(manifest: Manifest) -> Part | None:
+    if not manifest.leakage:
+        return None
+    rows = tuple((Code(w.column) if w.column else None, str(w.kind), w.reason) for w in manifest.leakage)
+    text = "What looks as if the model were told the answer. Is it known when a prediction is made?"
+    return Part("leakage", "Leakage warnings", text, table=Table(("Column", "Warning", "Why"), rows))
+
+
+def _model(manifest: Manifest) -> Part:
+    rows: list[tuple[Cell, Cell]] = [("Family", manifest.family), ("Task", manifest.task.value)]
+    rows.append(("Target", Code(manifest.target)))
     if manifest.task is not Task.REGRESSION:
-        rows.append(("Classes, in the order of the scores", ", ".join(_code(name) for name in manifest.classes)))
-    if manifest.task is Task.BINARY:
-        rows.append((f"{_code(manifest.classes[-1])} is predicted from a score of", f"{manifest.threshold:g}"))
+        rows.append(("Classes, in the order of the scores", ", ".join(manifest.classes)))
     if manifest.entity:
-        rows.append(("A row is about", _code(manifest.entity)))
+        rows.append(("A row is about", Code(manifest.entity)))
     if manifest.exactness is not None:
-        rows.append(("Served by", _served(manifest.exactness)))
-    rows += [(f"Setting {_code(name)}", _code(value)) for name, value in sorted(manifest.params.items())]
-    return _table(("", ""), rows)
+        rows.append(("Served by", _served(manifest)))
+    rows += [(f"Setting {name}", Code(value)) for name, value in sorted(manifest.params.items())]
+    return Part("model", "Model", table=_pairs(rows))
 
 
-def _served(found: Exactness) -> str:
-    if not found.holds:
-        return f"the training library, for its compiled form was refused: {_plain(found.reason)}"
+def _served(manifest: Manifest) -> str:
+    found = manifest.exactness
+    if found is None or not found.holds:
+        return f"the training library, for its compiled form was refused: {found.reason if found else ''}"
     seen = f"{found.rows:,} rows, {found.thresholds:,} of them at or beside a split"
     return f"its compiled form; over {seen}, the greatest difference to the library is {found.difference:.1g}"
 
 
-def _data(manifest: Manifest) -> str:
+def _data(manifest: Manifest) -> Part:
     data = manifest.lineage.dataset
-    rows = [("Source", _code(data.source)), ("Rows", f"{data.rows:,}"), ("Columns", f"{data.columns:,}")]
-    return _table(("", ""), [*rows, ("Fingerprint of the content", _code(data.fingerprint))])
+    rows: list[tuple[Cell, Cell]] = [("Source", Code(data.source)), ("Rows", data.rows), ("Columns", data.columns)]
+    rows += [("Fingerprint of the content", Code(data.fingerprint)), ("Quality score", manifest.quality)]
+    return Part("data", "Data", table=_pairs(rows))
 
 
-def _features(manifest: Manifest) -> str:
+def _features(manifest: Manifest) -> Part:
     known = {column.name: column for column in manifest.profile.columns}
-    rows = [(_code(name), *_described(known.get(name))) for name in manifest.features]
-    return _table(("Feature", "Kind", "Missing", "Values"), rows)
+    rows = tuple((Code(name), *_described(known.get(name))) for name in manifest.features)
+    return Part("features", "Features", table=Table(("Feature", "Kind", "Missing", "Values"), rows))
 
 
-def _described(column: ColumnProfile | None) -> tuple[str, str, str]:
+def _described(column: ColumnProfile | None) -> tuple[str | None, str | None, str | None]:
     if column is None:
-        return _NOTHING, _NOTHING, _NOTHING
-    missing = f"{column.nulls / column.rows:.1%}" if column.rows else _NOTHING
+        return None, None, None
+    missing = f"{column.nulls / column.rows:.1%}" if column.rows else None
     if column.counts is not None:
         return column.kind.value, missing, f"{len(column.counts):,} levels"
     if column.minimum is None or column.maximum is None:
-        return column.kind.value, missing, _NOTHING
+        return column.kind.value, missing, None
     return column.kind.value, missing, f"{column.minimum:g} to {column.maximum:g}"
 
 
-def _metrics(manifest: Manifest) -> str:
+def _candidates(manifest: Manifest, candidates: Sequence[Candidate]) -> Part | None:
+    if not candidates:
+        return None
+    metric = candidates[0].metric
+    sign = 1 if higher_is_better(metric) else -1
+    best = sorted(candidates, key=lambda each: (each.family != manifest.family, -each.score))
+    rows = []
+    for each in best:
+        known = isfinite(each.score)  # a family that could not be trained has no score
+        found = (sign * each.score, each.spread) if known else (None, None)
+        rows.append((each.family, *found, each.trials, each.failed))
+    text = f"Each family's best setting by cross-validation on the training rows; {manifest.family} was chosen."
+    headers = ("Family", f"{metric}, mean", "Standard deviation", "Trials", "Failed")
+    return Part("candidates", "Candidates", text, table=Table(headers, tuple(rows)))
+
+
+def _metrics(manifest: Manifest) -> Part:
     found = manifest.evaluation
-    parts = (found.test, found.train, found.cv)
-    names = dict.fromkeys(name for part in parts for name in part)
-    rows = [(_code(name), *(_figure(part, name) for part in parts)) for name in names]
-    return _table(("Metric", "Test", "Training", "Cross-validation"), rows)
+    rows = []
+    for name in dict.fromkeys((*found.test, *found.train)):
+        around = found.intervals.get(name)
+        bounds = (around.low, around.high) if around else (None, None)
+        folds = (found.cv.get(f"mean_{name}"), found.cv.get(f"std_{name}"))
+        rows.append((Code(name), found.test.get(name), *bounds, found.train.get(name), *folds))
+    text = "Nothing was chosen on the test rows. From and to are the 95% interval of the test metric."
+    headers = ("Metric", "Test", "From", "To", "Training", "Cross-validated", "Deviation")
+    pictures = ("roc_curve.png", "confusion_matrix.png") if manifest.classes else _VALUES
+    return Part("metrics", "Metrics", text, table=Table(headers, tuple(rows)), pictures=pictures)
 
 
-def _gates(manifest: Manifest) -> str:
+_VALUES = ("predicted_vs_actual.png", "residuals.png")
+
+
+def _calibration(manifest: Manifest) -> Part | None:
+    found = manifest.calibration
+    if found is None or manifest.task is Task.REGRESSION:
+        return None
+    tried = tuple((name, found.brier[name], found.log_loss.get(name)) for name in found.brier)
+    text = f"{_METHODS[found.method]}: {found.reason}." + "".join(
+        f" Of {name}: {_curve(each)}." for name, each in zip(_calibrated(manifest), found.curves, strict=True)
+    )
+    headers = ("Method", "Brier, cross-validated", "Log loss, cross-validated")
+    return Part("calibration", "Calibration", text, table=Table(headers, tried) if tried else None, pictures=_CURVE)
+
+
+_CURVE = ("calibration.png",)
+_METHODS = {
+    Method.NONE: "The estimator's own probabilities",
+    Method.ISOTONIC: "Isotonic regression on out-of-fold scores",
+    Method.PLATT: "Platt's line on the logit of out-of-fold scores",
+}
+
+
+def _calibrated(manifest: Manifest) -> tuple[str, ...]:
+    """The classes that have a curve."""
+    curves = manifest.calibration.curves if manifest.calibration else ()
+    return () if not curves else manifest.classes if len(curves) > 1 else manifest.classes[-1:]
+
+
+def _curve(record: Isotonic | Platt) -> str:
+    if isinstance(record, Platt):
+        return f"slope {record.slope:.4g}, intercept {record.intercept:.4g}"
+    return f"{len(record.x)} knots, from {record.y[0]:.4g} to {record.y[-1]:.4g}"
+
+
+def _threshold(manifest: Manifest) -> Part | None:
+    if manifest.task is not Task.BINARY:
+        return None
+    rows: list[tuple[Cell, Cell]] = [
+        (f"{manifest.classes[-1]} is predicted from a score of", Short(manifest.threshold))
+    ]
+    found = manifest.threshold_choice
+    if found is not None:
+        rows.append(("Chosen for", found.objective))
+        rows += [(f"{name} out of fold", value) for name, value in found.reached.items()]
+    return Part("threshold", "Threshold", table=_pairs(rows))
+
+
+def _slices(manifest: Manifest) -> Part | None:
+    found = manifest.evaluation.slices
+    if found is None:
+        return None
+    text = (
+        f"{found.metric} on parts of the test rows, each against all other rows, the worst first. {len(found.marked)} "
+        f"of {found.judged} parts are worse beyond chance; {found.small} more were too small to be judged."
+    )
+    binary = manifest.task is Task.BINARY
+    means = ("Mean score", "Observed share") if binary else ("Mean prediction", "Mean value")
+    headers = ("Column", "Level", "Rows", found.metric, "From", "To", "Against the rest", "Worse beyond chance", *means)
+    rows = tuple(_sliced(one) for one in found.worst)
+    return Part("slices", "Slices", text, table=Table(headers, rows) if rows else None)
+
+
+def _sliced(one: Slice) -> tuple[Cell, ...]:
+    marked = "yes" if one.marked else "no"
+    named = (Code(one.column), Code(one.level), one.rows)
+    return (*named, one.value, one.interval.low, one.interval.high, one.difference, marked, one.stated, one.observed)
+
+
+def _gates(manifest: Manifest) -> Part:
     results = manifest.gates.results
     if not results:
-        return "No gate was judged, so the model may not be registered."
-    rows = [(_code(each.gate), "passed" if each.passed else "**failed**", _plain(each.reason)) for each in results]
-    return _table(("Gate", "Result", "Why"), rows)
+        return Part("gates", "Quality gates", "No gate was judged, so the model may not be registered.")
+    rows = tuple((Code(each.gate), each.passed, each.reason) for each in results)
+    return Part("gates", "Quality gates", table=Table(("Gate", "Result", "Why"), rows))
 
 
-def _importance(manifest: Manifest) -> str:
+def _importance(manifest: Manifest) -> Part:
     found = manifest.evaluation.importance
     if not found:
-        return "Not measured."
-    rows = [(place, _code(each.feature), f"{each.value:.4f}") for place, each in enumerate(found, start=1)]
+        return Part("importance", "Feature importance", "Not measured.")
+    rows = tuple((place, Code(each.feature), each.value) for place, each in enumerate(found, start=1))
     text = (
         "How far the test score falls when the feature's values are shuffled. It does not say what causes the target."
     )
-    return f"{text}\n\n{_table(('', 'Feature', 'Fall of the score'), rows)}"
+    table = Table(("Place", "Feature", "Fall of the score"), rows)
+    return Part("importance", "Feature importance", text, table=table, pictures=("feature_importance.png",))
 
 
-def _lineage(manifest: Manifest) -> str:
+def _lineage(manifest: Manifest) -> Part:
     lineage = manifest.lineage
-    rows: list[tuple[str, object]] = [
-        ("Dataset", _code(lineage.dataset.fingerprint)),
-        ("Feature functions", _code(lineage.features_hash)),
-        ("Configuration", _code(lineage.config_hash)),
-        ("Code", _code(lineage.code_hash)),
-        ("Seed", lineage.seed),
-        ("Parent version", _NOTHING if lineage.parent is None else lineage.parent),
+    rows: list[tuple[Cell, Cell]] = [
+        ("Dataset", Code(lineage.dataset.fingerprint)),
+        ("Feature functions", Code(lineage.features_hash)),
+        ("Configuration", Code(lineage.config_hash)),
+        ("Code", Code(lineage.code_hash)),
+        ("Seed", Code(lineage.seed)),
+        ("Parent version", lineage.parent),
     ]
-    rows += [(f"Package {_code(name)}", _plain(version)) for name, version in sorted(lineage.packages.items())]
-    return _table(("", ""), rows)
+    rows += [(f"Package {name}", Code(version)) for name, version in sorted(lineage.packages.items())]
+    return Part("lineage", "Lineage", table=_pairs(rows))
 
 
-def _limits(manifest: Manifest) -> str:
-    target, rows = _code(manifest.target), f"{manifest.profile.labels:,}"
-    lines = [
+def _limits(manifest: Manifest) -> Part:
+    target, rows = manifest.target, f"{manifest.profile.labels:,}"
+    points = [
         f"Intended to predict {target} for rows like the training rows: same columns, same meaning, same population.",
         f"The test metrics come from {rows} rows that were not trained on, and hold while the data stay as they were.",
         "A missing number is replaced by a typical one from the training rows.",
         "A category that did not occur in training is treated as missing.",
-        "How the metrics differ between groups of people was not measured here.",
     ]
-    gap = _gap(manifest)
+    if manifest.evaluation.slices is None:
+        points.append("How the metrics differ between groups of people was not measured here.")
     if not manifest.gates.passed:
-        lines.insert(0, "**The model did not pass its quality gates and is not fit for use.**")
-    return "\n".join(f"- {line}" for line in [*lines, *gap])
+        points.insert(0, "The model did not pass its quality gates and is not fit for use.")
+    return Part("limits", "Intended use and limits", points=(*points, *_gap(manifest)))
 
 
 def _gap(manifest: Manifest) -> list[str]:
@@ -185,26 +334,3 @@ def _gap(manifest: Manifest) -> list[str]:
         return []
     train, test = found.train[metric], found.test[metric]
     return [f"{metric} is {train:.4f} on training rows and {test:.4f} on test rows: a gap of {abs(train - test):.4f}."]
-
-
-def _figure(values: Mapping[str, float], name: str) -> str:
-    return f"{values[name]:.4f}" if name in values else _NOTHING
-
-
-def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def _plain(value: object) -> str:
-    """Text that cannot break out of its table cell or become markup.
-
-    >>> print(_plain("a|b <i>"))
-    a\\|b &lt;i&gt;
-    """
-    text = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("|", "\\|").replace("*", "\\*").replace("`", "\\`")
-
-
-def _code(value: object) -> str:
-    return "`" + " ".join(str(value).split()).replace("`", "'").replace("|", "\\|") + "`"

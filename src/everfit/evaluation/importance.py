@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from csv import writer
+from io import StringIO
 from typing import Any
 from zlib import crc32
 
@@ -35,6 +37,19 @@ def importance(
     whole = score(columns)
     found = [Importance(name, whole - _shuffled_score(score, columns, name, repeats, seed)) for name in names]
     return tuple(sorted(found, key=lambda each: (-each.value, each.feature)))
+
+
+def csv(importance: tuple[Importance, ...]) -> str:
+    """The importance as CSV, the greatest first.
+
+    >>> print(csv((Importance("a,b", 0.5), Importance("c", 0.25))), end="")
+    feature,importance
+    "a,b",0.5
+    c,0.25
+    """
+    out = StringIO()
+    writer(out, lineterminator="\n").writerows([("feature", "importance"), *((i.feature, i.value) for i in importance)])
+    return out.getvalue()
 
 
 def _shuffled_score(score: Callable[[Columns], float], columns: Columns, name: str, repeats: int, seed: int) -> float:

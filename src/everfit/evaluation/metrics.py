@@ -15,7 +15,7 @@ A class that is never predicted has precision 0. Macro means are over the classe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
@@ -52,6 +52,19 @@ def metrics(task: Task, y: Array, scores: Floats, classes: tuple[str, ...], thre
     if task is not Task.REGRESSION:
         values |= _labelled(task, confusion(y, predicted(scores, task, threshold), len(classes)))
     return {name: values[name] for name in names(task) if np.isfinite(values[name])}
+
+
+def over_folds(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """`mean_NAME` and `std_NAME` of each metric that all folds define; the deviation in its population form.
+
+    >>> over_folds([{"f1": 0.5, "recall": 1.0}, {"f1": 0.7}])["mean_f1"]
+    0.6
+    """
+    names = [name for name in (folds[0] if folds else ()) if all(name in fold for fold in folds)]
+    values = {name: [fold[name] for fold in folds] for name in names}
+    return {f"mean_{name}": float(np.mean(each)) for name, each in values.items()} | {
+        f"std_{name}": float(np.std(each)) for name, each in values.items()
+    }
 
 
 def measure(metric: str, task: Task, classes: tuple[str, ...]) -> Metric:

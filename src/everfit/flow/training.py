@@ -67,7 +67,8 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
         *_plain(inspection.leakage_warnings, inspection.slices),
         *_plain(compiling.compiled, compiling.exactness),
-        *_plain(assessment.importance, assessment.evaluation, assessment.pictures, assessment.profile),
+        *_plain(assessment.importance, assessment.evaluation, assessment.pictures),
+        *_plain(assessment.reports, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
         *_plain(assessment.champion_scores, assessment.champion_metrics),
         step(assessment.differences, rules="gate_rules"),
@@ -75,11 +76,12 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
         step(publish.version, cached=False),
     ]
+    own = {choice.name: _own(choice) for choice in choices if choice.estimator}
     given = {
         **_settings(project),
-        **_families(project.training, choices),
+        **_families(project.training, choices, own),
         **_outside(project, outside),
-        **_code(steps, outside.artifacts),
+        **_code(steps, outside.artifacts, [own, _imported(outside.functions)]),
     }
     return graph(steps, given.keys(), (*_LIBRARIES, *families.modules(choices))), given
 
@@ -142,10 +144,9 @@ def _settings(project: Project) -> dict[str, Given]:
     return {name: setting(value) for name, value in values.items()}
 
 
-def _families(training: Training, competing: tuple[ModelChoice, ...]) -> dict[str, Given]:
+def _families(training: Training, competing: tuple[ModelChoice, ...], own: Mapping[str, object]) -> dict[str, Given]:
     """The families as configured. Those of the user's own are known by their code as well, wherever it may run: what
     fits the same numbers may still score otherwise."""
-    own = {choice.name: _own(choice) for choice in competing if choice.estimator}
     choices = {f"choice_{c.name}": Given(c, setting([c, own.get(c.name)]).identity) for c in competing}
     every = {"choices": competing, "trusted": training.trusted}
     return choices | {name: Given(value, setting([value, own]).identity) for name, value in every.items()}
@@ -159,11 +160,8 @@ def _own(choice: ModelChoice) -> object:
 
 def _outside(project: Project, outside: Outside) -> dict[str, Given]:
     key = project.data.key.get_secret_value() if project.data.key else None
-    # Where trials run changes nothing about what they find.
-    made = project.model_dump_json(
-        include={"data", "features", "training", "checks"}, exclude={"training": {"executor", "workers"}}
-    )
-    config = hashlib.sha256(made.encode())
+    settings = _made_by(project)
+    config = hashlib.sha256(json.dumps([settings, project.data.source]).encode())
     return {
         "source": Given(outside.source, outside.source.identity()),
         "masking_key": Given(key, hashlib.sha256(b"masking" + key.encode()).hexdigest() if key else ""),
@@ -172,6 +170,7 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         ),
         "champion": Given(outside.champion, outside.champion_digest if outside.champion else ""),
         "config": setting(config.hexdigest()),
+        "settings": setting(settings),
         "executor": Given(outside.executor),
         "progress": Given(outside.progress),
         "cores": Given(outside.cores),
@@ -181,6 +180,17 @@ def _outside(project: Project, outside: Outside) -> dict[str, Given]:
         "author": Given(outside.author),
         "clock": Given(outside.clock),
     }
+
+
+def _made_by(project: Project) -> dict[str, Any]:
+    """The sections that decide what is made, as they could be written. Where trials run changes nothing about what they
+    find, and where the data is may hold a password."""
+    return project.model_dump(
+        mode="json",
+        by_alias=True,
+        include={"data", "features", "training", "checks"},
+        exclude={"data": {"source", "key"}, "training": {"executor", "workers"}},
+    )
 
 
 def _imported(functions: Functions) -> dict[str, object]:
@@ -196,12 +206,13 @@ def _imported(functions: Functions) -> dict[str, object]:
     return found
 
 
-def _code(steps: list[Step], artifacts: ArtifactStore) -> dict[str, Given]:
-    """The code and the libraries that a model is made with, for its lineage; publishing is not among them."""
+def _code(steps: list[Step], artifacts: ArtifactStore, own: object) -> dict[str, Given]:
+    """The code and the libraries that a model is made with, for its lineage; publishing is not among them. `own` is
+    the identity of what the user wrote beside the project."""
     identities = Identities(artifacts, ("everfit",))
     every = [(one.cached, identities.of(one.function)) for one in steps]
     identities.keep()
     found = [own for cached, own in every if cached]
-    digest = hashlib.sha256(json.dumps([one.digest for one in found]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([[one.digest for one in found], own]).encode()).hexdigest()
     packages = {name: version for one in found for name, version in sorted(one.packages.items())}
     return {"code": setting(digest), "packages": setting(dict(sorted(packages.items())))}

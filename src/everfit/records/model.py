@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from math import isfinite, nan
 from statistics import fmean, pstdev
+from typing import Any
 
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
@@ -145,7 +146,8 @@ class GateReport:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """All that a model was made from, by content hash, enough to make it again."""
+    """All that a model was made from, by content hash, enough to make it again; `settings` are the sections of the
+    project file that decide what is made, without where the data is and without secrets."""
 
     dataset: DatasetVersion
     features_hash: str
@@ -154,6 +156,10 @@ class Lineage:
     packages: Mapping[str, str]
     seed: int
     parent: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SHORT = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1_score": "f1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +206,14 @@ class Manifest:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """All metrics flat: `train_roc_auc`, `test_roc_auc`, `cv_mean_roc_auc` ..."""
-        parts = {"train": self.evaluation.train, "test": self.evaluation.test, "cv": self.evaluation.cv}
+        """All metrics flat: `train_roc_auc`, `test_roc_auc`, `cv_mean_roc_auc` ...; and by short names those of the
+        test that are looked for most, and the cross-validated training metric as `cv_mean` and `cv_std`."""
+        found, metric = self.evaluation, self.profile.metric
+        parts = {"train": found.train, "test": found.test, "cv": found.cv}
         flat = {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
-        return {**flat, "data_quality_score": self.quality}
+        short = {name: found.test[of] for name, of in _SHORT.items() if of in found.test}
+        short |= {f"cv_{of}": found.cv[f"{of}_{metric}"] for of in ("mean", "std") if f"{of}_{metric}" in found.cv}
+        return {**flat, **short, "data_quality_score": self.quality}
 
     @property
     def parameters(self) -> Mapping[str, Param]:

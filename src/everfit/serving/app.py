@@ -19,12 +19,13 @@ from everfit.ports import LabelStore
 from everfit.project.sections.serving import Limits
 from everfit.project.sections.serving import Response as ResponseSection
 from everfit.records.prediction import Prediction
-from everfit.serving import answers, feedback, page
+from everfit.serving import answers, feedback, invocations, page
 from everfit.serving.access import Access
 from everfit.serving.answering import Answering
 from everfit.serving.body import Headers, check_json, decode_json, many, read_body
 from everfit.serving.commit import GroupCommit
-from everfit.serving.front import LOOPBACK_NAMES, Front, Reply, told
+from everfit.serving.front import LOOPBACK_NAMES, Endpoint, Front, Reply, told
+from everfit.serving.inference_server import MODEL_PATHS, InferenceServer
 from everfit.serving.metrics import CONTENT_TYPE
 from everfit.serving.predictor import Predictor
 from everfit.serving.quick import Quick
@@ -60,11 +61,18 @@ def create_app(
     routes = _Routes(Answering(predictor, commit), name, response or ResponseSection(), limits, labels, now)
     predictor.metrics.queue(lambda: commit.waiting)
     quick = Quick(predictor, commit, routes.shape)
-    app.front = Front(
-        app.behind, hosts, {"/predict": routes.predict}, limits, quick, access or Access(), predictor.metrics.failed
-    )
+    app.front = Front(app.behind, hosts, routes.hot, limits, quick, access or Access(), predictor.metrics.failed)
     add = app.add_api_route
-    add("/predict", routes.predict_request, methods=["POST"], summary="Predict one row, several, or a stored entity.")
+    add("/predict", routes.by_framework, methods=["POST"], summary="Predict one row, several, or a stored entity.")
+    add("/invocations", routes.by_framework, methods=["POST"], summary="Predict as MLflow's scoring server does.")
+    add("/ping", routes.ready, methods=["GET"], summary="Whether a model is loaded, as MLflow asks.")
+    for path in MODEL_PATHS:
+        add(f"{path}/infer", routes.by_framework, methods=["POST"], summary="Predict by the Open Inference Protocol.")
+        add(f"{path}/ready", routes.inference.ready, methods=["GET"], summary="Whether the model answers.")
+        add(path, routes.inference.model, methods=["GET"], summary="What the model takes and gives.")
+    add("/v2", routes.inference.server, methods=["GET"], summary="The server, by the Open Inference Protocol.")
+    add("/v2/health/live", routes.health, methods=["GET"], summary="Whether the process is alive.")
+    add("/v2/health/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
     add("/feedback", routes.feedback, methods=["POST"], summary="Say what turned out to be true.")
     add("/health", routes.health, methods=["GET"], summary="Whether the process is alive.")
     add("/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
@@ -106,6 +114,7 @@ class _Routes:
         now: Callable[[], datetime],
     ) -> None:
         self._answering = answering
+        self.inference = InferenceServer(answering, response, limits)
         self._predictor = answering.predictor
         self._name = name
         self.response = response
@@ -117,7 +126,7 @@ class _Routes:
         """One object of columns, or `{"rows": [objects]}`, to one answer, or `{"predictions": [answers]}`."""
         try:
             check_json(headers)
-            rows, alone = many(decode_json(body, self._limits), "rows", self._limits.rows)
+            rows, alone = many(decode_json(body, self._limits), "rows", self._limits)
         except (EverfitError, HTTPException):
             self._predictor.metrics.rejected()
             raise
@@ -129,11 +138,26 @@ class _Routes:
         """A prediction as the project wants it."""
         return answers.shape(prediction, self._predictor.snapshot.champion.manifest.entity, self.response)
 
-    async def predict_request(self, request: Request) -> Response:
-        """The same by way of FastAPI, for a server that mounts this application below another."""
-        headers = dict(request.headers.raw)
-        reply = await self.predict(headers, await read_body(request.receive, headers, self._limits))
-        return Response(reply.body, media_type="application/json")
+    async def invocations(self, headers: Headers, body: bytes) -> Reply:
+        """MLflow's formats, to `{"predictions": [objects]}`."""
+        required = self._predictor.snapshot.champion.parser.required
+        predictions = await self._answering.predict(invocations.rows(headers, body, self._limits, required))
+        score = self.response.score
+        return Reply(_encode({"predictions": [invocations.shape(one, score) for one in predictions]}))
+
+    def hot(self, path: str) -> Endpoint | None:
+        """What answers a POST to the path without FastAPI."""
+        found = {"/predict": self.predict, "/invocations": self.invocations}.get(path)
+        return self.inference.infer(path) if found is None and path.startswith("/v2/models/") else found
+
+    async def by_framework(self, request: Request) -> Response:
+        """The same endpoints by way of FastAPI, for a server that mounts this application below another."""
+        endpoint, headers = self.hot(request.url.path), dict(request.headers.raw)
+        if endpoint is None:
+            raise HTTPException(404)
+        reply = await endpoint(headers, await read_body(request.receive, headers, self._limits))
+        further = {name.decode(): value.decode() for name, value in reply.headers}
+        return Response(reply.body, media_type=reply.kind.decode(), headers=further)
 
     async def feedback(self, request: Request) -> Response:
         """One label, or `{"labels": [labels]}`, to how many of them were new."""
@@ -142,7 +166,7 @@ class _Routes:
         headers = dict(request.headers.raw)
         check_json(headers)
         value = decode_json(await read_body(request.receive, headers, self._limits), self._limits)
-        items, _ = many(value, "labels", self._limits.rows)
+        items, _ = many(value, "labels", self._limits)
         manifest = self._predictor.snapshot.champion.manifest
         found = feedback.labels(items, manifest, self.response.labels, self._now())
         new = await run_in_threadpool(self._labels.put, found)

@@ -118,12 +118,12 @@ def _is_deeper(value: object, limit: int) -> bool:
     return True
 
 
-def many(value: object, name: str, limit: int) -> tuple[list[Mapping[str, object]], bool]:
+def many(value: object, name: str, limits: Limits) -> tuple[list[Mapping[str, object]], bool]:
     """One object, or `{name: [objects]}`: the objects, and whether there was one alone.
 
-    >>> many({"rows": [{"a": 1}, {"a": 2}]}, "rows", 10)
+    >>> many({"rows": [{"a": 1}, {"a": 2}]}, "rows", Limits())
     ([{'a': 1}, {'a': 2}], False)
-    >>> many({"a": 1}, "rows", 10)
+    >>> many({"a": 1}, "rows", Limits())
     ([{'a': 1}], True)
     """
     if not isinstance(value, dict):
@@ -133,13 +133,18 @@ def many(value: object, name: str, limit: int) -> tuple[list[Mapping[str, object
         return [value], True
     if not listed or not all(isinstance(each, dict) for each in listed):
         raise _not_objects(name)
-    if len(listed) > limit:
+    check_rows(len(listed), name, limits)
+    return listed, False
+
+
+def check_rows(count: int, name: str, limits: Limits) -> None:
+    """Raises TooLarge beyond the limit."""
+    if count > limits.rows:
         raise TooLarge(
-            f"{len(listed)} {name} in one request; at most {limit} are allowed",
+            f"{count} {name} in one request; at most {limits.rows} are allowed",
             where="body",
             fix="send several requests, or raise `serving.limits.rows`",
         )
-    return listed, False
 
 
 def _not_objects(name: str) -> RequestError:

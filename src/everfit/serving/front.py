@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
@@ -77,14 +77,14 @@ def told(error: Exception, path: str) -> JSONResponse:
 class Front:
     """ASGI application around another. Requests for another host are refused, so that a web page cannot reach a local
     server under a name of its own (DNS rebinding). An unexpected exception becomes a 500 whose id is in the server's
-    log. `hot` are the endpoints of POST paths that are answered from here, and `quick` answers what it can of /predict
-    before there is a request at all. `failed` hears the status of every answer that is an error."""
+    log. `hot` finds the endpoint of a POST's path that is answered from here, and `quick` answers what it can of
+    /predict before there is a request at all. `failed` hears the status of every answer that is an error."""
 
     def __init__(
         self,
         app: ASGIApp,
         hosts: Collection[str] | None,
-        hot: Mapping[str, Endpoint],
+        hot: Callable[[str], Endpoint | None],
         limits: Limits,
         quick: Quick,
         access: Access,
@@ -112,7 +112,7 @@ class Front:
             return
         self._active += 1
         try:
-            endpoint = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
+            endpoint = self._hot(scope["path"]) if scope["method"] == "POST" else None
             if endpoint is None:
                 await self._slowly(self._app, scope, receive, send)
             else:

@@ -25,6 +25,9 @@ _LABEL = {"prediction_id": "01a1a0d9-f100-7000-8000-000000000000", "value": "Yes
 _ROUTES = (
     ("POST", "/predict", 'One row, {"rows": [rows]}, or the entity alone. 422 says all that is wrong with a row.'),
     ("POST", "/feedback", 'What turned out to be true: {"prediction_id", "value"}, or {"labels": [labels]}.'),
+    ("POST", "/invocations", "The same in the forms of MLflow's scoring server."),
+    ("POST", "/v2/models/{model}/infer", "The same by the Open Inference Protocol, in JSON or binary."),
+    ("GET", "/v2/models/{model}", "What the model takes and gives, by the same protocol."),
     ("GET", "/health", "200 while the process is alive."),
     ("GET", "/ready", "200 once a model is loaded, 503 before."),
     ("GET", "/version", "Which versions answer, with their shares of traffic."),

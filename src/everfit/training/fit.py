@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from everfit.errors import ProjectError, StepFailed
 from everfit.project.sections.training import ClassWeight, Direction, ModelChoice
@@ -17,6 +16,7 @@ from everfit.records.model import Candidate, Param
 from everfit.records.table import Task
 from everfit.training.families import Family, resolve
 from everfit.training.scorers import Matrix, package, single
+from everfit.training.threads import one_thread
 
 # Below this many cells a thread costs more to start and to wait for than it saves.
 _CELLS_A_THREAD = 2_000_000
@@ -86,7 +86,7 @@ def fitted(family: Family, params: Mapping[str, Param], terms: Terms, sample: Sa
     estimator = family.build(params, sample.x.shape[1], _signs(terms, sample.columns))
     x = single(sample.x) if package(estimator) == "xgboost" else np.asarray(sample.x, dtype=np.float64)
     weight = weights(terms, sample)
-    with threadpool_limits(limits=1, user_api="blas" if hasattr(estimator, "n_jobs") else None):
+    with one_thread(openmp=not hasattr(estimator, "n_jobs")):
         if weight is None:
             estimator.fit(x, sample.y)
         else:

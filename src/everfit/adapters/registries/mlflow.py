@@ -86,8 +86,8 @@ class MlflowRegistry:
         with mlflow.start_run(experiment_id=identity, run_name=manifest.family, tags=tags) as run:
             mlflow.log_params(dict(manifest.parameters))
             mlflow.log_metrics(dict(manifest.metrics))
-            mlflow.log_artifacts(str(bundle / "pictures"), "pictures")
-            mlflow.log_artifact(str(bundle / "card.md"))
+            for path in (p for p in bundle.iterdir() if p.stem in ("card", "pictures") or p.suffix in (".csv", ".txt")):
+                mlflow.log_artifact(str(path))
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 loader_module="everfit.serving.pyfunc",

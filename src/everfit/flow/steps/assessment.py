@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from everfit.data import schema
+from everfit.evaluation import class_report, intervals, metrics, plots
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
-from everfit.evaluation import intervals, metrics, plots
-from everfit.evaluation.calibration import calibrated
+from everfit.evaluation.calibration import calibrated, calibrator
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import profile as profiling
@@ -24,8 +24,10 @@ from everfit.records.evaluation import Difference, Slices
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, Importance, Problem
 from everfit.records.profile import Profile
+from everfit.records.table import Task
 from everfit.serving.model import open_model
 from everfit.training import bundle
+from everfit.training.trial import Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +75,26 @@ def evaluation(
     test: np.ndarray[Any, Any],
     problem: Problem,
     best: Candidate,
+    out_of_fold: np.ndarray[Any, Any],
+    folds: tuple[Fold, ...],
+    calibration: Calibration,
     threshold: ThresholdChoice,
     importance: tuple[Importance, ...],
     slices: Slices,
 ) -> Evaluation:
-    """All metrics on training rows, on test rows, there with intervals, and over the folds."""
-    at = threshold.value
-    parts = [metrics.metrics(problem.task, truth[rows], scores[rows], problem.classes, at) for rows in (~test, test)]
+    """All metrics on training rows, on test rows, there with intervals, and over the folds: the training metric as the
+    search measured it, the others of the calibrated out-of-fold scores."""
+
+    def measured(y: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> dict[str, float]:
+        return metrics.metrics(problem.task, y, found, problem.classes, threshold.value)
+
+    held = calibrator(calibration)(out_of_fold)
+    every = [measured(truth[~test][fold.rows], held[fold.rows]) for fold in folds]
     sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
-    cv = {f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
-    around = intervals.intervals(problem.task, truth[test], scores[test], at)
-    return Evaluation(parts[0], parts[1], cv, importance, around, slices)
+    cv = {**metrics.over_folds(every), f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
+    around = intervals.intervals(problem.task, truth[test], scores[test], threshold.value)
+    train, tested = measured(truth[~test], scores[~test]), measured(truth[test], scores[test])
+    return Evaluation(train, tested, cv, importance, around, slices)
 
 
 def pictures(
@@ -96,6 +107,23 @@ def pictures(
 ) -> dict[str, bytes]:
     """The model on the test rows, drawn."""
     return plots.pictures(problem.task, truth[test], scores[test], problem.classes, importance, threshold.value)
+
+
+def reports(
+    scores: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
+    test: np.ndarray[Any, Any],
+    problem: Problem,
+    threshold: ThresholdChoice,
+    importance: tuple[Importance, ...],
+) -> dict[str, bytes]:
+    """Tables as files: the importance of the features as CSV and, for classes, the classification report as text."""
+    found = {"feature_importance.csv": shuffling.csv(importance).encode()}
+    if problem.task is Task.REGRESSION:
+        return found
+    labels = metrics.predicted(scores[test], problem.task, threshold.value)
+    text = class_report.classification_report(truth[test], labels, problem.classes)
+    return {**found, "classification_report.txt": f"{text}\n".encode()}
 
 
 def champion_scores(

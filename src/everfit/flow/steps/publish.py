@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from everfit.errors import GateFailed
-from everfit.evaluation import card
+from everfit.evaluation import card as cards
+from everfit.evaluation.card_markdown import markdown
+from everfit.evaluation.card_page import page
 from everfit.features.functions import Functions, inputs
 from everfit.flow import ledger, smoke
 from everfit.ports import ArtifactStore, Registry, StateStore
@@ -37,10 +41,16 @@ from everfit.training import bundle as bundles
 
 
 def lineage(
-    dataset: DatasetVersion, functions: Functions, code: str, config: str, packages: Mapping[str, str], seed: int
+    dataset: DatasetVersion,
+    functions: Functions,
+    code: str,
+    config: str,
+    settings: Mapping[str, Any],
+    packages: Mapping[str, str],
+    seed: int,
 ) -> Lineage:
     """All that the model is made from, by content."""
-    return Lineage(dataset, functions.digest, config, code, packages, seed)
+    return Lineage(dataset, functions.digest, config, code, packages, seed, settings=settings)
 
 
 def example(
@@ -109,10 +119,12 @@ def bundle(
     compiled: Path,
     functions: Functions,
     pictures: dict[str, bytes],
+    reports: dict[str, bytes],
+    candidates: tuple[Candidate, ...],
     into: Path,
 ) -> Path:
     """The folder that is registered and served: estimator, its compiled form where that is exact, features, pictures,
-    card, sealed by `bundle.json`."""
+    reports, card, sealed by `bundle.json`."""
     shutil.copytree(estimator, into, dirs_exist_ok=True)
     if manifest.exactness is not None and manifest.exactness.holds:
         shutil.copytree(compiled, into, dirs_exist_ok=True)
@@ -120,7 +132,11 @@ def bundle(
     (into / "pictures").mkdir()
     for name, content in pictures.items():
         (into / "pictures" / name).write_bytes(content)
-    (into / "card.md").write_text(card.card(manifest), encoding="utf-8")
+    card = cards.card(manifest, candidates)
+    written = {"card.md": markdown(card).encode(), "card.html": page(card, pictures).encode()}
+    written["card.json"] = json.dumps(cards.document(card), indent=1, ensure_ascii=False).encode()
+    for name, content in (written | reports).items():
+        (into / name).write_bytes(content)
     bundles.seal(into, manifest)
     return into
 

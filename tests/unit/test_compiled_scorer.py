@@ -19,7 +19,9 @@ from everfit.evaluation import calibration as plain
 from everfit.records.calibration import Calibration, Isotonic, Method, Platt
 from everfit.records.compiled import Activation, Form, Layer, Link, Network, Trees
 from everfit.records.table import Task
+from everfit.training.flatten.form import flat
 from everfit.training.flatten.nodes import Tree, assembled
+from everfit.training.scorers import BlendScorer
 
 TASKS = list(Task)
 
@@ -166,10 +168,9 @@ _LINKS: dict[Link, Any] = {Link.IDENTITY: lambda x: x, Link.LOGISTIC: plain.expi
 
 def test_a_blend_is_the_weighted_sum_of_its_parts() -> None:
     names, weights = ("logistic", "random_forest", "xgboost"), (0.2, 0.3, 0.5)
-    blend = Form(tuple(form(name, Task.BINARY).parts[0] for name in names), weights, 2)
-    expected = sum(w * library(name, Task.BINARY).score(X) for w, name in zip(weights, names, strict=True))
-    compiled = CompiledScorer(blend)
-    assert difference(np.asarray(expected), compiled.score(X)) <= 1e-12
+    blend = BlendScorer(weights, tuple(library(name, Task.BINARY) for name in names))
+    compiled = CompiledScorer(flat(blend, 2))
+    assert difference(blend.score(X), compiled.score(X)) <= 1e-12
     assert [compiled.one(row.tobytes())[0] for row in X] == compiled.score(X)[:, 1].tolist()
 
 

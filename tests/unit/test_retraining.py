@@ -148,3 +148,18 @@ def test_a_model_is_kept_while_that_costs_less_than_another_one(per_day: float, 
     assert decision.retrain is retrain
     assert ("keeping the model costs about 0.42 in 30d (14 points, 1 pred" in why(decision)) is not retrain
     assert decide(dear, drift=DRIFTED, impact=COSTLY, per_day=per_day).retrain is retrain
+
+
+@pytest.mark.parametrize(("days", "retrain"), [(10, False), (30, True)])
+def test_rows_unlike_the_training_are_waited_for_until_their_labels_are_known(days: int, retrain: bool) -> None:
+    since, delay = NOW - timedelta(days=days), timedelta(days=30)
+    decision = decide(drift=DRIFTED, impact=COSTLY, drifting_since=since, label_delay=delay)
+    assert (decision.retrain, "would learn nothing of them" in why(decision)) == (retrain, not retrain)
+    assert decide(performance=FALLEN, drift=DRIFTED, drifting_since=since, label_delay=delay).retrain
+
+
+def test_what_a_retraining_did_not_restore_asks_for_another_one() -> None:
+    decision = decide(performance=HOLDS, short_of=0.9)
+    assert (decision.retrain, decision.trigger) == (True, Trigger.PERFORMANCE)
+    assert "performance is not restored yet by the last retraining: an earlier champion reached 0.9" in why(decision)
+    assert not decide(performance=HOLDS, short_of=0.9, begun=(NOW - timedelta(hours=2),)).retrain

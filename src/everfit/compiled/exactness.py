@@ -39,7 +39,8 @@ def compare(
 
     `features` are real ones, by name; of them up to a fifth of `rows` is compared as they are, with missing values and
     with levels never seen. The others stand at every split and on both sides of it, as many times `rows` as that
-    takes. Scores must be equal to 1e-12, relative above 1; to the bit where the library's own sums are float32.
+    takes. Scores must be equal to 1e-12, relative above 1; to the bit where the library's own sums are float32 (but in
+    a blend, which is summed in float64).
     """
     compiled, scorer = CompiledEncoder(encoder), CompiledScorer(form)
     apply = calibrator(calibration, form.classes)
@@ -47,7 +48,7 @@ def compare(
     matrix = transform(real)
     if not np.array_equal(compiled.many(compiled.raw(real)), matrix):
         return Exactness(False, len(matrix), reason="the compiled encoder gives other numbers than the one of training")
-    exact = any(isinstance(part, Trees) and part.single_sum for part in form.parts)
+    exact = len(form.parts) == 1 and isinstance(form.parts[0], Trees) and form.parts[0].single_sum
     count, thresholds, worst, curves = 0, 0, 0.0, 0.0
     for block, splits in _blocks(matrix, at_splits(form, matrix), rows):
         count, thresholds = count + len(block), thresholds + splits

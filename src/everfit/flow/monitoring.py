@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from everfit.flow import drift, performance, retraining
+from everfit.evaluation import metrics
+from everfit.flow import drift, ledger, performance, retraining
 from everfit.flow.run import runs
 from everfit.monitoring import alarms, estimate
 from everfit.ports import LabelStore, PredictionLog, StateStore
@@ -60,7 +61,7 @@ def look(
         watched.project.retraining,
         watched.project.monitoring.drift,
         now,
-        _known(watched, answered, found, recent, now),
+        _known(watched, manifest, found, recent, now),
         forced,
     )
     report = MonitorReport(
@@ -81,7 +82,7 @@ def look(
     return report
 
 
-def _known(watched: Watched, answered: pl.DataFrame, found: _Found, recent: int, now: datetime) -> policy.Known:
+def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: int, now: datetime) -> policy.Known:
     """What the decision is made of, beside what the look found."""
     since, settings = watched.release.champion_since, watched.project.monitoring
     span = min(settings.window, max(now - (since or now), timedelta(hours=1)))
@@ -96,7 +97,43 @@ def _known(watched: Watched, answered: pl.DataFrame, found: _Found, recent: int,
         impact=found.impact,
         labels=sum(one.known_at > since for one in watched.labels.latest().values()) if asks_data and since else 0,
         per_day=recent / (span / timedelta(days=1)),
+        drifting_since=_drifting_since(watched.state, found, now),
+        label_delay=watched.project.data.target.delay,
+        short_of=_short_of(watched, manifest),
     )
+
+
+def _drifting_since(state: StateStore, found: _Found, now: datetime) -> datetime | None:
+    """When the first of the looks was that have found drift without one between them that found none."""
+    if found.drift is None or not _is_drift(found.drift):
+        return None
+    since = now
+    for look in reversed(looks(state)):
+        if look.drift is not None and not _is_drift(look.drift):
+            break
+        since = look.at if look.drift is not None else since
+    return since
+
+
+def _is_drift(report: DriftReport) -> bool:
+    return report.is_drift or bool(report.score and report.score.drifted)
+
+
+def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
+    """The best test metric of all versions, where `retraining.restore` is on, a retraining for fallen performance
+    made this champion, and it is worse than that by more than the tolerance. Losses are never short of anything: less
+    of them may only mean easier rows."""
+    if not watched.project.retraining.restore:
+        return None
+    past, release = retraining.history(watched.state), watched.release
+    if manifest is None or not past or past[-1].version != release.champion or not past[-1].deployed:
+        return None
+    metric = manifest.profile.metric
+    if not metrics.higher_is_better(metric) or not any(words in past[-1].reason for words in policy.FALLEN):
+        return None
+    earlier = [one.metrics.get(f"test_{metric}", 0.0) for one in ledger.versions(watched.state).values()]
+    best = max(earlier, default=0.0)
+    return best if manifest.profile.expected < best - watched.project.monitoring.tolerance else None
 
 
 def looks(state: StateStore) -> list[MonitorReport]:

@@ -12,6 +12,8 @@ from everfit.project.sections.monitoring import Cost, Drift, Retraining
 from everfit.records.watch import Decision, DriftReport, ImpactEstimate, PerformanceReport, Trigger
 
 _MONTH = timedelta(days=30)
+# What the reasons of a retraining for fallen performance say.
+FALLEN = ("performance has fallen", "performance is not restored yet")
 
 
 class _Finding(NamedTuple):
@@ -24,7 +26,10 @@ class _Finding(NamedTuple):
 class Known:
     """What a decision is made of. `champion_since` is None before the first release. `begun` holds when earlier
     retrainings began, oldest first, whatever came of them; `running` is whether a training is under way; `labels`
-    counts those that came since the champion was released; `per_day` is how many predictions are made."""
+    counts those that came since the champion was released; `per_day` is how many predictions are made.
+    `drifting_since` is when the first of the looks was that have found drift without a break, and `label_delay` how
+    long a truth takes to be known. `short_of` is the test metric of an earlier champion that this one, made when
+    performance had fallen, has not reached again; None where it has."""
 
     champion_since: datetime | None = None
     begun: tuple[datetime, ...] = ()
@@ -35,6 +40,9 @@ class Known:
     impact: ImpactEstimate | None = None
     labels: int = 0
     per_day: float = 0.0
+    drifting_since: datetime | None = None
+    label_delay: timedelta = timedelta(0)
+    short_of: float | None = None
 
 
 def decide(
@@ -54,7 +62,7 @@ def decide(
     if known.champion_since is None:
         return Decision(now, False, None, ("nothing is released yet, so there is no model to replace",))
     findings = (
-        _by_performance(known.performance),
+        _by_performance(known.performance, known.short_of),
         _by_drift(known.drift, known.impact, known.performance, drift_settings.impact),
         _by_schedule(retraining.schedule, known.champion_since, now),
         _by_data(retraining.labels, known.labels),
@@ -67,8 +75,10 @@ def decide(
         ignored = f"; this is ignored: {', '.join(against)}" if against else ""
         return Decision(now, True, Trigger.MANUAL, (f"asked for by hand{ignored}", *reasons))
     trigger = next((f.trigger for f in findings if f.holds and f.trigger in retraining.on), None)
-    if trigger in (Trigger.PERFORMANCE, Trigger.DRIFT):
+    if trigger in (Trigger.PERFORMANCE, Trigger.DRIFT) and known.short_of is None:
         against += _too_dear(retraining.cost, known)
+    if trigger is Trigger.DRIFT:
+        against += _too_early(known, now)
     return Decision(now, trigger is not None and not against, trigger, (*reasons, *against))
 
 
@@ -109,6 +119,17 @@ def _too_dear(cost: Cost, known: Known) -> tuple[str, ...]:
     return () if keeping >= cost.retraining else (figures,)
 
 
+def _too_early(known: Known, now: datetime) -> tuple[str, ...]:
+    """Rows unlike the training's teach nothing before their truths are known: a model trained now learns from the same
+    rows as the one before."""
+    since = known.drifting_since
+    if since is None or now - since >= known.label_delay:
+        return ()
+    delay = format_duration(known.label_delay)
+    sentence = f"rows like these have come since {since:%Y-%m-%d}, and their labels come {delay} later"
+    return (f"{sentence}: trained now, a model would learn nothing of them",)
+
+
 def _loss(known: Known) -> float:
     """How much of the metric is lost by now: as measured where labels tell, else as estimated."""
     found = known.performance
@@ -145,14 +166,18 @@ def _cooling(cooldown: timedelta, last: datetime | None, now: datetime) -> str |
     )
 
 
-def _by_performance(found: PerformanceReport | None) -> _Finding:
+def _by_performance(found: PerformanceReport | None, short_of: float | None) -> _Finding:
+    if short_of is not None and not (found is not None and found.degraded):
+        # It was trained when few rows of the changed world had labels: by now there are more of them.
+        figures = f"an earlier champion reached {short_of:.4g} in its test"
+        return _Finding(Trigger.PERFORMANCE, True, f"{FALLEN[1]} by the last retraining: {figures}")
     if found is None or found.value is None:
         return _Finding(Trigger.PERFORMANCE, False, "performance is unknown: no labels have come yet")
     figures = (
         f"{found.metric} is {found.value:.4g} on {found.labels:,} labels, against {found.expected:.4g} in the test"
     )
     if found.degraded:
-        return _Finding(Trigger.PERFORMANCE, True, f"performance has fallen: {figures}, worse than chance explains")
+        return _Finding(Trigger.PERFORMANCE, True, f"{FALLEN[0]}: {figures}, worse than chance explains")
     if found.low is None:
         return _Finding(Trigger.PERFORMANCE, False, f"too few labels to judge performance: {figures}")
     return _Finding(Trigger.PERFORMANCE, False, f"performance holds: {figures}, within the tolerance and chance")

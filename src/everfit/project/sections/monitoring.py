@@ -71,6 +71,11 @@ class Retraining(Section):
     labels: int = Field(10_000, ge=1, description="New labels since the champion was released (`data`).")
     cooldown: Duration = Field("24h", validate_default=True, description="Least time between two retrainings.")
     budget: Rate | None = Field(None, description="Most retrainings without being asked, such as 4/month.")
+    restore: bool = Field(
+        False,
+        description="After a retraining for fallen performance, retrain after each cooldown until the test metric "
+        "is what an earlier version reached: at first few rows of the changed world have labels.",
+    )
     cost: Cost = Field(default_factory=Cost, description="Retrain only where keeping the model costs more.")
 
 

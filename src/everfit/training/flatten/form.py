@@ -8,6 +8,7 @@ from everfit.records.compiled import Form, Part
 from everfit.training.additive import Additive
 from everfit.training.flatten import additive, catboost, lightgbm, sklearn, xgboost
 from everfit.training.scorers import (
+    BlendScorer,
     BoosterScorer,
     CatBoostScorer,
     ForestScorer,
@@ -25,6 +26,8 @@ _PACKAGES = ("sklearn.", "everfit.training.")
 def flat(scorer: Scorer, classes: int) -> Form:
     """The flat arrays of what scores; `classes` is 0 for regression. ValueError, saying why, for estimators that have
     no such form: those of the user's own, and settings that the kernel has no arithmetic for."""
+    if isinstance(scorer, BlendScorer):
+        return Form(tuple(map(_part, scorer.members)), tuple(scorer.weights), classes)
     return Form((_part(scorer),), (1.0,), classes)
 
 

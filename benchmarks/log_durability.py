@@ -119,12 +119,18 @@ def until_answered(callers: Callers, since: float) -> float:
 
 
 def until_replaced(server: int, before: set[int], port: int, since: float) -> float:
-    """Seconds until there are as many listeners as before, one of them new and past its start."""
-    while True:
+    """Seconds until a new worker has taken one of the connections that are made meanwhile. RuntimeError after two
+    minutes."""
+    while time.perf_counter() - since < 120:
         fresh = workers(server) - before
-        if fresh and _has_served(next(iter(fresh)), port):
-            return time.perf_counter() - since
-        time.sleep(0.02)
+        with suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            if fresh and _has_served(next(iter(fresh)), port):
+                return time.perf_counter() - since
+            connection.close()
+    raise RuntimeError("the killed worker has no successor")
 
 
 def _has_served(pid: int, port: int) -> bool:

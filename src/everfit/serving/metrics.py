@@ -85,6 +85,10 @@ class ServingMetrics(Collector):
         """Shows how many requests wait for the log, as this worker's function says."""
         self._waiting = waiting
 
+    def beside(self, other: Collector) -> None:
+        """Shows what another collector has, too."""
+        self._registry.register(other)
+
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -22,7 +22,8 @@ from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 from everfit.errors import Conflict, EverfitError, ProjectError, StorageError
-from everfit.flow import keys
+from everfit.flow import keys, lease
+from everfit.flow.lease import Turn
 from everfit.flow.observed import observed
 from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
@@ -42,6 +43,7 @@ TEND_EVERY = timedelta(minutes=1)
 _COMMAND = "from everfit.cli.main import main; main()"
 _REMIND_SECONDS = 3600.0
 _REGISTRY = timedelta(minutes=1)
+_TURN = timedelta(seconds=10)
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
@@ -173,7 +175,8 @@ def _supervise(
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
     """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
     passes its gates, judges a canary every `release.look`, looks for moves made by hand in the registry every minute,
-    and first goes on with a retraining that was stopped."""
+    and first goes on with a retraining that was stopped; all that while it is this process' turn to act."""
+    turn = Turn(workspace.author)
 
     def look() -> None:
         report = workspace.monitor()
@@ -186,16 +189,52 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
         if verdict is not None:
             tell(Judged(verdict, state))
 
-    canary = _thread(workspace, "canary", judge, workspace.project.release.look, stop)
-    registry = _thread(workspace, "registry", lambda: reconcile(workspace), _REGISTRY, stop)
-    if act:
-        canary.start()
-        registry.start()
-        _once(workspace, "retraining", lambda: _resume(workspace, stop, tell), _Told())
-    _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
-    if act:
-        canary.join()
-        registry.join()
+    if not act:
+        _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
+        return
+    keep = _keeping(workspace, turn)
+    while not (turn.held() or stop.is_set()):
+        _once(workspace, "turn", keep, _Told())
+        stop.wait(0 if turn.held() else _TURN.total_seconds())
+    canary = _thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
+    for thread in (
+        canary,
+        _thread(workspace, "turn", keep, _TURN, stop),
+        _thread(workspace, "registry", _in(turn, lambda: reconcile(workspace)), _REGISTRY, stop),
+    ):
+        thread.start()
+    _once(workspace, "retraining", _in(turn, lambda: _resume(workspace, stop, tell)), _Told())
+    _repeat(workspace, "monitor", _in(turn, look), workspace.project.monitoring.every, stop)
+    canary.join()  # the others may be ended anywhere
+    turn.give(workspace.ports.state)
+
+
+def _in(turn: Turn, work: Callable[[], object]) -> Callable[[], object]:
+    """The work, done only while it is this process' turn."""
+    return lambda: work() if turn.held() else None
+
+
+def _keeping(workspace: Workspace, turn: Turn) -> Callable[[], None]:
+    """Keeps the turn; whose it is instead is told once."""
+    told = _Told()
+
+    def keep() -> None:
+        try:
+            turn.keep(workspace.ports.state)
+        except Conflict as error:
+            if told.is_news(error.what):
+                workspace.progress.note(f"standing by: {error.what}")
+
+    return keep
+
+
+def _check_alone(workspace: Workspace) -> None:
+    try:
+        lease.check_alone(workspace.ports.state)
+    except Conflict:
+        raise
+    except StorageError as error:  # nobody can act before it is back, and then one at a time
+        workspace.progress.note(f"the state store is away: {error.what}")
 
 
 def up(
@@ -206,7 +245,9 @@ def up(
     tell: Tell = lambda happening: None,
 ) -> bool:
     """Serves and watches until SIGINT or SIGTERM; the watch begins when requests are answered. False when a retraining
-    is still under way a few seconds after the end: see `leave`. Raises what `serve` raises."""
+    is still under way a few seconds after the end: see `leave`. Raises what `serve` raises, and Conflict where another
+    process of this machine does the same already."""
+    _check_alone(workspace)
     stop = threading.Event()
     watcher = threading.Thread(target=watch, args=(workspace, stop, True, tell), name="watch", daemon=True)
 
@@ -222,7 +263,9 @@ def up(
 
 
 def watch_until_signal(workspace: Workspace, act: bool, tell: Tell) -> bool:
-    """`watch` until SIGINT or SIGTERM; to be called from the main thread. False as from `up`."""
+    """`watch` until SIGINT or SIGTERM; to be called from the main thread. False, and Conflict, as from `up`."""
+    if act:
+        _check_alone(workspace)
     stop = threading.Event()
     watcher = threading.Thread(target=watch, args=(workspace, stop, act, tell), name="watch", daemon=True)
     with _terminable():

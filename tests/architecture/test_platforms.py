@@ -15,6 +15,7 @@ PLACES = {
     "llvmlite": ("compiled/",),
     "lightgbm": ("training/",),
     "catboost": ("training/",),
+    "shap": ("training/shap_values.py",),
     "joblib": ("training/", "adapters/executors/processes.py"),
     "sqlalchemy": ("adapters/postgres.py",),
     "psycopg2": ("adapters/postgres.py",),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from everfit.flow import alerting, ledger, retraining
+from everfit.flow import alerting, lease, ledger, retraining
 from everfit.records.release import EventKind
 from everfit.records.watch import AlarmKind
 from everfit.testing import churn
@@ -156,3 +156,17 @@ def test_a_watch_prints_a_line_of_json_for_each_look_until_it_is_told_to_end(rel
     first, second, *_ = watch.happened("report")
     assert first["decision"]["retrain"] is False
     assert first["at"] < second["at"]
+
+
+def test_a_second_one_on_the_machine_is_refused_while_the_first_is_alive(released: SmallProject) -> None:
+    state = released.open().ports.state
+    with running(released, "up", "--port", "0") as first:
+        first.url()
+        until(lambda: state.last(lease.STREAM) is not None, "it is at work", first)
+        second = released.call("up", "--port", "0")
+        assert second.code == 8
+        assert f"another process acts on this project: process {first.process.pid} on" in second.err
+        assert "everfit serve" in second.err
+        first.process.kill()
+        first.process.wait()
+    lease.check_alone(state)

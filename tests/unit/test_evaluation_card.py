@@ -75,6 +75,7 @@ RICH = replace(
         Method.PLATT, (Platt(1.25, -0.5),), 5634, {"none": 0.15, "platt": 0.14}, {"none": 0.45, "platt": 0.43}, "better"
     ),
     threshold_choice=ThresholdChoice(0.4, "greatest f1", {"precision": 0.55, "recall": 0.65}),
+    shap=(Importance("contract", 0.731),),
     leakage=(LeakageWarning(LeakKind.FUTURE, "<script>alert(1)</script>", "3.0% of its dates lie after"),),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -213,3 +215,12 @@ def test_an_older_release_does_not_replace_a_newer_one(machine: Machine) -> None
     saved = machine.standby.saved()
     assert saved is not None
     assert saved.release.champion == 1
+
+
+def test_threads_that_remember_at_the_same_time_leave_a_whole_file(machine: Machine) -> None:
+    seen, known = ledger.current(machine.state), ledger.versions(machine.state)
+    machine.standby.remembered.unlink()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: machine.standby.save(replace(seen, number=number), known), range(1, 200)))
+    assert machine.standby.saved() is not None
+    assert list(machine.standby.folder.glob("release.json.*")) == []

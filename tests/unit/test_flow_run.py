@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +199,13 @@ def test_an_interrupted_run_says_so_while_its_process_lives(place: Place, monkey
     with pytest.raises(KeyboardInterrupt):
         place.run(step(first), number=1)
     assert (place.last().status, place.last().error) == (Status.FAILED, "interrupted")
+
+
+@pytest.mark.parametrize(("hours", "status"), [(1, Status.RUNNING), (25, Status.FAILED)])
+def test_a_run_of_another_machine_counts_as_under_way_for_a_day(place: Place, hours: int, status: Status) -> None:
+    begun = datetime.now(UTC) - timedelta(hours=hours)
+    place.state.append(RUNS, encode(RunRecord("r1", "test", Status.RUNNING, begun, pid=1, host="elsewhere")))
+    assert place.last().status is status
 
 
 def test_a_run_whose_process_is_gone_is_shown_as_failed(place: Place) -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def command(workspace: Workspace, output: Output, host: str | None, port: int | None) -> None:
     """Serve, watch, judge canaries, retrain and release, in one process, until interrupted.
 
-    What fails in the watch is an alarm, and the server goes on. A retraining that is under way at the end is gone on
-    with at the next start. With --json, each thing that happens is one line of JSON.
+    One process at a time acts on a project: a second one on the same machine is refused, and one on another machine
+    serves and stands by for the rest. What fails in the watch is an alarm, and the server goes on. A retraining that is
+    under way at the end is gone on with at the next start. With --json, each thing that happens is one line of JSON.
 
     \b
     Examples:

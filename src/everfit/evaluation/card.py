@@ -81,6 +81,7 @@ def card(manifest: Manifest, candidates: Sequence[Candidate] = ()) -> Card:
         _threshold(manifest),
         _slices(manifest),
         _importance(manifest),
+        _shap(manifest),
         _model(manifest),
         _features(manifest),
         _data(manifest),
@@ -297,6 +298,14 @@ def _importance(manifest: Manifest) -> Part:
     )
     table = Table(("Place", "Feature", "Fall of the score"), rows)
     return Part("importance", "Feature importance", text, table=table, pictures=("feature_importance.png",))
+
+
+def _shap(manifest: Manifest) -> Part | None:
+    if not manifest.shap:
+        return None
+    rows = tuple((place, Code(each.feature), each.value) for place, each in enumerate(manifest.shap, start=1))
+    text = "The mean size of what a feature adds to the trees' raw output, over test rows (TreeSHAP)."
+    return Part("shap", "SHAP values", text, table=Table(("Place", "Feature", "Mean size"), rows))
 
 
 def _lineage(manifest: Manifest) -> Part:

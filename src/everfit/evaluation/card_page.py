@@ -82,7 +82,7 @@ def _html(cell: Cell) -> str:
 
 
 def _is_number(cell: Cell) -> bool:
-    return cell is None or isinstance(cell, int | float | Short)
+    return cell is None or (isinstance(cell, int | float | Short) and not isinstance(cell, bool))
 
 
 def _right(numeric: bool) -> str:

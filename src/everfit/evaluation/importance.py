@@ -39,6 +39,23 @@ def importance(
     return tuple(sorted(found, key=lambda each: (-each.value, each.feature)))
 
 
+def by_feature(values: NDArray[np.float64], columns: tuple[str, ...]) -> tuple[Importance, ...]:
+    """The mean size of what each feature adds to a row's output, the greatest first.
+
+    `values` are (rows, columns, outputs) SHAP values and `columns` the feature of each column: what the columns of one
+    feature add to a row is summed before its size is taken, and outputs count the same.
+
+    >>> values = np.array([[[1.0], [-1.0], [0.5]], [[2.0], [0.0], [0.5]]])
+    >>> [(each.feature, each.value) for each in by_feature(values, ("plan", "plan", "age"))]
+    [('plan', 1.0), ('age', 0.5)]
+    """
+    found = []
+    for name in dict.fromkeys(columns):
+        own = [place for place, of in enumerate(columns) if of == name]
+        found.append(Importance(name, float(np.abs(values[:, own].sum(axis=1)).mean())))
+    return tuple(sorted(found, key=lambda each: (-each.value, each.feature)))
+
+
 def csv(importance: tuple[Importance, ...]) -> str:
     """The importance as CSV, the greatest first.
 

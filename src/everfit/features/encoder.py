@@ -63,6 +63,12 @@ def output_names(encoder: Encoder) -> tuple[str, ...]:
     return (*names, *(f"{e.name}={level}" for e in encoder.categorical for level in e.levels))
 
 
+def output_features(encoder: Encoder) -> tuple[str, ...]:
+    """The feature that each column of the matrix comes from."""
+    names = [name for e in encoder.numeric for name in ((e.name, e.name) if e.indicator else (e.name,))]
+    return (*names, *(e.name for e in encoder.categorical for _ in e.levels))
+
+
 def _numeric(name: str, kind: Kind, column: Array) -> NumericEncoding:
     values = np.asarray(column, dtype=np.float64)
     missing = ~np.isfinite(values)

@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -38,6 +39,7 @@ from everfit.records.codec import decode, encode
 from everfit.records.run import RunRecord, Status, StepRecord
 
 RUNS = "runs"
+_ELSEWHERE = timedelta(days=1)
 _importing = threading.Lock()
 # What a full, read-only or forbidden disk says; polars gives no number.
 _DISK = {None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -110,7 +112,7 @@ class Runner:
         says so, and the error is raised (StepFailed when it was not everfit's own). Before that, `stopped` is told
         the error and given the run, which holds what the finished steps made."""
         _sweep(self.scratch)
-        record = RunRecord(_run_id(), pipeline, Status.RUNNING, datetime.now(UTC), pid=os.getpid())
+        record = RunRecord(_run_id(), pipeline, Status.RUNNING, datetime.now(UTC), pid=os.getpid(), host=gethostname())
         self.state.append(RUNS, encode(record))
         walk = _Walk(self, graph, given, pipeline, use_cache)
         try:
@@ -314,6 +316,13 @@ def runs(state: StateStore) -> list[RunRecord]:
 
 
 def _reconciled(record: RunRecord) -> RunRecord:
-    if record.status is not Status.RUNNING or processes.alive(record.pid, record.started_at.timestamp()):
+    if record.status is not Status.RUNNING or _goes_on(record):
         return record
     return replace(record, status=Status.FAILED, error="interrupted: its process is gone")
+
+
+def _goes_on(record: RunRecord) -> bool:
+    if record.host in ("", gethostname()):
+        return processes.alive(record.pid, record.started_at.timestamp())
+    # Nobody here can look for a process of another machine: after so long it is taken for gone.
+    return datetime.now(UTC) - record.started_at < _ELSEWHERE

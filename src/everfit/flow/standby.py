@@ -8,12 +8,12 @@ machine at once, and entered into the ledger as soon as the store is back.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 from everfit.errors import ReleaseError, StorageError
 from everfit.flow import ledger
@@ -136,7 +136,7 @@ def _event(release: ReleaseState, draft: Draft, at: datetime, by: str) -> Ledger
 
 def _write(path: Path, content: bytes) -> None:
     """The file with that content, whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+    unfinished = path.with_name(f"{path.name}.{uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:

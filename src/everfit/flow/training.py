@@ -27,9 +27,11 @@ from everfit.training import families
 _LIBRARIES = (
     "scipy.stats",
     "scipy.optimize",
+    "scipy.interpolate",
     "sklearn.linear_model",
     "sklearn.ensemble",
     "skops.io",
+    "optuna",
     "xgboost",
     "matplotlib.figure",
 )
@@ -68,7 +70,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_plain(inspection.leakage_warnings, inspection.slices),
         *_plain(compiling.compiled, compiling.exactness),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures),
-        *_plain(assessment.reports, assessment.profile),
+        *_plain(assessment.shap_importance, assessment.reports, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
         *_plain(assessment.champion_scores, assessment.champion_metrics),
         step(assessment.differences, rules="gate_rules"),
@@ -138,6 +140,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "monotone": training.monotone,
         "calibration_method": training.calibration,
         "threshold_rule": training.threshold,
+        "shap": training.shap,
         "gate_rules": project.gates,
         "source_name": data.source,
     }

@@ -198,6 +198,7 @@ class Manifest:
     threshold_choice: ThresholdChoice | None = None
     members: tuple[Member, ...] = ()
     leakage: tuple[LeakageWarning, ...] = ()
+    shap: tuple[Importance, ...] = ()
 
     @property
     def title(self) -> str:

@@ -32,8 +32,8 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run with its steps in the order they ended; `pid` is the process that runs it, `error` what a person should
-    read when it failed."""
+    """A run with its steps in the order they ended; `pid` is the process that runs it on the machine `host`, `error`
+    what a person should read when it failed."""
 
     id: str
     pipeline: str
@@ -43,3 +43,4 @@ class RunRecord:
     steps: tuple[StepRecord, ...] = ()
     error: str | None = None
     pid: int = 0
+    host: str = ""

@@ -27,6 +27,7 @@ from everfit.records.profile import Profile
 from everfit.records.table import Task
 from everfit.serving.model import open_model
 from everfit.training import bundle
+from everfit.training.shap_values import shap_values
 from everfit.training.trial import Fold
 
 
@@ -44,6 +45,7 @@ class ChampionScores:
 
 # Rows on which shuffling one feature at a time is precise enough to rank them.
 _IMPORTANCE_ROWS = 2_000
+_SHAP_ROWS = 500
 
 
 def importance(
@@ -67,6 +69,23 @@ def importance(
         return measure(y, model.score(encoding.transform(encoder, columns)))
 
     return shuffling.importance(score, steps.arrays(features[rows]), tuple(features.columns), 3, seed)
+
+
+def shap_importance(
+    shap: bool,
+    estimator: Path,
+    trusted: tuple[str, ...],
+    encoder: Encoder,
+    features: pl.DataFrame,
+    test: np.ndarray[Any, Any],
+) -> tuple[Importance, ...]:
+    """What each feature adds to a row's output, on average over test rows; nothing unless it is asked for, or where
+    the model is no tree model."""
+    if not shap:
+        return ()
+    rows = features[np.flatnonzero(test)[:_SHAP_ROWS]]
+    values = shap_values(bundle.read_estimator(estimator, trusted), steps.matrix(encoder, rows))
+    return () if values is None else shuffling.by_feature(values, encoding.output_features(encoder))
 
 
 def evaluation(

@@ -29,6 +29,7 @@ from everfit.records.model import (
     Candidate,
     Evaluation,
     GateReport,
+    Importance,
     Lineage,
     Manifest,
     ModelVersion,
@@ -84,6 +85,7 @@ def manifest(
     exactness: Exactness,
     threshold: ThresholdChoice,
     leakage_warnings: tuple[LeakageWarning, ...],
+    shap_importance: tuple[Importance, ...],
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -110,6 +112,7 @@ def manifest(
         exactness=exactness,
         threshold_choice=threshold,
         leakage=leakage_warnings,
+        shap=shap_importance,
     )
 
 

@@ -127,6 +127,7 @@ class Training(Section):
         description="simplest: the simplest model that is not worse than the best beyond noise; best: the best mean.",
     )
     blend: bool = Field(True, description="Whether a weighted mean of the best different models competes too.")
+    shap: bool = Field(False, description="Whether the card has SHAP values of a tree model; needs the extra `shap`.")
     seed: int = Field(42, ge=0, description="The seed of everything random.")
     executor: Executor = Field(
         "processes",

@@ -214,7 +214,12 @@ class Aborts:
     @property
     def share(self) -> float:
         """Of the runs."""
-        return sum(window is not None for window in self.windows) / len(self.windows)
+        return self.count / len(self.windows)
+
+    @property
+    def count(self) -> int:
+        """How many were aborted."""
+        return sum(window is not None for window in self.windows)
 
     @property
     def median(self) -> float:
@@ -234,29 +239,37 @@ def simulated(truth: Truth, rate: int, count: int) -> dict[str, Aborts]:
     return {name: Aborts([rule(canary, truth.criterion) for canary in canaries]) for name, rule in rules.items()}
 
 
-def runs(truth: Truth, quick: bool) -> int:
+def runs(truth: Truth, quick: bool, most: int) -> int:
     """How many canaries; errors are quick to draw and to judge."""
-    return (100 if truth.criterion is Criterion.ERRORS else 8) if quick else 400
+    if truth.criterion is Criterion.ERRORS:
+        return 100 if quick else 400
+    return 8 if quick else most
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer runs, and less traffic")
-    quick = parser.parse_args(arguments).quick
+    parser.add_argument("--runs", type=int, default=400, metavar="N", help="runs of a cell other than errors; 400")
+    chosen = parser.parse_args(arguments)
+    quick = chosen.quick
     rates = RATES[:2] if quick else RATES
-    found = {(truth, rate): simulated(truth, rate, runs(truth, quick)) for truth in TRUTHS for rate in rates}
+    found = {
+        (truth, rate): simulated(truth, rate, runs(truth, quick, chosen.runs)) for truth in TRUTHS for rate in rates
+    }
     print("share of releases aborted @ median window of those, of 60; - is a rule without a threshold\n")
     rows: list[list[Cell]] = [
         [f"{rate}/window", truth.name, *(str(cell.get(rule, "-")) for rule in RULES)]
         for (truth, rate), cell in found.items()
     ]
     table(["each arm", "truth", *RULES], rows)
-    wrong = max(cell["everfit"].share for (truth, _), cell in found.items() if truth.harmless)
+    harmless = [cell["everfit"] for (truth, _), cell in found.items() if truth.harmless]
+    wrong = max(aborts.share for aborts in harmless)
+    all_kept = all(aborts.count <= scipy.stats.binom.isf(0.001, len(aborts.windows), ALPHA) for aborts in harmless)
     five, two, slow = (found[t, r]["everfit"].median for t, r in ((TRUTHS[2], 200), (TRUTHS[1], 200), (TRUTHS[2], 20)))
     print(f"\nworst share of false aborts {wrong:.3f}; half found by window: 5x at 200 {five:g}, 2x at 200 {two:g}, "
           f"5x at 20 {slow:g}")  # fmt: skip
-    # Of 400 runs of a true 5% more than 6.8% are aborted in one case of 20; of few runs nothing can be said.
-    holds = wrong <= (0.375 if quick else 0.068) and five <= 4 and two <= 20 and slow <= 25
+    # What a true 5% passes in one cell of a thousand: 8.75% of 400 runs, 12% of 100, and more of few.
+    holds = all_kept and five <= 4 and two <= 20 and slow <= 25
     goal = "false aborts <= 5%; found: 5x in 4 windows and 2x in 20 at 200, 5x in 25 at 20"
     report("canary_verdicts", round(wrong, 4), goal, holds)
 

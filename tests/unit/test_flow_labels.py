@@ -13,7 +13,7 @@ from tests.unit.serving_models import MemoryLog, model
 from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.errors import SourceError
 from everfit.flow import labels
-from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.prediction import MIRRORED, Label, PredictionRecord
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 EARLIER = datetime(2026, 1, 20, 12, tzinfo=UTC)
@@ -123,3 +123,10 @@ def test_a_number_is_demanded_where_numbers_are_predicted(store: SqliteLabels) -
 
 def test_a_table_without_any_truth_stores_nothing(store: SqliteLabels) -> None:
     assert put(store, pl.DataFrame({"id": ["p1"], "Churn": [None]})) == labels.Labelled(1, 0, 0)
+
+
+def test_a_label_belongs_to_the_answer_and_not_to_the_shadow_of_it(store: SqliteLabels) -> None:
+    shadow = replace(record(f"p3{MIRRORED}", "ann"), version=2, time=EARLIER + timedelta(seconds=1))
+    table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})
+    labels.store(table, MemoryLog([*RECORDS, shadow]), store, model().manifest, NOW)
+    assert list(store.latest()) == ["p3"]

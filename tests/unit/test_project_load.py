@@ -280,3 +280,10 @@ def test_no_message_shows_the_value_of_a_variable(tmp_path: Path) -> None:
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="everfit init"):
         load(tmp_path / "everfit.yaml", env={})
+
+
+def test_a_verdict_on_labels_needs_a_deadline_after_they_have_come(tmp_path: Path) -> None:
+    text = "project: churn\ndata: {source: a, target: {column: b, delay: 30d}}\nrelease: {verdict: {log_loss: 0.01"
+    with pytest.raises(ProjectError, match="judges by labels, which take 30d, and its deadline is 1d"):
+        loaded(tmp_path, text + "}}\n")
+    assert loaded(tmp_path, text + ", deadline: 45d}}\n").project.release.verdict.log_loss == 0.01

@@ -101,7 +101,7 @@ def test_equal_models_are_rarely_told_apart() -> None:
         )
         for i, (a, b) in enumerate(zip(ones, others, strict=True))
     ]
-    assert np.mean(better) < 0.15
+    assert np.mean(better) < 0.09  # 5 of 100, with the noise of 400 trials
 
 
 def searched(name: str, held_out: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Searched:

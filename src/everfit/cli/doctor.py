@@ -153,10 +153,10 @@ def _families(loaded: Loaded) -> Finding:
     """Whether every family that competes can be trained here."""
     from everfit.cli.checkup import Finding
     from everfit.records.table import Task
-    from everfit.training.families import resolve
+    from everfit.training.families import competing, resolve
 
-    choices = loaded.project.training.models
     try:
+        choices = competing(loaded.project.training)
         for choice in choices:
             resolve(choice, Task(loaded.project.data.target.task or "binary"), seed=0)
     except EverfitError as error:

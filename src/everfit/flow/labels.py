@@ -13,7 +13,7 @@ from everfit.data.reading import flat, text
 from everfit.errors import SourceError
 from everfit.ports import LabelStore, PredictionLog
 from everfit.records.model import Manifest
-from everfit.records.prediction import Label
+from everfit.records.prediction import MIRRORED, Label
 
 _IDS = ("prediction_id", "id")
 _KNOWN_AT = "known_at"
@@ -67,7 +67,9 @@ def _meant(keys: frozenset[str | None], log: PredictionLog, by_id: bool, by_enti
     """What the rows say, to the prediction that it means: its own id, or whom it is about, and then the newest one."""
     said = pl.Series(list(keys), dtype=pl.String).drop_nulls()
     # Several processes write the log, each in its own order.
-    answered = log.frame(["id", "entity", "time", "error"]).filter(pl.col("error").is_null()).sort("time")
+    logged = log.frame(["id", "entity", "time", "error"]).sort("time")
+    # What a shadow scored was never answered: the label belongs to the prediction that was.
+    answered = logged.filter(pl.col("error").is_null(), ~pl.col("id").str.ends_with(MIRRORED))
     about = answered.filter(pl.col("entity").is_in(said)) if by_entity else answered.clear()
     named = answered.filter(pl.col("id").is_in(said)) if by_id else answered.clear()
     return dict(about.select("entity", "id").iter_rows()) | {identity: identity for identity in named["id"]}

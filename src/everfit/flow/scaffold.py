@@ -192,7 +192,7 @@ release:
   #verdict: {errors: 0.5pp, requests: 500, deadline: 24h}"""
 
 _MORE = """\
-#training: {{models: [logistic, random_forest, gradient_boosting, xgboost], budget: {{trials: 12, folds: 5}}}}
+#training: {{models: [spline_logistic, random_forest, lightgbm, xgboost], budget: {{trials: 8, folds: 5}}}}
 #serving: {serving}
 #monitoring: {{every: 1h, rows: 500, alarms: 1/month}}  # alarms: how many false ones the team accepts
 #retraining: {{on: [performance, drift, schedule], schedule: 30d, cooldown: 24h}}

@@ -16,6 +16,7 @@ from everfit.ports import ArtifactStore, LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode
 from everfit.records.model import ModelVersion
+from everfit.records.prediction import MIRRORED
 from everfit.records.release import LedgerEvent, ReleaseState, Verdict
 from everfit.records.run import RunRecord, Status
 from everfit.records.watch import Alarm, MonitorReport, Retraining
@@ -214,7 +215,8 @@ def _line(record: RunRecord) -> RunLine:
 
 
 def _traffic(log: PredictionLog, labels: LabelStore, since: datetime, now: datetime, delay: timedelta) -> Traffic:
-    found = log.frame(["id", "time", "version", "error"], since)
+    # Copies for a shadow are no predictions: nobody was answered.
+    found = log.frame(["id", "time", "version", "error"], since).filter(~pl.col("id").str.ends_with(MIRRORED))
     answered, known = found.filter(pl.col("error").is_null()), labels.latest()
     due = answered.filter(pl.col("time") <= now - delay)["id"]
     versions = dict(found.group_by("version").len().sort("version").iter_rows())

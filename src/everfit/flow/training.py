@@ -27,9 +27,11 @@ from everfit.training import families
 _LIBRARIES = (
     "scipy.stats",
     "scipy.optimize",
+    "scipy.interpolate",
     "sklearn.linear_model",
     "sklearn.ensemble",
     "skops.io",
+    "optuna",
     "xgboost",
     "matplotlib.figure",
 )

@@ -24,11 +24,25 @@ def standard_error(differences: Sequence[float]) -> float:
 
 
 def is_better(scores: Sequence[float], others: Sequence[float]) -> bool:
-    """Whether the first scores by fold are better than the others beyond noise: their mean difference is greater than
-    its standard error (the one-standard-error rule of Breiman, Friedman, Olshen and Stone 1984, in pairs).
+    """Whether the first scores by fold are better than the others beyond noise: by the one-sided corrected resampled
+    t-test, wrong in 5 of 100 cases where the two are equally good.
 
     >>> is_better([0.83, 0.82, 0.84], [0.80, 0.80, 0.80]), is_better([0.83, 0.79, 0.80], [0.80, 0.80, 0.80])
     (True, False)
     """
-    differences = np.subtract(scores, others)
-    return bool(differences.mean() > standard_error(differences.tolist()))
+    return _mean(scores, others) > _times(len(scores)) * standard_error(np.subtract(scores, others).tolist())
+
+
+def is_ahead(scores: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether the first scores are better by more than one standard error: enough to spend no more on the others."""
+    return _mean(scores, others) > standard_error(np.subtract(scores, others).tolist())
+
+
+def _mean(scores: Sequence[float], others: Sequence[float]) -> float:
+    return float(np.subtract(scores, others).mean())
+
+
+def _times(folds: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(0.95, folds - 1)) if folds > 1 else 0.0

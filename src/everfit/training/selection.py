@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from everfit.errors import StepFailed
 from everfit.records.model import Candidate
 from everfit.training.built_in import FAMILIES, Kind
-from everfit.training.noise import is_better
+from everfit.training.noise import is_ahead, is_better
 
 # From the simplest: a weight a column, a curve a column, interactions, several models at once.
 _RANK = {Kind.LINEAR: 0, Kind.ADDITIVE: 1}
@@ -15,9 +15,9 @@ _SINGLE, _BLEND = 2, 3
 
 
 def going(firsts: Sequence[Candidate], kinds: Mapping[str, Kind]) -> tuple[str, ...]:
-    """The families that search on, after each has tried its first setting: those that are not worse than the best
-    beyond noise, and of one kind only the best, for libraries that grow the same trees differ less than settings do.
-    One whose first setting failed searches on too."""
+    """The families that search on, after each has tried its first setting: those that are not worse than the best by
+    more than a standard error, and of one kind only the best, for libraries that grow the same trees differ less than
+    settings do. One whose first setting failed searches on too."""
     working = [one for one in firsts if one.works]
     if not working:
         return tuple(one.family for one in firsts)
@@ -26,8 +26,7 @@ def going(firsts: Sequence[Candidate], kinds: Mapping[str, Kind]) -> tuple[str, 
     return tuple(
         one.family
         for one in firsts
-        if not one.works
-        or (one.family in best.values() and (one is leader or not is_better(leader.scores, one.scores)))
+        if not one.works or (one.family in best.values() and (one is leader or not is_ahead(leader.scores, one.scores)))
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from everfit.project.quantities import format_duration
 from everfit.project.sections.data import Check, Data, Features
 from everfit.project.sections.monitoring import Channel, Monitoring, Retraining, channel
 from everfit.project.sections.release import Release
 from everfit.project.sections.section import Address, Section, named
 from everfit.project.sections.serving import Serving
 from everfit.project.sections.training import Gates, Training
+from everfit.records.release import LABELLED
 
 
 class Backends(Section):
@@ -72,3 +74,13 @@ class Project(Section):
     environments: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="What differs in each environment, such as staging and production."
     )
+
+    @model_validator(mode="after")
+    def _labels_come_before_the_deadline(self) -> Project:
+        verdict, delay = self.release.verdict, self.data.target.delay
+        if verdict.margins.keys() & LABELLED and verdict.deadline <= delay:
+            raise ValueError(
+                f"release.verdict judges by labels, which take {format_duration(delay)}, and its deadline is "
+                f"{format_duration(verdict.deadline)}; set a later deadline"
+            )
+        return self

@@ -38,8 +38,8 @@ Ints = NDArray[np.int64]
 SHOWN = ("roc_auc", "f1", "precision", "recall", "accuracy", "log_loss", "brier")
 TOLERANCE, CLASSES, TRUTH_ROWS = 0.005, ("no", "yes"), 400_000
 # Rows of the test, and repetitions.
-FULL = ((200, 1000), (1_000, 1000), (5_000, 400), (20_000, 200))
-QUICK = ((200, 150), (1_000, 150), (5_000, 60))
+FULL = ((200, 400), (1_000, 400), (5_000, 200), (20_000, 60))
+QUICK = ((200, 120), (1_000, 120), (5_000, 60))
 RESAMPLES = {False: 200, True: 100}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,10 +95,9 @@ def rebuild(original: Original, project: Project, outside: training.Outside, any
         )
     table = stored(outside.state, outside.artifacts, manifest.lineage.dataset.fingerprint)
     kept = {} if table is None else {"table": table}
-    with tempfile.TemporaryDirectory(prefix="everfit-rebuild-") as scratch, ThreadPoolExecutor(1) as pool:
+    with tempfile.TemporaryDirectory(prefix="everfit-rebuild-") as scratch:
         made = _Memory(graph, given, kept, Path(scratch))
-        # In a thread, as the runner's steps are: some linear algebra rounds otherwise in a process' first thread.
-        return pool.submit(_compared, original, made, then.training.trusted, changed).result()
+        return _compared(original, made, then.training.trusted, changed)
 
 
 def settings(lineage: Lineage, project: Project) -> Project:

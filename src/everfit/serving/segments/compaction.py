@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ def run(folder: Path, keep: Keep = EVERYTHING) -> None:
     limits = [keep.time.total_seconds() if keep.time is not None else "-", keep.size if keep.size is not None else "-"]
     command = [sys.executable, "-m", __spec__.name, str(folder), *map(str, limits)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode in (-signal.SIGTERM, -signal.SIGINT):
+        return  # whoever asked is being stopped, and the next one does it
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise StorageError(

@@ -125,7 +125,7 @@ def _answer(
         waits=settings.log.fsync == "always",
     )
 
-    workspace.predictor.metrics.beside(WatchMetrics(lambda: observed(workspace.ports.state)))
+    workspace.predictor.metrics.registry.register(WatchMetrics(lambda: observed(workspace.ports.state)))
 
     def told() -> None:
         access.tell(keys.followed(workspace.ports.state, workspace.ports.folder))

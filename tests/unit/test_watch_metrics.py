@@ -38,7 +38,7 @@ OBSERVED = Observed(LOOK, LOOK, (RAISED, OVER), (RUN, replace(RUN, id="b", statu
 
 def test_looks_alarms_and_runs_stand_beside_the_servers_own_metrics() -> None:
     metrics = ServingMetrics()
-    metrics.beside(WatchMetrics(lambda: OBSERVED))
+    metrics.registry.register(WatchMetrics(lambda: OBSERVED))
     text = metrics.text().decode()
     for line in (
         'feature_drift_score{feature="age"} 0.31',
@@ -63,7 +63,7 @@ def test_records_that_cannot_be_read_leave_the_servers_own_metrics() -> None:
         raise StorageError("gone", where="state", fix="wait")
 
     metrics = ServingMetrics()
-    metrics.beside(WatchMetrics(unreadable))
+    metrics.registry.register(WatchMetrics(unreadable))
     assert "release_number" in metrics.text().decode()
 
 

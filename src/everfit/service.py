@@ -24,6 +24,7 @@ from typing import NoReturn
 from everfit.errors import Conflict, EverfitError, ProjectError, StorageError
 from everfit.flow import keys, lease
 from everfit.flow.lease import Turn
+from everfit.flow.observed import observed
 from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
@@ -33,6 +34,7 @@ from everfit.serving.app import create_app
 from everfit.serving.front import LOOPBACK_NAMES
 from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
+from everfit.serving.watch_metrics import WatchMetrics
 from everfit.versions import reconcile
 from everfit.workspace import Workspace
 
@@ -122,6 +124,8 @@ def _answer(
         access=access,
         waits=settings.log.fsync == "always",
     )
+
+    workspace.predictor.metrics.registry.register(WatchMetrics(lambda: observed(workspace.ports.state)))
 
     def told() -> None:
         access.tell(keys.followed(workspace.ports.state, workspace.ports.folder))

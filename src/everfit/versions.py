@@ -78,12 +78,11 @@ class Versions:
         )
 
     def promote(self, version: int, reason: str = "promoted by hand", force: bool = False) -> ReleaseState:
-        """Makes a version champion now, without a canary. StorageError when its bundle is missing or was changed."""
-        from everfit.flow import promotion, routes
+        """Makes a version champion now, without a canary; it is rehearsed as before a release. Raises as `release`."""
+        from everfit.flow import promotion
 
         state = self._state()
-        if (made := ledger.versions(state).get(version)) is not None:
-            routes.load(made, self._hand.ports.artifacts, self._hand.ports.loaded.project.training.trusted)
+        _rehearse(self._hand.ports, version)
         return self._told(
             promotion.promote(state, version, self._hand.author, self.rule, reason, force, self._hand.clock())
         )

@@ -247,6 +247,7 @@ class Workspace:
         report = monitoring.look(watched, manifest, now, forced)
         alerting.settle(report, ports.state, now)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
+        _push(self)
         return report
 
     def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:
@@ -291,6 +292,20 @@ def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
         return None
     made = ledger.versions(workspace.ports.state)[answering.champion]
     return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
+
+
+def _push(workspace: Workspace) -> None:
+    """The metrics to the Pushgateway, where there is one; that it is away stops nothing."""
+    url = workspace.project.monitoring.pushgateway
+    if url is None:
+        return
+    from everfit.flow.observed import observed
+    from everfit.serving.watch_metrics import push
+
+    try:
+        push(url, f"everfit-{workspace.project.name}", observed(workspace.ports.state))
+    except EverfitError as error:
+        workspace.progress.note(str(error))
 
 
 def _as_kept(data: Data, rows: pl.DataFrame) -> pl.DataFrame:

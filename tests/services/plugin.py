@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services import alertmanager, postgres
+from tests.services import alertmanager, postgres, pushgateway
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +25,12 @@ def alertmanager_server() -> Iterator[alertmanager.Alertmanager]:
         pytest.skip(reason)
     with alertmanager.alertmanager() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pushgateway_server() -> Iterator[str]:
+    """The address of a Pushgateway for all tests of a process: each pushes a job of its own."""
+    if reason := pushgateway.absent():
+        pytest.skip(reason)
+    with pushgateway.pushgateway() as url:
+        yield url

@@ -63,9 +63,9 @@ def project(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str = SETTI
     return Ports(load("everfit.yaml"))
 
 
-def register(ports: Ports, version: int) -> None:
-    """Registers a version, its bundle a real one for the first."""
-    digest = ports.artifacts.put(bundle()) if version == 1 else f"{version}" * 64
+def register(ports: Ports, version: int, real: bool = False) -> None:
+    """Registers a version, its bundle a real one for the first, or where asked."""
+    digest = ports.artifacts.put(bundle()) if version == 1 or real else f"{version}" * 64
     made = ModelVersion("churn", version, digest, "run", NOW, {"roc_auc": 0.84, "f1": 0.6})
     ledger.register(ports.state, made, "ann")
 

@@ -153,7 +153,7 @@ def test_an_approved_release_begins_when_the_canary_before_it_has_ended(
     project(tmp_path, monkeypatch, settings)
     ports = Ports(load("everfit.yaml", "production"))
     for version in (1, 2, 3):
-        register(ports, version)
+        register(ports, version, real=True)
         if version < 3:
             call(capsys, "release", "--env", "production")
             call(capsys, "approve", str(version), "--env", "production", "--by", "bob")

@@ -62,7 +62,7 @@ class Place:
         settings = SETTINGS.replace("release: canary", f"release: {{strategy: immediate, foreign: {policy}}}")
         self.ports = project(folder, monkeypatch, settings)
         for version in (1, 2, 3):
-            register(self.ports, version)
+            register(self.ports, version, real=True)
         self.told = Told()
         self.workspace = Workspace(load("everfit.yaml"), self.told, author="ann")
         self.workspace.release(1)
@@ -128,8 +128,8 @@ def test_a_move_by_hand_is_adopted_by_the_ledgers_own_rules(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry
 ) -> None:
     place = Place(tmp_path, monkeypatch, "adopt")
-    place.workspace.release(1 + 1)
-    registry.shown["production"] = 1  # back to the first one, whose bundle is there
+    place.workspace.release(2)
+    registry.shown["production"] = 1
     (alarm,) = reconcile(place.workspace)
     assert alarm.message.endswith("it is adopted")
     last = ledger.events(place.ports.state)[-1]

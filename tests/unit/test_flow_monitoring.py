@@ -315,3 +315,14 @@ def test_a_stream_that_does_not_change_is_quiet_and_each_row_counts_once(tmp_pat
         assert production.look(START + day * DAY + DAY / 2).streams == ()
     assert production.look(START + 6 * DAY).streams == ()
     assert decode(StreamState, (production.state.last("streams") or (0, b""))[1]).rows == 1_000
+
+
+def test_the_estimate_is_held_against_the_labels_when_they_come(production: Production) -> None:
+    for turned, apart in ((False, False), (True, True)):
+        day = 1 + 5 * turned
+        production.label(production.predict(400, START + day * DAY, seed=30 + turned), START + (day + 1) * DAY, turned)
+        found = production.look(START + (day + 2) * DAY).performance
+        assert found is not None
+        assert found.accuracy is not None
+        assert found.estimated is not None
+        assert (abs(found.accuracy - found.estimated) > 0.2) is apart

@@ -91,8 +91,8 @@ def _package(requirement: str) -> Package:
 
     >>> _package("xgboost-cpu>=3.0; extra == 'xgboost'")
     Package(name='xgboost-cpu', least='3.0', extra='xgboost')
-    >>> _package("apscheduler<4,>=3.11")
-    Package(name='apscheduler', least='3.11', extra='')
+    >>> _package("granian<3,>=2.5")
+    Package(name='granian', least='2.5', extra='')
     """
     match = _REQUIREMENT.match(requirement)
     return Package(*match.groups("")) if match else Package(requirement, "", "")

@@ -99,6 +99,11 @@ def show(report: MonitorReport, output: Output, needed: int) -> None:
             f"{performance.metric} [bold]{number(performance.value)}[/] ({number(performance.low)} to "
             f"{number(performance.high)}) on {performance.labels:,} labels; {number(performance.expected)} in the test"
         )
+        if performance.accuracy is not None and performance.estimated is not None:
+            output.line(
+                f"[dim]accuracy on them {number(performance.accuracy)}; "
+                f"{number(performance.estimated)} was estimated from the scores alone[/]"
+            )
     for alarm in report.alarms:
         output.line(f"[bold red]alarm[/] {alarm.message}")
     output.line(f"[bold]{'Retrain' if report.decision.retrain else 'No retraining'}[/]")

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def command(workspace: Workspace, output: Output, version: int, reason: str | None, force: bool) -> None:
     """Make VERSION champion at once, without a canary or ahead of the verdict of its own.
 
-    Only a version that passed its gates is registered, and only an intact bundle with the approvals that
-    `release.approve` asks for is promoted. The champion before it is what `everfit rollback` goes back to. Of two
-    people who promote at the same time one wins, and the other is told who.
+    Only a version that passed its gates is registered, and only one that passes the rehearsal of every release and has
+    the approvals that `release.approve` asks for is promoted. The champion before it is what `everfit rollback` goes
+    back to. Of two people who promote at the same time one wins, and the other is told who.
 
     \b
     Examples:

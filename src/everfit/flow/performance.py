@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ import polars as pl
 from everfit.data import target as targets
 from everfit.evaluation import metrics
 from everfit.monitoring import performance
+from everfit.monitoring.estimate import confidence
 from everfit.project.sections.root import Project
 from everfit.records.model import Manifest
 from everfit.records.prediction import Label
@@ -47,7 +48,7 @@ def judge(
     truths = pl.DataFrame({manifest.target: [fresh.known[name].value for name in pairs["id"]]}, strict=False)
     y = targets.encode(truths, manifest.target, manifest.classes, manifest.task)
     scores, metric = _scores(pairs, manifest)
-    return performance.performance(
+    found = performance.performance(
         manifest.task,
         y,
         scores,
@@ -60,6 +61,12 @@ def judge(
         coverage=labelled.height / matured.height,
         alpha=alpha,
     )
+    if manifest.task is Task.REGRESSION:
+        return found
+    sure = pairs["score"].cast(pl.Float64).drop_nulls().to_numpy()
+    foretold = confidence(manifest.task, sure, manifest.threshold)
+    accuracy = metrics.predicted(scores, manifest.task, manifest.threshold) == y
+    return replace(found, accuracy=float(accuracy.mean()), estimated=float(foretold.mean()) if len(sure) else None)
 
 
 def _labels(known: Mapping[str, Label]) -> pl.DataFrame:

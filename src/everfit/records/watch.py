@@ -97,7 +97,8 @@ class StreamState:
 class PerformanceReport:
     """The model on predictions whose labels are known. `low` and `high` bound the metric with confidence 1 - alpha;
     `coverage` is the share of matured predictions that have a label; `degraded` when even the favourable bound is
-    worse than `expected` by more than the tolerance."""
+    worse than `expected` by more than the tolerance. For classes, `accuracy` is that of the same rows, and `estimated`
+    what the scores alone had foretold of it: their difference is the estimate's error."""
 
     metric: str
     value: float | None
@@ -108,6 +109,8 @@ class PerformanceReport:
     coverage: float
     degraded: bool
     alpha: float
+    accuracy: float | None = None
+    estimated: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

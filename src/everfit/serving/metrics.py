@@ -47,8 +47,8 @@ class ServingMetrics(Collector):
         self._behind = False
         self.confirmed = 0.0  # when the state store last said what is to be served, in seconds since 1970
         self._waiting: Callable[[], int] = int
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
 
     def predicted(self, arm: str, version: int, status: Status, rows: int, seconds: float) -> None:
         """Counts the rows that an arm answered, or failed on, in so many seconds together."""
@@ -87,7 +87,7 @@ class ServingMetrics(Collector):
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as prometheus_client writes them."""

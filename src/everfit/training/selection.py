@@ -9,9 +9,9 @@ from everfit.records.model import Candidate
 from everfit.training.built_in import FAMILIES, Kind
 from everfit.training.noise import is_ahead, is_better
 
-# From the simplest: a weight a column, a curve a column, interactions, several models at once.
-_RANK = {Kind.LINEAR: 0, Kind.ADDITIVE: 1}
-_SINGLE, _BLEND = 2, 3
+# From the simplest: a weight or a curve a column, interactions, several models at once.
+_SUMS = {Kind.LINEAR, Kind.ADDITIVE}
+_SUM, _SINGLE, _BLEND = 0, 1, 2
 
 
 def going(firsts: Sequence[Candidate], kinds: Mapping[str, Kind]) -> tuple[str, ...]:
@@ -57,4 +57,4 @@ def rank_of(candidate: Candidate) -> int:
     if candidate.members:
         return _BLEND
     entry = FAMILIES.get(candidate.family)
-    return _RANK.get(entry.kind, _SINGLE) if entry else _SINGLE
+    return _SUM if entry and entry.kind in _SUMS else _SINGLE

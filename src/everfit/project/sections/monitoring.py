@@ -48,6 +48,9 @@ class Monitoring(Section):
     window: Duration = Field("30d", validate_default=True, description="The longest window looked at.")
     drift: Drift = Field(default_factory=Drift, description="When a column counts as drifted.")
     tolerance: Points = Field(0.02, description="How far the metric may fall below the test's before it is an alarm.")
+    pushgateway: str | None = Field(
+        None, description="A Pushgateway's address, to which each look pushes its metrics; for looks that are jobs."
+    )
     alarms: Rate = Field("1/month", validate_default=True, description="False alarms that the team accepts, in all.")
 
 

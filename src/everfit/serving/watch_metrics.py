@@ -1,0 +1,129 @@
+"""What monitoring and the pipelines have found, for Prometheus: read from the records when they are asked for, so that
+every process that serves shows the same, whoever looked. Jobs that end before anybody asks push the same to a
+Pushgateway.
+
+Every label is bounded: features by the model, alarms by their kind, runs by pipeline and status.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, push_to_gateway
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from everfit.errors import EverfitError, StorageError
+from everfit.records.run import RunRecord, Status
+from everfit.records.watch import Alarm, AlarmState, DriftReport, MonitorReport
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The last look, the last one that judged performance, the alarms, and the runs."""
+
+    look: MonitorReport | None
+    judged: MonitorReport | None
+    alarms: tuple[Alarm, ...]
+    runs: tuple[RunRecord, ...]
+
+
+class WatchMetrics(Collector):
+    """Asks `read` at each scrape; while the records cannot be read it shows nothing."""
+
+    def __init__(self, read: Callable[[], Observed]) -> None:
+        self._read = read
+
+    def describe(self) -> list[Metric]:
+        """Nothing: registering must not read."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as prometheus_client writes them."""
+        try:
+            found = self._read()
+        except EverfitError:
+            return
+        if found.look is not None:
+            at = found.look.at.timestamp()
+            yield GaugeMetricFamily("monitor_look_timestamp_seconds", "When production was last looked at.", at)
+            yield GaugeMetricFamily("monitor_predictions", "Predictions in its window.", found.look.predictions)
+            if found.look.drift is not None:
+                yield from _drift(found.look.drift)
+        if found.judged is not None:
+            yield from _performance(found.judged)
+        yield _alarms(found.alarms)
+        yield from _runs(found.runs)
+
+
+def push(url: str, job: str, observed: Observed, timeout: float = 5.0) -> None:
+    """Replaces what the Pushgateway holds of this job. StorageError when it cannot be reached."""
+    registry = CollectorRegistry()
+    registry.register(WatchMetrics(lambda: observed))
+    try:
+        push_to_gateway(url, job=job, registry=registry, timeout=timeout)
+    except OSError as error:
+        raise StorageError(
+            f"the metrics were not pushed: {error}",
+            where="Pushgateway",
+            fix="check monitoring.pushgateway and that it can be reached from here",
+        ) from error
+
+
+def _drift(report: DriftReport) -> Iterator[Metric]:
+    moved = GaugeMetricFamily(
+        "feature_drift_score", "Share of rows of the feature that moved since training.", labels=("feature",)
+    )
+    drifted = GaugeMetricFamily("feature_drifted", "1 where the feature has drifted.", labels=("feature",))
+    for name in dict.fromkeys(one.column for one in report.columns):
+        tests = [one for one in report.columns if one.column == name]
+        moved.add_metric((name,), max(one.effect for one in tests))
+        drifted.add_metric((name,), any(one.drifted for one in tests))
+    yield from (moved, drifted)
+    yield GaugeMetricFamily("drift_score", "Share of features that drifted.", report.drift_score)
+    if report.score is not None:
+        yield GaugeMetricFamily("prediction_drift_score", "Share of predictions that moved.", report.score.effect)
+
+
+def _performance(look: MonitorReport) -> Iterator[Metric]:
+    found = look.performance
+    if found is None or found.value is None:
+        return
+    for name, text, value in (
+        ("production_performance", "The metric on matured labels.", found.value),
+        ("production_performance_expected", "The metric in the test.", found.expected),
+    ):
+        family = GaugeMetricFamily(name, text, labels=("metric",))
+        family.add_metric((found.metric,), value)
+        yield family
+    yield GaugeMetricFamily("label_coverage", "Share of predictions due that have a label.", found.coverage)
+    if found.accuracy is not None:
+        yield GaugeMetricFamily("model_accuracy", "Accuracy on matured labels.", found.accuracy)
+    if found.estimated is not None:
+        yield GaugeMetricFamily("model_accuracy_estimated", "What was estimated of it before.", found.estimated)
+
+
+def _alarms(alarms: tuple[Alarm, ...]) -> Metric:
+    family = GaugeMetricFamily("alarms_open", "Alarms that are not resolved.", labels=("kind",))
+    for kind, count in sorted(Counter(one.kind for one in alarms if one.state is not AlarmState.RESOLVED).items()):
+        family.add_metric((str(kind),), count)
+    return family
+
+
+def _runs(runs: tuple[RunRecord, ...]) -> Iterator[Metric]:
+    ended = [run for run in runs if run.status is not Status.RUNNING]
+    counted = CounterMetricFamily("pipeline_runs", "Runs that ended.", labels=("pipeline", "status"))
+    for (pipeline, status), count in sorted(Counter((run.pipeline, run.status) for run in ended).items()):
+        counted.add_metric((pipeline, "success" if status is Status.DONE else str(status)), count)
+    yield counted
+    lasted = GaugeMetricFamily("pipeline_duration_seconds", "How long the last run took.", labels=("pipeline",))
+    step = GaugeMetricFamily("pipeline_step_duration_seconds", "The last run's steps.", labels=("pipeline", "step"))
+    for run in {run.pipeline: run for run in ended}.values():
+        if run.ended_at is not None:
+            lasted.add_metric((run.pipeline,), (run.ended_at - run.started_at).total_seconds())
+        for one in run.steps:
+            step.add_metric((run.pipeline, one.name), one.seconds)
+    yield from (lasted, step)

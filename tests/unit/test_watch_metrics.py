@@ -1,0 +1,80 @@
+"""What was looked at is shown to Prometheus, and jobs push it to a real Pushgateway."""
+
+from __future__ import annotations
+
+import urllib.request
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from everfit.errors import StorageError
+from everfit.records.run import RunRecord, Status, StepRecord
+from everfit.records.watch import (
+    Alarm,
+    AlarmKind,
+    AlarmState,
+    ColumnDrift,
+    Decision,
+    DriftReport,
+    MonitorReport,
+    PerformanceReport,
+)
+from everfit.serving.metrics import ServingMetrics
+from everfit.serving.watch_metrics import Observed, WatchMetrics, push
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+AGE = ColumnDrift("age", "kolmogorov_smirnov", 0.31, 0.0, 0.0, 0.31, True)
+DRIFT = DriftReport(500, AT, AT, (AGE, replace(AGE, column="plan", effect=0.01, drifted=False)), AGE, 0.001, 0.02)
+JUDGED = PerformanceReport("roc_auc", 0.8, 0.7, 0.9, 0.84, 600, 0.75, False, 0.001, 0.81, 0.8)
+LOOK = MonitorReport(AT, 500, DRIFT, JUDGED, None, (), Decision(AT, False, None, ()))
+RUN = RunRecord(
+    "a", "training", Status.DONE, AT, AT + timedelta(seconds=7), (StepRecord("fit", Status.DONE, "", "", 2, ""),)
+)
+RAISED = Alarm("drift:1:age", AlarmKind.DRIFT, AT, "age moved")
+OVER = replace(RAISED, state=AlarmState.RESOLVED)
+OBSERVED = Observed(LOOK, LOOK, (RAISED, OVER), (RUN, replace(RUN, id="b", status=Status.FAILED)))
+
+
+def test_looks_alarms_and_runs_stand_beside_the_servers_own_metrics() -> None:
+    metrics = ServingMetrics()
+    metrics.registry.register(WatchMetrics(lambda: OBSERVED))
+    text = metrics.text().decode()
+    for line in (
+        'feature_drift_score{feature="age"} 0.31',
+        'feature_drifted{feature="plan"} 0.0',
+        "drift_score 0.5",
+        "prediction_drift_score 0.31",
+        'production_performance{metric="roc_auc"} 0.8',
+        "model_accuracy 0.81",
+        "label_coverage 0.75",
+        'alarms_open{kind="drift"} 1.0',
+        'pipeline_runs_total{pipeline="training",status="success"} 1.0',
+        'pipeline_runs_total{pipeline="training",status="failed"} 1.0',
+        'pipeline_duration_seconds{pipeline="training"} 7.0',
+        'pipeline_step_duration_seconds{pipeline="training",step="fit"} 2.0',
+    ):
+        assert line in text
+    assert "release_number" in text
+
+
+def test_records_that_cannot_be_read_leave_the_servers_own_metrics() -> None:
+    def unreadable() -> Observed:
+        raise StorageError("gone", where="state", fix="wait")
+
+    metrics = ServingMetrics()
+    metrics.registry.register(WatchMetrics(unreadable))
+    assert "release_number" in metrics.text().decode()
+
+
+def test_a_job_pushes_what_it_found(pushgateway_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    push(pushgateway_server, "everfit-churn", OBSERVED)
+    with urllib.request.urlopen(f"{pushgateway_server}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert 'feature_drift_score{feature="age",instance="",job="everfit-churn"} 0.31' in text
+
+
+def test_a_pushgateway_that_is_away_is_told() -> None:
+    with pytest.raises(StorageError, match="not pushed"):
+        push("http://127.0.0.1:9", "everfit-churn", OBSERVED)

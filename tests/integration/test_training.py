@@ -145,3 +145,24 @@ def test_two_runs_of_the_same_project_make_the_same_bundle(project: Callable[...
         digests += [version.bundle_hash for version in ledger.versions(made.open().ports.state).values()]
     assert len(digests) == 2
     assert digests[0] == digests[1]
+
+
+def test_forms_that_are_asked_for_lie_in_the_registered_bundle_and_on_its_card(
+    project: Callable[..., SmallProject],
+) -> None:
+    made = project(rows=400)
+    made.edit("  executor: serial", "  executor: serial\n  export: [skops, onnx]")
+    run = made.open().run().run
+    manifest, folder = run["manifest"], run["bundle"] / "export"
+    assert sorted(path.name for path in folder.iterdir()) == ["forms.json", "model.onnx", "model.skops"]
+    told = json.loads((folder / "forms.json").read_bytes())
+    assert told["columns"][: len(manifest.encoder.numeric)] == [each.name for each in manifest.encoder.numeric]
+    assert "export/model.onnx" in bundle.open_bundle(run["bundle"]).files
+    assert "Exported as onnx" in (run["bundle"] / "card.md").read_text()
+
+
+def test_a_form_that_nobody_knows_is_a_mistake_in_the_project(project: Callable[..., SmallProject]) -> None:
+    made = project(rows=400)
+    made.edit("  executor: serial", "  executor: serial\n  export: [pmml]")
+    outcome = made.call("run")
+    assert (outcome.code, "training.export" in outcome.err) == (2, True), outcome.err

@@ -16,6 +16,7 @@ from everfit.evaluation.card_page import page
 from everfit.evaluation.class_report import classification_report
 from everfit.records.calibration import Calibration, Method, Platt, ThresholdChoice
 from everfit.records.evaluation import Interval, LeakageWarning, LeakKind, Slice, Slices
+from everfit.records.export import ExportedForm
 from everfit.records.features import Encoder
 from everfit.records.model import Candidate, Evaluation, GateReport, GateResult, Importance, Lineage, Manifest
 from everfit.records.profile import ColumnProfile, Profile
@@ -249,3 +250,11 @@ def test_candidates_by_a_loss_are_shown_plain_and_the_chosen_one_first() -> None
     lost = replace(losses[0], family="neural", score=-inf)
     rows = cards.document(cards.card(MANIFEST, [lost, *losses]))["sections"]["candidates"]["values"]
     assert [row["log_loss, mean"] for row in rows] == [0.84, 0.83, None]
+
+
+def test_exported_forms_are_told_and_so_is_why_one_was_refused() -> None:
+    forms = (ExportedForm("skops", "model.skops"), ExportedForm("onnx", reason="xyz has no converter"))
+    found = cards.document(cards.card(replace(MANIFEST, exports=forms)))["sections"]["model"]["values"]
+    told = [tuple(row.values()) for row in found]
+    assert ("Exported as skops", "export/model.skops, the bundle's own file") in told
+    assert ("Exported as onnx", "refused: xyz has no converter") in told

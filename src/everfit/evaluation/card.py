@@ -13,6 +13,7 @@ from typing import Any
 from everfit.evaluation.metrics import higher_is_better
 from everfit.records.calibration import Isotonic, Method, Platt
 from everfit.records.evaluation import Slice
+from everfit.records.export import ExportedForm
 from everfit.records.model import Candidate, Manifest
 from everfit.records.profile import ColumnProfile
 from everfit.records.table import Task
@@ -145,6 +146,7 @@ def _model(manifest: Manifest) -> Part:
         rows.append(("A row is about", Code(manifest.entity)))
     if manifest.exactness is not None:
         rows.append(("Served by", _served(manifest)))
+    rows += [(f"Exported as {each.form}", _exported(each)) for each in manifest.exports]
     rows += [(f"Setting {name}", Code(value)) for name, value in sorted(manifest.params.items())]
     return Part("model", "Model", table=_pairs(rows))
 
@@ -155,6 +157,14 @@ def _served(manifest: Manifest) -> str:
         return f"the training library, for its compiled form was refused: {found.reason if found else ''}"
     seen = f"{found.rows:,} rows, {found.thresholds:,} of them at or beside a split"
     return f"its compiled form; over {seen}, the greatest difference to the library is {found.difference:.1g}"
+
+
+def _exported(found: ExportedForm) -> str:
+    if not found.file:
+        return f"refused: {found.reason}"
+    if not found.rows:
+        return f"export/{found.file}, the bundle's own file"
+    return f"export/{found.file}; over {found.rows:,} rows, the greatest difference is {found.difference:.1g}"
 
 
 def _data(manifest: Manifest) -> Part:

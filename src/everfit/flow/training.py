@@ -18,7 +18,7 @@ from everfit.flow.definitions import find
 from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.identities import Identities
 from everfit.flow.run import Given, setting
-from everfit.flow.steps import assessment, compiling, features, inspection, model, publish, scoring, table
+from everfit.flow.steps import assessment, compiling, exporting, features, inspection, model, publish, scoring, table
 from everfit.ports import ArtifactStore, Executor, Progress, Registry, Source, StateStore
 from everfit.project.sections.root import Project
 from everfit.project.sections.training import ModelChoice, Training
@@ -68,7 +68,7 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
         *_search(project.training, [choice.name for choice in choices]),
         *_plain(model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
         *_plain(inspection.leakage_warnings, inspection.slices),
-        *_plain(compiling.compiled, compiling.exactness),
+        *_plain(compiling.compiled, compiling.exactness, exporting.exported, exporting.exports),
         *_plain(assessment.importance, assessment.evaluation, assessment.pictures),
         *_plain(assessment.shap_importance, assessment.reports, assessment.profile),
         step(assessment.gates, rules="gate_rules"),
@@ -141,6 +141,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "calibration_method": training.calibration,
         "threshold_rule": training.threshold,
         "shap": training.shap,
+        "export": tuple(dict.fromkeys(training.export)),
         "gate_rules": project.gates,
         "source_name": data.source,
     }

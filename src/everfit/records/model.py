@@ -13,6 +13,7 @@ from typing import Any
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
 from everfit.records.evaluation import Interval, LeakageWarning, Slices
+from everfit.records.export import ExportedForm
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
@@ -171,7 +172,8 @@ class Manifest:
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
     `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score;
     `threshold_choice` says why the threshold is what it is; `exactness` says whether the compiled form is served;
-    `leakage` holds what looks like leakage; `members` are the models of a blend.
+    `leakage` holds what looks like leakage; `members` are the models of a blend;
+    `exports` says what came of the forms for other programs.
     """
 
     model: str
@@ -199,6 +201,7 @@ class Manifest:
     members: tuple[Member, ...] = ()
     leakage: tuple[LeakageWarning, ...] = ()
     shap: tuple[Importance, ...] = ()
+    exports: tuple[ExportedForm, ...] = ()
 
     @property
     def title(self) -> str:

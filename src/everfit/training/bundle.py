@@ -18,7 +18,7 @@ from everfit.training.scorers import BlendScorer, Scorer, package, scorer
 MANIFEST = "bundle.json"
 BLEND = "blend.json"
 MEMBERS = "members"
-_SKOPS = "model.skops"
+SKOPS = "model.skops"
 _UNFINISHED = ".bundle.json.tmp"
 # The forms beside skops: each library's own, and ours for additive models.
 _FORMS = {"xgboost": xgboost_file, "lightgbm": lightgbm_file, "catboost": catboost_file}
@@ -40,7 +40,7 @@ def write_estimator(estimator: Any, folder: Path) -> tuple[str, ...]:
             form.write(estimator, folder / form.FILE)
             return ()
         data = skops_file.dump(estimator)
-        (folder / _SKOPS).write_bytes(data)
+        (folder / SKOPS).write_bytes(data)
     except OSError as error:
         raise _unwritable(folder, error) from error
     return skops_file.untrusted(data)
@@ -57,10 +57,10 @@ def read_estimator(folder: Path, trusted: Sequence[str] = ()) -> Scorer:
     for name, read in _READERS.items():
         if (folder / name).is_file():
             return read(folder / name)
-    if (folder / _SKOPS).is_file():
-        return scorer(skops_file.load(folder / _SKOPS, trusted))
+    if (folder / SKOPS).is_file():
+        return scorer(skops_file.load(folder / SKOPS, trusted))
     raise StorageError(
-        f"the bundle holds no model: neither {_SKOPS} nor {', '.join(_READERS)}",
+        f"the bundle holds no model: neither {SKOPS} nor {', '.join(_READERS)}",
         where=str(folder),
         fix="train and register the model again",
     )

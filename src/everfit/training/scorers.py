@@ -147,6 +147,18 @@ def single(matrix: Matrix) -> NDArray[np.float32]:
     return np.ascontiguousarray(matrix, dtype=np.float32)
 
 
+def library(scorer: Scorer) -> Any:
+    """The one object of its library that a scorer asks; None where there are several, or it is everfit's own."""
+    match scorer:
+        case BoosterScorer(booster=found) | LightGbmScorer(booster=found) | CatBoostScorer(model=found):
+            return found
+        case ForestScorer(many=inner) | OneThreadScorer(inner=inner):
+            return library(inner)
+        case ProbabilityScorer(estimator=found) | ValueScorer(estimator=found):
+            return found
+    return None
+
+
 def package(estimator: Any) -> str:
     """The library that an estimator is of: `xgboost`, `lightgbm` or `catboost`, also for a class derived from theirs;
     empty for every other. None of them is imported to say so."""

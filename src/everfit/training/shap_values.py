@@ -7,17 +7,7 @@ from typing import Any
 import numpy as np
 
 from everfit.errors import MissingExtra, StepFailed
-from everfit.training.scorers import (
-    BoosterScorer,
-    CatBoostScorer,
-    ForestScorer,
-    LightGbmScorer,
-    Matrix,
-    OneThreadScorer,
-    ProbabilityScorer,
-    Scorer,
-    ValueScorer,
-)
+from everfit.training.scorers import Matrix, Scorer, library, package
 
 _TREES = ("RandomForest", "GradientBoosting", "HistGradientBoosting", "ExtraTrees")
 
@@ -51,11 +41,5 @@ def shap_values(scorer: Scorer, matrix: Matrix) -> Matrix | None:
 
 def _trees(scorer: Scorer) -> Any:
     """The library's own object where it is one of trees."""
-    match scorer:
-        case BoosterScorer(booster=found) | LightGbmScorer(booster=found) | CatBoostScorer(model=found):
-            return found
-        case ForestScorer(many=inner) | OneThreadScorer(inner=inner):
-            return _trees(inner)
-        case ProbabilityScorer(estimator=found) | ValueScorer(estimator=found):
-            return found if type(found).__name__.startswith(_TREES) else None
-    return None
+    found = library(scorer)
+    return found if package(found) or type(found).__name__.startswith(_TREES) else None

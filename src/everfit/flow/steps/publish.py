@@ -23,6 +23,7 @@ from everfit.project.sections.data import Check, ColumnCheck, Data
 from everfit.records.calibration import Calibration, ThresholdChoice
 from everfit.records.compiled import Exactness
 from everfit.records.evaluation import LeakageWarning
+from everfit.records.export import ExportedForm
 from everfit.records.features import Encoder
 from everfit.records.model import (
     EXAMPLE_SCORE,
@@ -86,6 +87,7 @@ def manifest(
     threshold: ThresholdChoice,
     leakage_warnings: tuple[LeakageWarning, ...],
     shap_importance: tuple[Importance, ...],
+    exports: tuple[ExportedForm, ...],
 ) -> Manifest:
     """Everything about the model but the estimator's own numbers."""
     return Manifest(
@@ -113,6 +115,7 @@ def manifest(
         threshold_choice=threshold,
         leakage=leakage_warnings,
         shap=shap_importance,
+        exports=exports,
     )
 
 
@@ -120,17 +123,20 @@ def bundle(
     manifest: Manifest,
     estimator: Path,
     compiled: Path,
+    exported: Path,
     functions: Functions,
     pictures: dict[str, bytes],
     reports: dict[str, bytes],
     candidates: tuple[Candidate, ...],
     into: Path,
 ) -> Path:
-    """The folder that is registered and served: estimator, its compiled form where that is exact, features, pictures,
-    reports, card, sealed by `bundle.json`."""
+    """The folder that is registered and served: estimator, its compiled form where that is exact, forms for
+    other programs where asked for, features, pictures, reports, card, sealed by `bundle.json`."""
     shutil.copytree(estimator, into, dirs_exist_ok=True)
     if manifest.exactness is not None and manifest.exactness.holds:
         shutil.copytree(compiled, into, dirs_exist_ok=True)
+    if manifest.exports:
+        shutil.copytree(exported, into / "export")
     (into / "features.py").write_text(functions.source, encoding="utf-8")
     (into / "pictures").mkdir()
     for name, content in pictures.items():

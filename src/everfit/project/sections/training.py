@@ -128,6 +128,11 @@ class Training(Section):
     )
     blend: bool = Field(True, description="Whether a weighted mean of the best different models competes too.")
     shap: bool = Field(False, description="Whether the card has SHAP values of a tree model; needs the extra `shap`.")
+    export: tuple[Literal["skops", "onnx"], ...] = Field(
+        (),
+        description="Forms for other programs, in the bundle's folder `export`: `skops`, `onnx` (needs the extra "
+        "`onnx`). They take encoded rows.",
+    )
     seed: int = Field(42, ge=0, description="The seed of everything random.")
     executor: Executor = Field(
         "processes",

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from everfit.errors import ProjectError
+from everfit.features.encoder import output_names
 from everfit.flow import ledger
 from everfit.flow.steps import model
 from everfit.flow.steps.features import matrix
@@ -156,7 +157,7 @@ def test_forms_that_are_asked_for_lie_in_the_registered_bundle_and_on_its_card(
     manifest, folder = run["manifest"], run["bundle"] / "export"
     assert sorted(path.name for path in folder.iterdir()) == ["forms.json", "model.onnx", "model.skops"]
     told = json.loads((folder / "forms.json").read_bytes())
-    assert told["columns"][: len(manifest.encoder.numeric)] == [each.name for each in manifest.encoder.numeric]
+    assert told["columns"] == list(output_names(manifest.encoder))
     assert "export/model.onnx" in bundle.open_bundle(run["bundle"]).files
     assert "Exported as onnx" in (run["bundle"] / "card.md").read_text()
 

@@ -39,7 +39,7 @@ class TestMlflowRegistry(RegistryContract):
     def test_nothing_is_registered_when_a_trial_cannot_be_logged(self, tmp_path: Path) -> None:
         registry, bundle = self.make(tmp_path / "registry"), tmp_path / "one"
         self.bundle(bundle, manifest())
-        refused = replace(TRIALS[1], metrics={"no name: \n": 1.0})
+        refused = replace(TRIALS[1], metrics={"no;name": 1.0})
         with pytest.raises(StorageError, match="MLflow failed"):
             registry.add(bundle, "one", manifest(), (TRIALS[0], refused))
         assert registry.versions() == []

@@ -136,6 +136,5 @@ def trials(project: SmallProject) -> list[Any]:
     from mlflow import MlflowClient
 
     client = MlflowClient(uri(project))
-    version = client.get_model_version("churn", "1")
-    experiment = client.get_experiment_by_name("churn").experiment_id
-    return list(client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{version.run_id}'"))
+    run = client.get_run(str(client.get_model_version("churn", "1").run_id))
+    return list(client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"))

@@ -287,7 +287,7 @@ def test_nothing_is_retrained_while_a_canary_is_on_trial(two: SmallProject) -> N
     workspace, _ = opened(two, "retraining.on=[schedule]", "retraining.schedule=0.001s", "retraining.cooldown=0s")
     decision = workspace.monitor().decision
     assert not decision.retrain
-    assert "version 2 is on trial as a canary: its verdict comes first" in decision.reasons
+    assert "version 2 is on trial: its verdict comes first" in decision.reasons
 
 
 def began(workspace: Workspace, **ended: Any) -> Retraining:

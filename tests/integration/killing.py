@@ -45,7 +45,7 @@ class Zygote:
         )
 
     def close(self) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=300)
 
     def run(self, project: SmallProject, *arguments: str, kill_after: float | None = None) -> Ended:
         """`everfit run`, its whole process group killed after so many seconds unless it is at its end by then."""

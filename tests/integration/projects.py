@@ -125,7 +125,7 @@ class SmallProject:
         return ledger.events(self.open().ports.state)
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 120) -> Outcome:
+def finish(process: subprocess.Popen[str], seconds: float = 600) -> Outcome:
     """Waits for the process."""
     out, err = process.communicate(timeout=seconds)
     return Outcome(process.returncode, out, err)

@@ -41,7 +41,7 @@ class Running:
         until(lambda: bool(self.happened("url")), "the server answers", self)
         return str(self.happened("url")[0])
 
-    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 40) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 120) -> int:
         """Its exit code after the signal."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
@@ -61,7 +61,7 @@ def running(project: SmallProject, *arguments: str, name: str = "command") -> It
             process.wait()
 
 
-def until(holds: Callable[[], bool], what: str, command: Running, seconds: float = 60) -> None:
+def until(holds: Callable[[], bool], what: str, command: Running, seconds: float = 300) -> None:
     """Returns when it holds. AssertionError when it does not in time, or the command ended before."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -29,10 +29,10 @@ def served(project: SmallProject, *overrides: str) -> Iterator[httpx.Client]:
     thread = threading.Thread(target=run, name="server")
     thread.start()
     try:
-        port = ports.get(timeout=60)
+        port = ports.get(timeout=300)
         if isinstance(port, BaseException):
             raise port
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
             yield client
     finally:
         stop.set()

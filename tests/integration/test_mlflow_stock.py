@@ -55,7 +55,7 @@ def stock(code: str, *arguments: object, folder: Path) -> Any:
     folder.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

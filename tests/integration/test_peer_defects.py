@@ -192,7 +192,7 @@ def test_the_metrics_of_a_server_move_with_its_requests(released: SmallProject) 
             client.post("/predict", json=row)
         client.post("/predict", json={**row, "tenure": "long"})
         assert total() == {"ok": 3.0, "rejected": 1.0}
-        assert 'prediction_latency_seconds_count{arm="champion"} 3.0' in client.get("/metrics").text
+        assert 'prediction_latency_seconds_count{arm="champion",version="1"} 3.0' in client.get("/metrics").text
 
 
 # 7. Monitoring that looks at itself, or away

@@ -136,7 +136,7 @@ def slow(project: Callable[..., SmallProject]) -> SmallProject:
 def test_a_retraining_stopped_by_a_signal_is_gone_on_with_at_the_next_start(slow: SmallProject) -> None:
     with running(slow, "up", *QUICK, *BY_SCHEDULE, name="first") as up:
         until((slow.folder / "began").exists, "the retraining", up)
-        assert up.end(seconds=15) == 0
+        assert up.end() == 0
         assert "the next `everfit up` goes on with it" in up.err.read_text()
     (stopped,) = retraining.history(slow.open().ports.state)
     assert (stopped.version, stopped.error) == (None, None)

@@ -96,12 +96,14 @@ def kinds(found: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Kind]:
 
 def frame(found: dict[str, np.ndarray[Any, Any]]) -> pl.DataFrame:
     """The arrays as a table that can be stored."""
-    return pl.DataFrame(
-        {
-            name: pl.Series(values, dtype=pl.Float64 if values.dtype.kind == "f" else pl.String, nan_to_null=False)
-            for name, values in found.items()
-        }
-    )
+    return pl.DataFrame({name: _column(values) for name, values in found.items()})
+
+
+def _column(values: np.ndarray[Any, Any]) -> pl.Series:
+    if values.dtype.kind == "f":
+        return pl.Series(values, dtype=pl.Float64, nan_to_null=False)
+    # Of an array of objects polars takes the type of the first, which may be missing; of a list, the type asked for.
+    return pl.Series(values.tolist(), dtype=pl.String)
 
 
 def column_names(encoder: Encoder) -> np.ndarray[Any, Any]:

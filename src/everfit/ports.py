@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import polars as pl
 
-from everfit.records.model import Manifest, ModelVersion
+from everfit.records.model import Manifest, ModelVersion, TrialRun
 from everfit.records.prediction import Label, PredictionRecord
 from everfit.records.table import Kind, Row
 from everfit.records.watch import Alarm
@@ -91,8 +91,9 @@ class ArtifactStore(Protocol):
 class Registry(Protocol):
     """Experiment tracking and model versions. Adding the same bundle twice gives the same version."""
 
-    def add(self, bundle: Path, digest: str, manifest: Manifest) -> ModelVersion:
-        """Logs parameters, metrics, pictures and the bundle as a run and registers it as the next version."""
+    def add(self, bundle: Path, digest: str, manifest: Manifest, trials: Sequence[TrialRun] = ()) -> ModelVersion:
+        """Logs parameters, metrics, pictures and the bundle as a run, each trial as a run nested in it, and registers
+        it as the next version; nothing is registered where any of it fails."""
         ...
 
     def versions(self) -> list[ModelVersion]:

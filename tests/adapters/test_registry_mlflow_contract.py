@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from everfit.adapters.registries.mlflow import MlflowConfig, MlflowRegistry
+from everfit.errors import StorageError
+from everfit.records.model import TrialRun, TrialStatus
 from everfit.testing.contracts import RegistryContract
+from everfit.testing.contracts.registry import TRIALS, manifest
 
 # Importing MLflow warns of its own type hints.
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
@@ -20,7 +25,43 @@ class TestMlflowRegistry(RegistryContract):
         )
 
     def aliases(self, folder: Path) -> Mapping[str, int]:
-        from mlflow import MlflowClient
-
-        found = MlflowClient(f"sqlite:///{folder}/mlflow.db").get_registered_model("churn").aliases
+        found = client(folder).get_registered_model("churn").aliases
         return {name: int(version) for name, version in found.items()}
+
+    def trials(self, folder: Path, run_id: str) -> list[TrialRun]:
+        of = f"tags.`mlflow.parentRunId` = '{run_id}'"
+        return [
+            TrialRun(tags["framework"], TrialStatus(tags["trial"]), run.data.params, run.data.metrics)
+            for run in runs(folder, of)
+            for tags in [run.data.tags]
+        ]
+
+    def test_nothing_is_registered_when_a_trial_cannot_be_logged(self, tmp_path: Path) -> None:
+        registry, bundle = self.make(tmp_path / "registry"), tmp_path / "one"
+        self.bundle(bundle, manifest())
+        refused = replace(TRIALS[1], metrics={"no;name": 1.0})
+        with pytest.raises(StorageError, match="MLflow failed"):
+            registry.add(bundle, "one", manifest(), (TRIALS[0], refused))
+        assert registry.versions() == []
+        made = registry.add(bundle, "one", manifest(), TRIALS)
+        assert registry.versions() == [made]
+        assert runs(tmp_path / "registry", "attributes.status = 'RUNNING'") == []
+
+    def test_run_of_a_program_around_is_not_taken_for_its_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+        assert self._add(self.make(tmp_path / "registry"), tmp_path / "one", "one").run_id != "0" * 32
+
+
+def client(folder: Path) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(folder: Path, query: str) -> list[Any]:
+    """The runs of the experiment, oldest first."""
+    found = client(folder)
+    experiment = found.get_experiment_by_name("churn").experiment_id
+    return list(found.search_runs([experiment], query, order_by=["attributes.start_time ASC"]))

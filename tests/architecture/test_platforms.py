@@ -33,7 +33,7 @@ PLACES = {
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),
     "prometheus_client": ("serving/",),
-    "pandas": ("serving/pyfunc.py", "adapters/registries/mlflow.py"),
+    "pandas": ("serving/pyfunc.py", "adapters/registries/mlflow_shape.py"),
     "click": ("cli/",),
     "rich": ("cli/",),
 }

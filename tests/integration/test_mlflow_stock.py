@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from everfit.flow.scaffold import scaffold
+from everfit.flow.survey import survey
 from everfit.testing.churn import ENTITY, TARGET
 from tests.integration import projects
 from tests.integration.projects import ENVIRONMENT, SmallProject
@@ -108,3 +112,29 @@ def aliases(project: SmallProject) -> dict[str, int]:
 
     found: dict[str, int] = MlflowClient(uri(project)).get_registered_model("churn").aliases
     return found
+
+
+def test_mlflow_run_trains_the_project_and_shows_its_trials(project: Callable[..., SmallProject]) -> None:
+    made = project()
+    text = scaffold("churn", "customers.csv", survey(pl.read_csv(made.table, infer_schema=False), TARGET))["MLproject"]
+    (made.folder / "MLproject").write_text(text)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", "-P", "set=training.budget.trials=3"],
+        cwd=made.folder, env={**ENVIRONMENT, "PATH": path}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    nested = trials(made)
+    assert {run.data.tags["trial"] for run in nested} <= {"complete", "pruned"}
+    complete = [run.data for run in nested if run.data.tags["trial"] == "complete"]
+    best = max(run.metrics["cv_mean_roc_auc"] for run in complete)
+    assert best == pytest.approx(made.open_manifest().evaluation.cv["mean_roc_auc"])
+    assert {run.params["family"] for run in complete} == {"logistic"}
+
+
+def trials(project: SmallProject) -> list[Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri(project))
+    run = client.get_run(str(client.get_model_version("churn", "1").run_id))
+    return list(client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"))

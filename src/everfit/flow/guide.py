@@ -98,6 +98,7 @@ _GUIDE = """\
 | `everfit.yaml` | the table, its checks, the gates, the release: read the checks once, they are proposals |
 | `features.py` | features of your own, if you want any |
 | `.env.example` | copy to `.env` for secrets and for what differs on this machine |
+| `MLproject` | for `mlflow run . --env-manager local`, the same as `everfit run` |
 | `.everfit/` | all that everfit stores: runs, models, predictions, labels; not to be committed |
 
 ## Train, release, serve

@@ -14,7 +14,7 @@ from everfit.project.sections.data import Check
 from everfit.records.table import Kind, Task
 
 # The project file comes last: a folder that has it has the others.
-FILES = ("features.py", ".env.example", ".gitignore", "README.md", "everfit.yaml")
+FILES = ("features.py", ".env.example", ".gitignore", "MLproject", "README.md", "everfit.yaml")
 _LEAST = {Task.BINARY: {"roc_auc": 0.70}, Task.MULTICLASS: {"roc_auc": 0.70}, Task.REGRESSION: {"r2": 0.20}}
 _MEANING = {
     "roc_auc": "0.5 is guessing, 1 is perfect",
@@ -35,6 +35,7 @@ def scaffold(name: str, source: str, found: Survey) -> dict[str, str]:
         "features.py": lambda: features(found.kept, {found.target, found.entity, found.time}),
         ".env.example": lambda: _ENVIRONMENT,
         ".gitignore": lambda: _IGNORED,
+        "MLproject": lambda: _MLPROJECT.format(name=name),
         "README.md": lambda: guide(name, source, found),
         "everfit.yaml": lambda: _settings(name, source, found),
     }
@@ -202,7 +203,17 @@ _MORE = """\
 _IGNORED = """\
 .everfit/
 .env
+mlflow.db
+mlruns/
 __pycache__/
+"""
+
+_MLPROJECT = """\
+# `mlflow run . --env-manager local` does what `everfit run` does; `-P NAME=VALUE` becomes its option `--NAME VALUE`.
+name: {name}
+entry_points:
+  main:
+    command: everfit run
 """
 
 _ENVIRONMENT = """\

@@ -69,6 +69,16 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialRun:
+    """A trial as the registry shows it: `params` and `metrics` have the names and signs that the version's own have."""
+
+    family: str
+    status: TrialStatus
+    params: Mapping[str, Param]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A model in a blend, with the weight of its scores; the weights of a blend add up to 1."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from everfit.adapters.registries.mlflow_aliases import show, shown
-from everfit.adapters.registries.mlflow_file import QUIET, held
-from everfit.records.model import Manifest, ModelVersion
+from everfit.adapters.registries.mlflow_file import held, settle
+from everfit.adapters.registries.mlflow_shape import shape
+from everfit.adapters.registries.mlflow_trials import log_trials
+from everfit.records.model import Manifest, ModelVersion, TrialRun
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class MlflowRegistry:
 
     config: MlflowConfig
 
-    def add(self, bundle: Path, digest: str, manifest: Manifest) -> ModelVersion:
-        """Logs a run with the bundle as its model and registers that as the next version, once a bundle."""
+    def add(self, bundle: Path, digest: str, manifest: Manifest, trials: Sequence[TrialRun] = ()) -> ModelVersion:
+        """Logs a run with the bundle as its model and registers that as the next version, once a bundle.
+
+        The trials are logged before anything is registered: what fails among them leaves no version behind."""
         with self._client() as (mlflow, client):
             if digest in (known := {found.bundle_hash: found for found in self._search(client)}):
                 return known[digest]
-            run_id, source = self._log(mlflow, client, bundle, digest, manifest)
+            run_id, source = self._log(mlflow, client, bundle, digest, manifest, trials)
             if not (known or client.search_registered_models(f"name = '{self.config.model}'")):
                 client.create_registered_model(self.config.model, {"project": manifest.model})
             tags = {f"test_{name}": f"{value:.6g}" for name, value in manifest.evaluation.test.items()}
@@ -63,7 +66,7 @@ class MlflowRegistry:
     @contextmanager
     def _client(self) -> Iterator[tuple[Any, Any]]:
         """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
-        os.environ |= QUIET | os.environ.copy()
+        settle()
         import mlflow
 
         with held(mlflow, self.config.uri):
@@ -74,7 +77,9 @@ class MlflowRegistry:
         name = f"name = '{self.config.model}'"
         return [_version(one) for one in client.search_model_versions(name, order_by=["version_number ASC"])]
 
-    def _log(self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest) -> tuple[str, str]:
+    def _log(
+        self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest, trials: Sequence[TrialRun]
+    ) -> tuple[str, str]:
         """The id of a new run that holds everything about the training, and the address of its model."""
         name, tags = self.config.experiment, {"project": manifest.model, **self.config.tags}
         found = client.get_experiment_by_name(name)
@@ -86,6 +91,7 @@ class MlflowRegistry:
         with mlflow.start_run(experiment_id=identity, run_name=manifest.family, tags=tags) as run:
             mlflow.log_params(dict(manifest.parameters))
             mlflow.log_metrics(dict(manifest.metrics))
+            log_trials(mlflow, client, run, trials)
             for path in (p for p in bundle.iterdir() if p.stem in ("card", "pictures") or p.suffix in (".csv", ".txt")):
                 mlflow.log_artifact(str(path))
             logged = mlflow.pyfunc.log_model(
@@ -93,22 +99,9 @@ class MlflowRegistry:
                 loader_module="everfit.serving.pyfunc",
                 data_path=str(bundle),
                 pip_requirements=[f"{name}=={installed(name)}" for name in ("everfit", "numpy", "polars", "skops")],
-                **_shape(mlflow, manifest),
+                **shape(mlflow, manifest),
             )
         return str(run.info.run_id), str(logged.model_uri)
-
-
-def _shape(mlflow: Any, manifest: Manifest) -> dict[str, Any]:
-    import pandas as pd
-
-    types = mlflow.types.schema
-    # Any number will do, and the model's own parser is stricter: MLflow would refuse whole numbers for a float column.
-    kinds = {name: "string" if isinstance(v, str) else types.AnyType() for name, v in manifest.example.items()}
-    inputs = [types.ColSpec(kind, name, required=False) for name, kind in kinds.items()]
-    answers = {"prediction": "string" if manifest.classes else "double", "score": "double"}
-    outputs = types.Schema([types.ColSpec(kind, name) for name, kind in answers.items()])
-    shape = mlflow.models.ModelSignature(types.Schema(inputs), outputs)
-    return {"signature": shape, "input_example": pd.DataFrame([dict(manifest.example)])}
 
 
 def _version(found: Any) -> ModelVersion:

@@ -3,6 +3,7 @@ process at a time."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -10,8 +11,15 @@ from typing import Any
 
 from everfit.errors import EverfitError, StorageError
 
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "WARNING", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
 _SCHEME = "sqlite:///"
+
+
+def settle() -> None:
+    """Makes MLflow quiet where the environment does not say otherwise. The run that `mlflow run` opens around this
+    process is its own, often in another store: MLflow must not take it for the one that is logged here."""
+    os.environ |= _QUIET | os.environ.copy()
+    os.environ.pop("MLFLOW_RUN_ID", None)
 
 
 @contextmanager

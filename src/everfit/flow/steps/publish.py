@@ -16,6 +16,7 @@ from everfit.errors import GateFailed
 from everfit.evaluation import card as cards
 from everfit.evaluation.card_markdown import markdown
 from everfit.evaluation.card_page import page
+from everfit.evaluation.metrics import higher_is_better
 from everfit.features.functions import Functions, inputs
 from everfit.flow import ledger, smoke
 from everfit.ports import ArtifactStore, Registry, StateStore
@@ -35,6 +36,9 @@ from everfit.records.model import (
     Manifest,
     ModelVersion,
     Problem,
+    Trial,
+    TrialRun,
+    TrialStatus,
 )
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Kind, QualityReport, Row, Schema, Severity, ValueRule
@@ -155,6 +159,7 @@ def version(
     manifest: Manifest,
     gates: GateReport,
     comparison: GateReport,
+    candidates: tuple[Candidate, ...],
     registry: Registry,
     artifacts: ArtifactStore,
     state: StateStore,
@@ -169,10 +174,28 @@ def version(
         raise _refused(every)
     digest = artifacts.put(bundle)
     known = next((v for v in ledger.versions(state).values() if v.bundle_hash == digest), None)
-    made = known or registry.add(bundle, digest, manifest)
+    made = known or registry.add(bundle, digest, manifest, trial_runs(candidates))
     made = replace(made, tags={**made.tags, EXAMPLE_SCORE: smoke.recorded(open_model(bundle, trusted))})
     ledger.register(state, made, author, clock(), every)
     return made
+
+
+def trial_runs(candidates: tuple[Candidate, ...]) -> tuple[TrialRun, ...]:
+    """The trials that have a score, also on some folds only, for the registry; `folds` is how many they saw."""
+    return tuple(
+        _trial_run(trial, each.metric)
+        for each in candidates
+        for trial in each.tried
+        if trial.scores and trial.status is not TrialStatus.FAILED
+    )
+
+
+def _trial_run(trial: Trial, metric: str) -> TrialRun:
+    sign = 1 if higher_is_better(metric) else -1
+    scores = {f"cv_mean_{metric}": sign * trial.mean, f"cv_std_{metric}": trial.std}
+    params = {"family": trial.family, **{f"model.{name}": value for name, value in trial.params.items()}}
+    metrics = {**scores, "folds": float(len(trial.scores)), "seconds": trial.seconds}
+    return TrialRun(trial.family, trial.status, params, metrics)
 
 
 def value_rules(rules: tuple[Check, ...]) -> tuple[ValueRule, ...]:

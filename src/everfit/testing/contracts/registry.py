@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from everfit.ports import Registry
 from everfit.records.codec import encode
 from everfit.records.features import Encoder, NumericEncoding
-from everfit.records.model import Evaluation, GateReport, GateResult, Lineage, Manifest, ModelVersion
+from everfit.records.model import (
+    Evaluation,
+    GateReport,
+    GateResult,
+    Lineage,
+    Manifest,
+    ModelVersion,
+    TrialRun,
+    TrialStatus,
+)
 from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.table import Column, DatasetVersion, Kind, Schema, Task
 
@@ -23,6 +33,11 @@ class RegistryContract:
 
     def aliases(self, folder: Path) -> Mapping[str, int]:
         """The aliases that the registry in the folder shows to its own clients."""
+        raise NotImplementedError
+
+    def trials(self, folder: Path, run_id: str) -> list[TrialRun]:
+        """The trials that the registry in the folder shows to its own clients below a run, in the order of logging;
+        their parameters may be text."""
         raise NotImplementedError
 
     def bundle(self, folder: Path, manifest: Manifest) -> None:
@@ -52,6 +67,16 @@ class RegistryContract:
         assert again == first
         assert registry.versions() == [first]
 
+    def test_trials_stand_below_the_run_of_their_version_once(self, tmp_path: Path) -> None:
+        registry = self.make(tmp_path / "registry")
+        self.bundle(tmp_path / "one", manifest())
+        versions = [registry.add(tmp_path / "one", _digest("one"), manifest(), TRIALS) for _ in range(2)]
+        other = self._add(registry, tmp_path / "two", "two")
+        shown = self.trials(tmp_path / "registry", versions[0].run_id)
+        assert [_as_text(trial) for trial in shown] == [_as_text(trial) for trial in TRIALS]
+        assert self.trials(tmp_path / "registry", other.run_id) == []
+        assert registry.versions() == [versions[0], other]
+
     def test_aliases_say_what_they_were_told_no_more_and_no_less(self, tmp_path: Path) -> None:
         registry = self.make(tmp_path / "registry")
         one, two = (self._add(registry, tmp_path / name, name).version for name in ("one", "two"))
@@ -71,6 +96,16 @@ class RegistryContract:
     def _add(self, registry: Registry, folder: Path, name: str) -> ModelVersion:
         self.bundle(folder, manifest())
         return registry.add(folder, _digest(name), manifest())
+
+
+TRIALS = (
+    TrialRun("logistic", TrialStatus.COMPLETE, {"model.C": 1.0}, {"cv_mean_roc_auc": 0.76, "seconds": 0.5}),
+    TrialRun("xgboost", TrialStatus.PRUNED, {"model.max_depth": 3}, {"cv_mean_roc_auc": 0.6, "seconds": 0.25}),
+)
+
+
+def _as_text(trial: TrialRun) -> TrialRun:
+    return replace(trial, params={name: str(value) for name, value in trial.params.items()})
 
 
 def manifest() -> Manifest:

@@ -25,7 +25,7 @@ from everfit.serving.answering import Answering
 from everfit.serving.body import Headers, check_json, decode_json, many, read_body
 from everfit.serving.commit import GroupCommit
 from everfit.serving.front import LOOPBACK_NAMES, Endpoint, Front, Reply, told
-from everfit.serving.inference_server import MODEL_PATHS, InferenceServer
+from everfit.serving.inference_server import MODEL_PATHS, InferenceServer, path_parameters
 from everfit.serving.metrics import CONTENT_TYPE
 from everfit.serving.predictor import Predictor
 from everfit.serving.quick import Quick
@@ -67,7 +67,13 @@ def create_app(
     add("/invocations", routes.by_framework, methods=["POST"], summary="Predict as MLflow's scoring server does.")
     add("/ping", routes.ready, methods=["GET"], summary="Whether a model is loaded, as MLflow asks.")
     for path in MODEL_PATHS:
-        add(f"{path}/infer", routes.by_framework, methods=["POST"], summary="Predict by the Open Inference Protocol.")
+        add(
+            f"{path}/infer",
+            routes.by_framework,
+            methods=["POST"],
+            summary="Predict by the Open Inference Protocol.",
+            openapi_extra={"parameters": path_parameters(path)},
+        )
         add(f"{path}/ready", routes.inference.ready, methods=["GET"], summary="Whether the model answers.")
         add(path, routes.inference.model, methods=["GET"], summary="What the model takes and gives.")
     add("/v2", routes.inference.server, methods=["GET"], summary="The server, by the Open Inference Protocol.")

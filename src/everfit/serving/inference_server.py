@@ -16,6 +16,16 @@ MODEL_PATHS = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
 _INFER = re.compile(r"/v2/models/(?P<model>[^/]+)(/versions/(?P<version>[^/]+))?/infer")
 
 
+def path_parameters(path: str) -> list[dict[str, Any]]:
+    """The parameters in a path, as OpenAPI describes them.
+
+    >>> path_parameters("/v2/models/{model}")
+    [{'name': 'model', 'in': 'path', 'required': True, 'schema': {'type': 'string'}}]
+    """
+    names = re.findall(r"{(\w+)}", path)
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
 class InferenceServer:
     """What KServe's, Triton's and Seldon's clients ask for."""
 

@@ -26,7 +26,8 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
 
     The first version answers everything at once. Later ones begin as a canary with the first of `release.steps`;
     `--look` (and `everfit up`, by itself) judges them and goes on, promotes or rolls back. Running servers follow at
-    once, on other machines within `serving.refresh`. Where `release.approve` asks for approvals, the version is staged until it has them.
+    once, on other machines within `serving.refresh`. Where `release.approve` asks for approvals, the version is staged
+    until it has them.
 
     \b
     Examples:

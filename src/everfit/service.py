@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -72,7 +72,8 @@ def serve(
     stop: threading.Event | None = None,
 ) -> None:
     """Answers requests until SIGINT, SIGTERM or `stop`, always from the ledger's route table: a release, a rollback or
-    a canary's next step reaches the server within `serving.refresh`. `started` is told the port.
+    a canary's next step reaches the servers of this machine at once, and others within `serving.refresh`. `started` is
+    told the port.
 
     A release that cannot be loaded is an alarm, and is shown by /ready and the metrics, while the one before goes on
     answering. Without a release the server runs and says 503 until there is one. Raises ProjectError when the address
@@ -138,19 +139,37 @@ def _answer(
         told()
     except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
         access.close()
-    followers = (
-        _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended),
-        _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
-        _thread(workspace, "keys", told, settings.refresh, ended),
+    # Each a thread of its own: a store that hangs keeps nobody from an order to go back.
+    follows: tuple[tuple[str, Callable[[], object], timedelta], ...] = (
+        ("routes", lambda: _follow(workspace), settings.refresh),
+        ("emergency", workspace.replica.obey, _AT_ONCE),
+        ("keys", told, settings.refresh),
     )
-    for follower in followers:
-        follower.start()
-    try:
+    with _following(workspace, follows, ended):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
+
+
+@contextmanager
+def _following(
+    workspace: Workspace, follows: Sequence[tuple[str, Callable[[], object], timedelta]], ended: threading.Event
+) -> Iterator[None]:
+    """Each work done again whenever the bell of this machine rings, and after its time without one."""
+    ears = [workspace.ports.bell.listen() for _ in follows]
+    threads = [
+        threading.Thread(target=_repeat, args=(workspace, name, work, every, ended, ear.wait), name=name, daemon=True)
+        for (name, work, every), ear in zip(follows, ears, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
     finally:
         ended.set()
-        for follower in followers:
-            follower.join(GRACE_SECONDS)
+        for ear, thread in zip(ears, threads, strict=True):
+            ear.wake()
+            thread.join(GRACE_SECONDS)
+            if not thread.is_alive():
+                ear.close()
 
 
 def _tls(workspace: Workspace) -> Tls | None:
@@ -388,12 +407,17 @@ def _thread(
 
 
 def _repeat(
-    workspace: Workspace, name: str, work: Callable[[], object], every: timedelta, stop: threading.Event
+    workspace: Workspace,
+    name: str,
+    work: Callable[[], object],
+    every: timedelta,
+    stop: threading.Event,
+    wait: Callable[[float], object] | None = None,
 ) -> None:
     told = _Told()
     while not stop.is_set():
         _once(workspace, name, work, told)
-        stop.wait(every.total_seconds())
+        (wait or stop.wait)(every.total_seconds())
 
 
 def _once(workspace: Workspace, name: str, work: Callable[[], object], told: _Told) -> None:

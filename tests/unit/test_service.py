@@ -133,6 +133,15 @@ def test_a_release_reaches_a_running_server(trained: SmallProject) -> None:
         assert client.version() == 1
 
 
+def test_a_release_reaches_the_servers_of_this_machine_ahead_of_their_next_look(two: SmallProject) -> None:
+    with serving(two.open("serving.refresh=1h")) as client:
+        assert client.version() == 1
+        two.open("release.strategy=immediate").release(2)
+        until(lambda: client.version() == 2)
+        two.open().rollback()
+        until(lambda: client.version() == 1)
+
+
 def unseen(two: SmallProject, version: int) -> None:
     """Releases a version that nobody rehearsed: its bundle is damaged."""
     damage(two, version)

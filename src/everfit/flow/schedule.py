@@ -69,7 +69,7 @@ def plans(schedule: Schedule) -> Mapping[Job, Plan]:
 def due(plan: Plan, last: Slot, now: datetime) -> Due:
     """The newest time since the last one, unless it is later than the grace; before it is a failure's next try.
 
-    >>> noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    >>> noon = datetime.fromisoformat("2026-01-05T12:00Z")
     >>> last = Slot(Job.DATA, "0 * * * *", "UTC", noon, noon, Turnout.DONE)
     >>> due(Plan(Job.DATA, "0 * * * *"), last, noon + timedelta(hours=2)).missed == (noon + timedelta(hours=1),)
     True

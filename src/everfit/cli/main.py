@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "Score every row of a file with what is released",
     "labels": "Store what became true of earlier predictions",
     "monitor": "Look for drift and decay, decide whether to retrain",
+    "report": "Write what was found in production as a page",
     "alarms": "What is wrong now, who is at it, what was not delivered",
     "acknowledge": "Say that somebody is at an alarm",
     "resolve": "Say that an alarm is over",

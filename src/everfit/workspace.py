@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
+    from everfit.serving.explaining import Explainer
     from everfit.serving.predictor import Predictor
 
 
@@ -282,6 +283,15 @@ def score(
     plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
     answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
     return bulk.score(source, target, answer, plan, tell)
+
+
+def explainer(workspace: Workspace) -> Explainer:
+    """What explains predictions of the log by the versions that answered them."""
+    from everfit.flow import explaining
+    from everfit.serving.explaining import Explainer
+
+    ports, trusted = workspace.ports, workspace.project.training.trusted
+    return Explainer(ports.log, explaining.opener(workspace.predictor, lambda: ports.state, ports.artifacts, trusted))
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

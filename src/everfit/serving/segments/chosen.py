@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
@@ -33,7 +33,10 @@ def wanted(columns: Iterable[str], features: Mapping[str, Kind]) -> dict[str, Da
     return {name: FIELDS[name] for name in columns} | kinds
 
 
-def within(frame: pl.DataFrame, since: datetime | None, until: datetime | None) -> pl.DataFrame:
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+
+def within(frame: Frame, since: datetime | None, until: datetime | None) -> Frame:
     """The rows with since <= time < until."""
     time = pl.col("time")
     if since is not None:

@@ -14,6 +14,7 @@ from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.flow.status import Overview, RunLine, Standing
+    from everfit.records.quality import QualityLook
     from everfit.records.release import Verdict
     from everfit.records.watch import MonitorReport
     from everfit.workspace import Workspace
@@ -163,6 +164,8 @@ def _look(found: Overview, output: Output, now: datetime) -> None:
         _row(output, "last look", f"{when}: {_drift(look)}; {_performance(look)}")
         verdict = "[yellow]retrain[/]" if look.decision.retrain else "no retraining"
         _row(output, "decision", f"{verdict}: {'; '.join(look.decision.reasons)}")
+    for one in found.quality:
+        _row(output, "data quality", _quality(one, now))
     last = found.last_alarm
     if last is None:
         _row(output, "alarms", "[dim]none[/]")
@@ -171,6 +174,14 @@ def _look(found: Overview, output: Output, now: datetime) -> None:
             output, "alarms", f"[bold]{found.alarms:,}[/], the last {ago(now - last.at)}: {escape(brief(last.message))}"
         )
     _retraining(found, output, now)
+
+
+def _quality(look: QualityLook, now: datetime) -> str:
+    failed = ", ".join(escape(f"{one.check} of {one.column}" if one.column else one.check) for one in look.failed[:3])
+    failed += f" and {len(look.failed) - 3} more" if len(look.failed) > 3 else ""
+    said = f"[{'red' if look.news else 'yellow'}]failed: {failed}[/]" if failed else "all checks passed"
+    source = "of predictions" if look.origin == "predictions" else f"of run {look.about}"
+    return f"{number(look.score)} on {look.rows:,} rows {source}, {ago(now - look.at)}: {said}"
 
 
 def _drift(look: MonitorReport) -> str:

@@ -35,8 +35,11 @@ def moment(context: click.Context, option: click.Parameter, value: str | None) -
 @click.option("--at", callback=moment, metavar="TIME", help="Say who was champion at that time (UTC).")
 @click.option("--version", type=click.IntRange(1), help="Only the events of this version.")
 @click.option("--quality", is_flag=True, help="The data quality of every window and run instead of the ledger.")
+@click.option("--schedule", is_flag=True, help="What became of the last times of `schedule`, instead of the ledger.")
 @on_project
-def command(workspace: Workspace, output: Output, at: datetime | None, version: int | None, quality: bool) -> None:
+def command(
+    workspace: Workspace, output: Output, at: datetime | None, version: int | None, quality: bool, schedule: bool
+) -> None:
     """Show every event of the ledger: what happened to which version, when, by whom and why.
 
     Each event carries the hash of the one before, and the whole chain is verified: a history that was changed is shown
@@ -48,12 +51,15 @@ def command(workspace: Workspace, output: Output, at: datetime | None, version: 
       everfit history --at 2026-11-01T12:00
       everfit history --version 3
       everfit history --quality
+      everfit history --schedule
       everfit history --json
     """
-    if quality:
-        if at or version:
-            raise click.UsageError("--quality goes with neither --at nor --version: it is not about the ledger")
-        show_quality(workspace, output)
+    other = {"--quality": quality, "--schedule": schedule}
+    named = [name for name, asked in other.items() if asked]
+    if named and (at or version or len(named) > 1):
+        raise click.UsageError(f"{named[0]} goes with no other option of this command: it is not about the ledger")
+    if named:
+        (show_quality if quality else show_schedule)(workspace, output)
         return
     from everfit.flow import ledger
     from everfit.rollout.ledger import broken, verify
@@ -119,6 +125,29 @@ def show_quality(workspace: Workspace, output: Output) -> None:
         for one in found
     ]
     output.table("Data quality", ("when", "of", "rows", "score", "passed", "failed"), rows)
+
+
+def show_schedule(workspace: Workspace, output: Output) -> None:
+    """The last times of all jobs, oldest first."""
+    from everfit.flow.schedule import history
+    from everfit.wiring import begun
+
+    found = history(workspace.ports.state) if begun(workspace.ports) else []
+    rows = [
+        (
+            f"{one.due:%Y-%m-%d %H:%M}",
+            one.job,
+            one.turnout,
+            f"{one.at:%m-%d %H:%M:%S}",
+            one.attempt,
+            escape(one.text),
+        )
+        for one in found
+    ]
+    output.table("Schedule", ("due", "job", "", "at", "try", "what came of it"), rows)
+    if not found:
+        output.line("No time has come yet. `everfit up` runs what `schedule` names.")
+    output.document(found)
 
 
 def _colored(kind: str) -> str:

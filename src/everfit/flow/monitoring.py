@@ -13,7 +13,6 @@ import polars as pl
 
 from everfit.evaluation import metrics
 from everfit.flow import drift, ledger, performance, quality, retraining
-from everfit.flow.run import runs
 from everfit.monitoring import alarms, estimate
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
@@ -21,7 +20,6 @@ from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.quality import QualityLook
 from everfit.records.release import ReleaseState
-from everfit.records.run import Status
 from everfit.records.watch import (
     Alarm,
     DriftReport,
@@ -92,7 +90,7 @@ def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: i
     return policy.Known(
         champion_since=since,
         begun=tuple(one.at for one in retraining.history(watched.state) if one.retrained),
-        running=any(run.status is Status.RUNNING for run in runs(watched.state)),
+        running=retraining.under_way(watched.state),
         canary=watched.release.challenger,
         performance=found.performance,
         drift=found.drift,

@@ -20,18 +20,20 @@ from prometheus_client.registry import Collector
 from everfit.errors import EverfitError, StorageError
 from everfit.records.quality import QualityLook
 from everfit.records.run import RunRecord, Status
+from everfit.records.schedule import Slot, Turnout
 from everfit.records.watch import Alarm, AlarmState, DriftReport, MonitorReport
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The last look, the last one that judged performance, the alarms, the runs, and the quality of the last window
-    and of the last run's table."""
+    """The last look, the last one that judged performance, the alarms, the runs, the last time of each job, and the
+    quality of the last window and of the last run's table."""
 
     look: MonitorReport | None
     judged: MonitorReport | None
     alarms: tuple[Alarm, ...]
     runs: tuple[RunRecord, ...]
+    slots: tuple[Slot, ...] = ()
     quality: tuple[QualityLook, ...] = ()
 
 
@@ -62,6 +64,7 @@ class WatchMetrics(Collector):
         yield _alarms(found.alarms)
         yield from _runs(found.runs)
         yield from _quality(found.quality)
+        yield from _schedule(found.slots)
 
 
 def push(url: str, job: str, observed: Observed, timeout: float = 5.0) -> None:
@@ -151,3 +154,13 @@ def _quality(looks: tuple[QualityLook, ...]) -> Iterator[Metric]:
             if one.share is not None:
                 broken.add_metric(named, one.share)
     yield from (score, failed, broken)
+
+
+def _schedule(slots: tuple[Slot, ...]) -> Iterator[Metric]:
+    ended = CounterMetricFamily("scheduled_runs", "Times of the schedule that ended so.", labels=("job", "status"))
+    last = GaugeMetricFamily("scheduled_last_timestamp_seconds", "When a job last began or ended.", labels=("job",))
+    for one in slots:
+        for status, count in ((Turnout.DONE, one.done), (Turnout.FAILED, one.failed), (Turnout.MISSED, one.missed)):
+            ended.add_metric((one.job.value, status.value), count)
+        last.add_metric((one.job.value,), one.at.timestamp())
+    yield from (ended, last)

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,7 +27,9 @@ from everfit.flow.lease import Turn
 from everfit.flow.observed import observed
 from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
+from everfit.records.schedule import Job, Slot
 from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
+from everfit.scheduler import rounds
 from everfit.serving import workers
 from everfit.serving.access import Access
 from everfit.serving.app import create_app
@@ -44,6 +46,8 @@ _COMMAND = "from everfit.cli.main import main; main()"
 _REMIND_SECONDS = 3600.0
 _REGISTRY = timedelta(minutes=1)
 _TURN = timedelta(seconds=10)
+_NAMES = {Job.DATA: "data", Job.TRAINING: "training", Job.MONITORING: "monitor"}  # in what is told
+_CLOCK = timedelta(seconds=5)  # how often the schedule looks at the clock
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
@@ -56,7 +60,7 @@ class Judged:
     state: ReleaseState
 
 
-Happening = MonitorReport | Retraining | Judged
+Happening = MonitorReport | Retraining | Judged | Slot
 Tell = Callable[[Happening], None]
 
 
@@ -68,7 +72,8 @@ def serve(
     stop: threading.Event | None = None,
 ) -> None:
     """Answers requests until SIGINT, SIGTERM or `stop`, always from the ledger's route table: a release, a rollback or
-    a canary's next step reaches the server within `serving.refresh`. `started` is told the port.
+    a canary's next step reaches the servers of this machine at once, and others within `serving.refresh`. `started` is
+    told the port.
 
     A release that cannot be loaded is an alarm, and is shown by /ready and the metrics, while the one before goes on
     answering. Without a release the server runs and says 503 until there is one. Raises ProjectError when the address
@@ -135,19 +140,37 @@ def _answer(
         told()
     except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
         access.close()
-    followers = (
-        _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended),
-        _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
-        _thread(workspace, "keys", told, settings.refresh, ended),
+    # Each a thread of its own: a store that hangs keeps nobody from an order to go back.
+    follows: tuple[tuple[str, Callable[[], object], timedelta], ...] = (
+        ("routes", lambda: _follow(workspace), settings.refresh),
+        ("emergency", workspace.replica.obey, _AT_ONCE),
+        ("keys", told, settings.refresh),
     )
-    for follower in followers:
-        follower.start()
-    try:
+    with _following(workspace, follows, ended):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
+
+
+@contextmanager
+def _following(
+    workspace: Workspace, follows: Sequence[tuple[str, Callable[[], object], timedelta]], ended: threading.Event
+) -> Iterator[None]:
+    """Each work done again whenever the bell of this machine rings, and after its time without one."""
+    ears = [workspace.ports.bell.listen() for _ in follows]
+    threads = [
+        threading.Thread(target=_repeat, args=(workspace, name, work, every, ended, ear.wait), name=name, daemon=True)
+        for (name, work, every), ear in zip(follows, ears, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
     finally:
         ended.set()
-        for follower in followers:
-            follower.join(GRACE_SECONDS)
+        for ear, thread in zip(ears, threads, strict=True):
+            ear.wake()
+            thread.join(GRACE_SECONDS)
+            if not thread.is_alive():
+                ear.close()
 
 
 def _tls(workspace: Workspace) -> Tls | None:
@@ -174,29 +197,45 @@ def _supervise(
 
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
-    """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
-    passes its gates, judges a canary every `release.look`, looks for moves made by hand in the registry every minute,
-    and first goes on with a retraining that was stopped; all that while it is this process' turn to act."""
-    turn = Turn(workspace.author)
+    """Looks at production every `monitoring.every` until `stop`. With `act` it does so by the times of `schedule`, does
+    what else these ask for, retrains as decided, releases what passes its gates, judges a canary every `release.look`,
+    looks for moves made by hand in the registry every minute, and first goes on with a retraining that was stopped; all
+    that while it is this process' turn to act."""
+    training = threading.Lock()
 
-    def look() -> None:
+    def look() -> MonitorReport:
         report = workspace.monitor()
         tell(report)
-        if act and report.decision.retrain:
-            tell(workspace.retrain(report.decision, stop.is_set))
+        if act and report.decision.retrain and training.acquire(blocking=False):
+            try:
+                tell(workspace.retrain(report.decision, stop.is_set))
+            finally:
+                training.release()
+        return report
+
+    if act:
+        _act(workspace, look, training, stop, tell)
+    else:
+        _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
+
+
+def _act(
+    workspace: Workspace, look: Callable[[], MonitorReport], training: threading.Lock, stop: threading.Event, tell: Tell
+) -> None:
+    turn = Turn(workspace.author)
+    keep = _keeping(workspace, turn)
+    while not (turn.held() or stop.is_set()):
+        _once(workspace, "turn", keep, _Told())
+        stop.wait(0 if turn.held() else _TURN.total_seconds())
 
     def judge() -> None:
         verdict, state = workspace.look()
         if verdict is not None:
             tell(Judged(verdict, state))
 
-    if not act:
-        _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
-        return
-    keep = _keeping(workspace, turn)
-    while not (turn.held() or stop.is_set()):
-        _once(workspace, "turn", keep, _Told())
-        stop.wait(0 if turn.held() else _TURN.total_seconds())
+    by_clock = rounds(workspace, look, training, stop, tell)
+    works: dict[Job, Callable[[], object]] = {Job.MONITORING: look, **by_clock}
+    rhythms = {Job.MONITORING: workspace.project.monitoring.every, **dict.fromkeys(by_clock, _CLOCK)}
     canary = _thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
     for thread in (
         canary,
@@ -205,8 +244,11 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
     ):
         thread.start()
     _once(workspace, "retraining", _in(turn, lambda: _resume(workspace, stop, tell)), _Told())
-    _repeat(workspace, "monitor", _in(turn, look), workspace.project.monitoring.every, stop)
-    canary.join()  # the others may be ended anywhere
+    jobs = [_thread(workspace, _NAMES[job], _in(turn, work), rhythms[job], stop) for job, work in works.items()]
+    for thread in jobs:
+        thread.start()
+    for thread in (*jobs, canary):
+        thread.join()  # the others may be ended anywhere
     turn.give(workspace.ports.state)
 
 
@@ -366,12 +408,17 @@ def _thread(
 
 
 def _repeat(
-    workspace: Workspace, name: str, work: Callable[[], object], every: timedelta, stop: threading.Event
+    workspace: Workspace,
+    name: str,
+    work: Callable[[], object],
+    every: timedelta,
+    stop: threading.Event,
+    wait: Callable[[float], object] | None = None,
 ) -> None:
     told = _Told()
     while not stop.is_set():
         _once(workspace, name, work, told)
-        stop.wait(every.total_seconds())
+        (wait or stop.wait)(every.total_seconds())
 
 
 def _once(workspace: Workspace, name: str, work: Callable[[], object], told: _Told) -> None:

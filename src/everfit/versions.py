@@ -110,6 +110,7 @@ class Versions:
 
     def _ordered(self, reason: str, error: StorageError) -> ReleaseState:
         after = self._standby.give(self._hand.author, reason, self._hand.clock())
+        self._hand.ports.bell.ring()
         self._hand.progress.note(
             f"the state store is away ({error.what}): this machine's servers go back at once, and the ledger hears of "
             "it when the store is there again; servers on other machines need the same command there"

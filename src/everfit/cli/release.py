@@ -25,8 +25,9 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
     """Bring VERSION, or the newest one, in front of traffic by the project's strategy.
 
     The first version answers everything at once. Later ones begin as a canary with the first of `release.steps`;
-    `--look` (and `everfit up`, by itself) judges them and goes on, promotes or rolls back. A running server follows
-    within `serving.refresh`. Where `release.approve` asks for approvals, the version is staged until it has them.
+    `--look` (and `everfit up`, by itself) judges them and goes on, promotes or rolls back. Running servers follow at
+    once, on other machines within `serving.refresh`. Where `release.approve` asks for approvals, the version is staged
+    until it has them.
 
     \b
     Examples:

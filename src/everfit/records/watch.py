@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from everfit.records.quality import QualityLook
 from everfit.records.table import Value
 
 
@@ -215,7 +216,8 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Retraining:
     """What came of a decision to retrain: the version made and whether it was released; `error` says why not, and
-    `exit_code` is that of the error. A release that needs approvals is `waiting` for them."""
+    `exit_code` is that of the error. A release that needs approvals is `waiting` for them. Nothing is released where
+    the data and all else are `unchanged`, so that the version is the champion itself."""
 
     at: datetime
     retrained: bool
@@ -225,6 +227,7 @@ class Retraining:
     error: str | None = None
     exit_code: int = 0
     waiting: bool = False
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,3 +248,4 @@ class MonitorReport:
     judged: datetime | None = None
     streams: tuple[StreamAlarm, ...] = ()
     version: int | None = None
+    quality: QualityLook | None = None

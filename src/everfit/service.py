@@ -38,7 +38,7 @@ from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
 from everfit.serving.watch_metrics import WatchMetrics
 from everfit.versions import reconcile
-from everfit.workspace import Workspace
+from everfit.workspace import Workspace, explainer
 
 GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
@@ -125,6 +125,7 @@ def _answer(
         response=settings.response,
         limits=settings.limits,
         labels=workspace.ports.labels,
+        explainer=explainer(workspace),
         hosts=settings.hosts or (LOOPBACK_NAMES if local else None),
         access=access,
         waits=settings.log.fsync == "always",

@@ -33,6 +33,7 @@ COMMANDS = {
     "up": "Serve, monitor, judge canaries and retrain in one process",
     "status": "Who answers, what is under way, what to do next",
     "rebuild": "Train a version again from its lineage, prove it equal",
+    "explain": "What each feature contributed to a prediction",
     "history": "Every event of the ledger, verified",
     "keys": "Who may ask the server: make, list, take back",
     "config": "Every setting, its value and where that comes from",

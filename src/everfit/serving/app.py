@@ -19,11 +19,12 @@ from everfit.ports import LabelStore
 from everfit.project.sections.serving import Limits
 from everfit.project.sections.serving import Response as ResponseSection
 from everfit.records.prediction import Prediction
-from everfit.serving import answers, feedback, invocations, page
+from everfit.serving import answers, explanations, feedback, invocations, page
 from everfit.serving.access import Access
 from everfit.serving.answering import Answering
 from everfit.serving.body import Headers, check_json, decode_json, many, read_body
 from everfit.serving.commit import GroupCommit
+from everfit.serving.explaining import Explainer
 from everfit.serving.front import LOOPBACK_NAMES, Endpoint, Front, Reply, told
 from everfit.serving.inference_server import MODEL_PATHS, InferenceServer, path_parameters
 from everfit.serving.metrics import CONTENT_TYPE
@@ -41,14 +42,17 @@ def create_app(
     response: ResponseSection | None = None,
     limits: Limits | None = None,
     labels: LabelStore | None = None,
+    explainer: Explainer | None = None,
     hosts: Collection[str] | None = LOOPBACK_NAMES,
     access: Access | None = None,
     waits: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Application:
-    """The application: POST /predict and /feedback; GET /health, /ready, /version, /metrics, /docs, /openapi.json.
+    """The application: POST /predict and /feedback; GET /explain/ID, /health, /ready, /version, /metrics, /docs and
+    /openapi.json.
 
-    `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there. `hosts`
+    `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there, and
+    without `explainer` so does /explain. `hosts`
     are the names that the server answers for; None takes any. `access` says who may ask; `waits`
     says that the log waits for the disk. Raises ProjectError for a `response` that cannot be.
     """
@@ -59,6 +63,7 @@ def create_app(
     commit = GroupCommit(predictor.log, waits=waits)
     limits = limits or Limits()
     routes = _Routes(Answering(predictor, commit), name, response or ResponseSection(), limits, labels, now)
+    explain = explanations.endpoint(explainer, predictor, routes.response)
     predictor.metrics.queue(lambda: commit.waiting)
     quick = Quick(predictor, commit, routes.shape)
     app.front = Front(app.behind, hosts, routes.hot, limits, quick, access or Access(), predictor.metrics.failed)
@@ -80,6 +85,7 @@ def create_app(
     add("/v2/health/live", routes.health, methods=["GET"], summary="Whether the process is alive.")
     add("/v2/health/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
     add("/feedback", routes.feedback, methods=["POST"], summary="Say what turned out to be true.")
+    add("/explain/{identity}", explain, methods=["GET"], summary="What a prediction is made of.")
     add("/health", routes.health, methods=["GET"], summary="Whether the process is alive.")
     add("/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
     add("/version", routes.version, methods=["GET"], summary="Who answers.")

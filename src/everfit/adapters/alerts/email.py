@@ -3,7 +3,8 @@
 No extra; `alerts: [{email: {server: "smtp.example.org:587", to: [team@example.org], sender: everfit@example.org, user:
 everfit, password: "${SMTP_PASSWORD}"}}]`. The connection is secured by STARTTLS unless `tls` says otherwise; a server
 that does not offer it gets neither name, password nor alarm. A resolved alarm answers the mail that opened it, so that
-mail programs show one thread. Limits: plain text, one mail an alarm.
+mail programs show one thread. What moved is drawn: as pictures inside the mail, and in characters in its plain text.
+Limits: one mail an alarm.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from __future__ import annotations
 import smtplib
 import ssl
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, make_msgid
+from html import escape
 
+from everfit.adapters.alerts.png import png
 from everfit.adapters.posting import PATIENCE, Patience, Sleep
 from everfit.errors import ProjectError, StorageError
+from everfit.records.shape import Shape
 from everfit.records.watch import Alarm, AlarmState
 
 
@@ -114,5 +119,28 @@ def mail(alarm: Alarm, config: EmailConfig) -> EmailMessage:
         "" if rate is None else f"False alarms of this kind: {100 * rate:.2g}% of looks.",
         f"Alarm {alarm.id}: everfit acknowledge {alarm.id}, or everfit resolve {alarm.id}",
     ]
-    found.set_content("\n\n".join(part for part in parts if part) + "\n")
+    parts = [part for part in parts if part]
+    drawn = [f"{shape.column}\n  training  {then}\n  now       {now}" for shape in alarm.shapes
+             for then, now in [shape.sketch()]]  # fmt: skip
+    found.set_content("\n\n".join([*parts[:-1], *drawn, parts[-1]]) + "\n")
+    if alarm.shapes:
+        _illustrate(found, parts, alarm.shapes)
     return found
+
+
+def _illustrate(found: EmailMessage, parts: list[str], shapes: Sequence[Shape]) -> None:
+    """The same as HTML with the pictures inside the mail, beside the plain text."""
+    names = [make_msgid() for _ in shapes]
+    pictures = "".join(
+        f"<p><b>{escape(shape.column)}</b> (grey: training, blue: now; {escape(shape.labels[0])} to "
+        f'{escape(shape.labels[-1])})<br><img src="cid:{name[1:-1]}" alt="{escape(shape.column)}" width="480"></p>'
+        for name, shape in zip(names, shapes, strict=True)
+    )
+    texts = [f"<p>{escape(part)}</p>" for part in parts]
+    page = EmailMessage()
+    page.set_content("".join([*texts[:-1], pictures, texts[-1]]), subtype="html")
+    for name, shape in zip(names, shapes, strict=True):
+        page.add_related(png(shape), "image", "png", cid=name)
+    del page["MIME-Version"]
+    found.make_alternative()
+    found.attach(page)

@@ -27,7 +27,9 @@ from everfit.flow.lease import Turn
 from everfit.flow.observed import observed
 from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
+from everfit.records.schedule import Job, Slot
 from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
+from everfit.scheduler import rounds
 from everfit.serving import workers
 from everfit.serving.access import Access
 from everfit.serving.app import create_app
@@ -44,6 +46,8 @@ _COMMAND = "from everfit.cli.main import main; main()"
 _REMIND_SECONDS = 3600.0
 _REGISTRY = timedelta(minutes=1)
 _TURN = timedelta(seconds=10)
+_NAMES = {Job.DATA: "data", Job.TRAINING: "training", Job.MONITORING: "monitor"}  # in what is told
+_CLOCK = timedelta(seconds=5)  # how often the schedule looks at the clock
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 _logger = logging.getLogger("everfit.service")
 
@@ -56,7 +60,7 @@ class Judged:
     state: ReleaseState
 
 
-Happening = MonitorReport | Retraining | Judged
+Happening = MonitorReport | Retraining | Judged | Slot
 Tell = Callable[[Happening], None]
 
 
@@ -192,29 +196,45 @@ def _supervise(
 
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
-    """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
-    passes its gates, judges a canary every `release.look`, looks for moves made by hand in the registry every minute,
-    and first goes on with a retraining that was stopped; all that while it is this process' turn to act."""
-    turn = Turn(workspace.author)
+    """Looks at production every `monitoring.every` until `stop`. With `act` it does so by the times of `schedule`, does
+    what else these ask for, retrains as decided, releases what passes its gates, judges a canary every `release.look`,
+    looks for moves made by hand in the registry every minute, and first goes on with a retraining that was stopped; all
+    that while it is this process' turn to act."""
+    training = threading.Lock()
 
-    def look() -> None:
+    def look() -> MonitorReport:
         report = workspace.monitor()
         tell(report)
-        if act and report.decision.retrain:
-            tell(workspace.retrain(report.decision, stop.is_set))
+        if act and report.decision.retrain and training.acquire(blocking=False):
+            try:
+                tell(workspace.retrain(report.decision, stop.is_set))
+            finally:
+                training.release()
+        return report
+
+    if act:
+        _act(workspace, look, training, stop, tell)
+    else:
+        _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
+
+
+def _act(
+    workspace: Workspace, look: Callable[[], MonitorReport], training: threading.Lock, stop: threading.Event, tell: Tell
+) -> None:
+    turn = Turn(workspace.author)
+    keep = _keeping(workspace, turn)
+    while not (turn.held() or stop.is_set()):
+        _once(workspace, "turn", keep, _Told())
+        stop.wait(0 if turn.held() else _TURN.total_seconds())
 
     def judge() -> None:
         verdict, state = workspace.look()
         if verdict is not None:
             tell(Judged(verdict, state))
 
-    if not act:
-        _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
-        return
-    keep = _keeping(workspace, turn)
-    while not (turn.held() or stop.is_set()):
-        _once(workspace, "turn", keep, _Told())
-        stop.wait(0 if turn.held() else _TURN.total_seconds())
+    by_clock = rounds(workspace, look, training, stop, tell)
+    works: dict[Job, Callable[[], object]] = {Job.MONITORING: look, **by_clock}
+    rhythms = {Job.MONITORING: workspace.project.monitoring.every, **dict.fromkeys(by_clock, _CLOCK)}
     canary = _thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
     for thread in (
         canary,
@@ -223,8 +243,11 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
     ):
         thread.start()
     _once(workspace, "retraining", _in(turn, lambda: _resume(workspace, stop, tell)), _Told())
-    _repeat(workspace, "monitor", _in(turn, look), workspace.project.monitoring.every, stop)
-    canary.join()  # the others may be ended anywhere
+    jobs = [_thread(workspace, _NAMES[job], _in(turn, work), rhythms[job], stop) for job, work in works.items()]
+    for thread in jobs:
+        thread.start()
+    for thread in (*jobs, canary):
+        thread.join()  # the others may be ended anywhere
     turn.give(workspace.ports.state)
 
 

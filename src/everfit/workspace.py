@@ -32,16 +32,17 @@ if TYPE_CHECKING:
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
     from everfit.flow.bulk import Scored
+    from everfit.flow.graph import Graph
     from everfit.flow.labels import Labelled
     from everfit.flow.replica import Replica
-    from everfit.flow.run import Run
+    from everfit.flow.run import Given, Run, Runner
     from everfit.ports import Progress, Source
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.evaluation import Difference, LeakageWarning
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
-    from everfit.records.table import QualityReport
+    from everfit.records.table import DatasetVersion, QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
     from everfit.serving.predictor import Predictor
 
@@ -139,18 +140,10 @@ class Workspace:
     def run(self, use_cache: bool = True, refused: Callable[[Trained], None] | None = None) -> Trained:
         """Trains, gates and registers. Raises what stopped it; finished steps are kept either way. `refused` is given
         what was trained, without a version, before GateFailed is raised."""
-        from everfit.flow import online, training
-        from everfit.flow.run import Runner
+        from everfit.flow import online
 
         ports = self.ports
-        ports.source  # noqa: B018  first, so that a project that names none leaves no file behind
-        champion = ledger.champion(ports.state)
-        rival = _rival(self, champion) if champion else None
-        digest = champion.bundle_hash if champion else ""
-        own = _functions(self.loaded)
-        outside = wiring.outside(ports, own, self.author, self.clock, self.progress, rival, digest)
-        graph, given = training.pipeline(self.project, outside)
-        runner = Runner(ports.artifacts, ports.state, self.progress, ports.folder / "scratch")
+        runner, graph, given = _pipeline(self)
 
         def stopped(run: Run, error: EverfitError) -> None:
             if refused is not None and isinstance(error, GateFailed):
@@ -262,6 +255,14 @@ class Workspace:
         return done
 
 
+def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
+    """Reads the source, checks it and gives it its version, as the beginning of a run does, which then finds it in the
+    cache. Raises ChecksFailed, SourceError and what else stopped it."""
+    runner, graph, given = _pipeline(workspace)
+    run = runner.run(graph.upto("dataset"), given, pipeline="data")
+    return run["dataset"], run["quality"]
+
+
 def load(
     path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None
 ) -> Workspace:
@@ -282,6 +283,22 @@ def score(
     plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
     answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
     return bulk.score(source, target, answer, plan, tell)
+
+
+def _pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
+    """The training of this project, and what runs it."""
+    from everfit.flow import training
+    from everfit.flow.run import Runner
+
+    ports = workspace.ports
+    ports.source  # noqa: B018  first, so that a project that names none leaves no file behind
+    champion = ledger.champion(ports.state)
+    rival = _rival(workspace, champion) if champion else None
+    digest = champion.bundle_hash if champion else ""
+    own = _functions(workspace.loaded)
+    outside = wiring.outside(ports, own, workspace.author, workspace.clock, workspace.progress, rival, digest)
+    runner = Runner(ports.artifacts, ports.state, workspace.progress, ports.folder / "scratch")
+    return runner, *training.pipeline(workspace.project, outside)
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

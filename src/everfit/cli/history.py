@@ -34,8 +34,9 @@ def moment(context: click.Context, option: click.Parameter, value: str | None) -
 @click.command("history")
 @click.option("--at", callback=moment, metavar="TIME", help="Say who was champion at that time (UTC).")
 @click.option("--version", type=click.IntRange(1), help="Only the events of this version.")
+@click.option("--schedule", is_flag=True, help="What became of the last times of `schedule`, instead of the ledger.")
 @on_project
-def command(workspace: Workspace, output: Output, at: datetime | None, version: int | None) -> None:
+def command(workspace: Workspace, output: Output, at: datetime | None, version: int | None, schedule: bool) -> None:
     """Show every event of the ledger: what happened to which version, when, by whom and why.
 
     Each event carries the hash of the one before, and the whole chain is verified: a history that was changed is shown
@@ -46,8 +47,14 @@ def command(workspace: Workspace, output: Output, at: datetime | None, version: 
       everfit history
       everfit history --at 2026-11-01T12:00
       everfit history --version 3
+      everfit history --schedule
       everfit history --json
     """
+    if schedule and (at or version):
+        raise click.UsageError("--schedule goes with neither --at nor --version: it is not about the ledger")
+    if schedule:
+        show_schedule(workspace, output)
+        return
     from everfit.flow import ledger
     from everfit.rollout.ledger import broken, verify
     from everfit.wiring import begun
@@ -86,6 +93,29 @@ def show(events: list[LedgerEvent], shown: list[LedgerEvent], place: int, output
         output.line(f"[dim]picture of event {event.number}: {escape(picture)}[/]")
     if not place:
         output.line(f"\n[green]✓[/] {len(events):,} events, and the chain of their hashes holds")
+
+
+def show_schedule(workspace: Workspace, output: Output) -> None:
+    """The last times of all jobs, oldest first."""
+    from everfit.flow.schedule import history
+    from everfit.wiring import begun
+
+    found = history(workspace.ports.state) if begun(workspace.ports) else []
+    rows = [
+        (
+            f"{one.due:%Y-%m-%d %H:%M}",
+            one.job,
+            one.turnout,
+            f"{one.at:%m-%d %H:%M:%S}",
+            one.attempt,
+            escape(one.text),
+        )
+        for one in found
+    ]
+    output.table("Schedule", ("due", "job", "", "at", "try", "what came of it"), rows)
+    if not found:
+        output.line("No time has come yet. `everfit up` runs what `schedule` names.")
+    output.document(found)
 
 
 def _colored(kind: str) -> str:

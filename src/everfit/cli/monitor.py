@@ -65,7 +65,9 @@ def _watch(workspace: Workspace, output: Output, act: bool) -> None:
 def teller(workspace: Workspace, output: Output) -> Tell:
     """What prints each thing that happens in a watch."""
     from everfit.cli.release import show_state, show_verdict
+    from everfit.cli.status import slot
     from everfit.records.release import Action
+    from everfit.records.schedule import Slot
     from everfit.records.watch import MonitorReport
     from everfit.service import Happening, Judged
 
@@ -75,6 +77,9 @@ def teller(workspace: Workspace, output: Output) -> Tell:
                 show_verdict(happened.verdict, output)
                 show_state(happened.state, output)
                 output.event({"verdict": happened.verdict, "state": happened.state})
+        elif isinstance(happened, Slot):
+            output.line(slot(happened))
+            output.event({"schedule": happened})
         elif isinstance(happened, MonitorReport):
             show(happened, output, workspace.project.monitoring.rows)
             output.event({"report": happened})
@@ -147,5 +152,7 @@ def show_retraining(done: Retraining, output: Output) -> None:
         output.line(f"[bold red]The retraining released nothing[/]: {done.error}")
     elif done.waiting:
         output.line(f"[bold yellow]Version {done.version}[/] waits for approval: everfit approve {done.version}")
+    elif done.unchanged:
+        output.line(f"Nothing changed: [bold]version {done.version}[/] is champion already.")
     elif done.deployed:
         output.line(f"[bold green]Version {done.version}[/] was trained, passed its gates and is being released.")

@@ -13,14 +13,12 @@ import polars as pl
 
 from everfit.evaluation import metrics
 from everfit.flow import drift, ledger, performance, retraining
-from everfit.flow.run import runs
 from everfit.monitoring import alarms, estimate
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.release import ReleaseState
-from everfit.records.run import Status
 from everfit.records.watch import (
     Alarm,
     DriftReport,
@@ -90,7 +88,7 @@ def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: i
     return policy.Known(
         champion_since=since,
         begun=tuple(one.at for one in retraining.history(watched.state) if one.retrained),
-        running=any(run.status is Status.RUNNING for run in runs(watched.state)),
+        running=retraining.under_way(watched.state),
         canary=watched.release.challenger,
         performance=found.performance,
         drift=found.drift,

@@ -10,7 +10,7 @@ from functools import partial
 import polars as pl
 
 from everfit.errors import StorageError
-from everfit.flow import alerting, ledger, monitoring, retraining, verdicts
+from everfit.flow import alerting, ledger, monitoring, retraining, schedule, verdicts
 from everfit.flow.run import runs
 from everfit.ports import ArtifactStore, LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
@@ -19,6 +19,7 @@ from everfit.records.model import ModelVersion
 from everfit.records.prediction import MIRRORED
 from everfit.records.release import LedgerEvent, ReleaseState, Verdict
 from everfit.records.run import RunRecord, Status
+from everfit.records.schedule import Job, Slot, Turnout
 from everfit.records.watch import Alarm, MonitorReport, Retraining
 from everfit.rollout import approval, routing
 from everfit.rollout import ledger as rules
@@ -79,6 +80,17 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """A job that has times: `cron` in words, the next time, and what became of the last one, None before the first."""
+
+    job: Job
+    cron: str
+    words: str
+    next: datetime
+    last: Slot | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """All of it: `release` is the ledger folded, `runs` the last ones, newest first, `looks` and `alarms` how many
     there were; `looked` is the last look, `waiting` what a staged version waits for, `verdict` the newest that was
@@ -96,6 +108,7 @@ class Overview:
     retraining: Retraining | None = None
     verdict: Verdict | None = None
     waiting: str = ""
+    schedule: tuple[Timed, ...] = ()
 
 
 def overview(
@@ -129,7 +142,17 @@ def overview(
         retraining=retrainings[-1] if retrainings else None,
         verdict=verdicts.last(state),
         waiting=approval.waiting(release, release.staged, rule) if release.staged and rule else "",
+        schedule=_schedule(project, state, now),
     )
+
+
+def _schedule(project: Project, state: StateStore, now: datetime) -> tuple[Timed, ...]:
+    found = []
+    for job, plan in schedule.plans(project.schedule).items():
+        last = schedule.last_slot(state, job)
+        ended = last[1] if last and last[1].turnout is not Turnout.WAITED else None
+        found.append(Timed(job, plan.cron, str(plan), plan.next(now), ended))
+    return tuple(found)
 
 
 def next_step(found: Overview) -> tuple[str, str]:

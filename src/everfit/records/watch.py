@@ -215,7 +215,8 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Retraining:
     """What came of a decision to retrain: the version made and whether it was released; `error` says why not, and
-    `exit_code` is that of the error. A release that needs approvals is `waiting` for them."""
+    `exit_code` is that of the error. A release that needs approvals is `waiting` for them. Nothing is released where
+    the data and all else are `unchanged`, so that the version is the champion itself."""
 
     at: datetime
     retrained: bool
@@ -225,6 +226,7 @@ class Retraining:
     error: str | None = None
     exit_code: int = 0
     waiting: bool = False
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,17 +18,19 @@ from prometheus_client.registry import Collector
 
 from everfit.errors import EverfitError, StorageError
 from everfit.records.run import RunRecord, Status
+from everfit.records.schedule import Slot, Turnout
 from everfit.records.watch import Alarm, AlarmState, DriftReport, MonitorReport
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The last look, the last one that judged performance, the alarms, and the runs."""
+    """The last look, the last one that judged performance, the alarms, the runs, and the last time of each job."""
 
     look: MonitorReport | None
     judged: MonitorReport | None
     alarms: tuple[Alarm, ...]
     runs: tuple[RunRecord, ...]
+    slots: tuple[Slot, ...] = ()
 
 
 class WatchMetrics(Collector):
@@ -57,6 +59,7 @@ class WatchMetrics(Collector):
             yield from _performance(found.judged)
         yield _alarms(found.alarms)
         yield from _runs(found.runs)
+        yield from _schedule(found.slots)
 
 
 def push(url: str, job: str, observed: Observed, timeout: float = 5.0) -> None:
@@ -127,3 +130,13 @@ def _runs(runs: tuple[RunRecord, ...]) -> Iterator[Metric]:
         for one in run.steps:
             step.add_metric((run.pipeline, one.name), one.seconds)
     yield from (lasted, step)
+
+
+def _schedule(slots: tuple[Slot, ...]) -> Iterator[Metric]:
+    ended = CounterMetricFamily("scheduled_runs", "Times of the schedule that ended so.", labels=("job", "status"))
+    last = GaugeMetricFamily("scheduled_last_timestamp_seconds", "When a job last began or ended.", labels=("job",))
+    for one in slots:
+        for status, count in ((Turnout.DONE, one.done), (Turnout.FAILED, one.failed), (Turnout.MISSED, one.missed)):
+            ended.add_metric((one.job.value, status.value), count)
+        last.add_metric((one.job.value,), one.at.timestamp())
+    yield from (ended, last)

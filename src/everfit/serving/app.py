@@ -22,6 +22,7 @@ from everfit.records.prediction import Prediction
 from everfit.serving import answers, feedback, invocations, page
 from everfit.serving.access import Access
 from everfit.serving.answering import Answering
+from everfit.serving.approving import Approve, Approving
 from everfit.serving.body import Headers, check_json, decode_json, many, read_body
 from everfit.serving.commit import GroupCommit
 from everfit.serving.front import LOOPBACK_NAMES, Endpoint, Front, Reply, told
@@ -43,14 +44,15 @@ def create_app(
     labels: LabelStore | None = None,
     hosts: Collection[str] | None = LOOPBACK_NAMES,
     access: Access | None = None,
+    approve: Approve | None = None,
     waits: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Application:
     """The application: POST /predict and /feedback; GET /health, /ready, /version, /metrics, /docs, /openapi.json.
 
     `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there. `hosts`
-    are the names that the server answers for; None takes any. `access` says who may ask; `waits`
-    says that the log waits for the disk. Raises ProjectError for a `response` that cannot be.
+    are the names that the server answers for; None takes any. `access` says who may ask; with `approve`, /approve is
+    there; `waits` says that the log waits for the disk. Raises ProjectError for a `response` that cannot be.
     """
     answers.check_response(response or ResponseSection())
     app = Application(title=name, version=installed("everfit"), docs_url=None, redoc_url=None, openapi_url=None)
@@ -80,6 +82,9 @@ def create_app(
     add("/v2/health/live", routes.health, methods=["GET"], summary="Whether the process is alive.")
     add("/v2/health/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
     add("/feedback", routes.feedback, methods=["POST"], summary="Say what turned out to be true.")
+    if approve is not None:
+        approving = Approving(approve, limits).approve
+        add("/approve", approving, methods=["POST"], summary="Allow a version, by the key of who approves.")
     add("/health", routes.health, methods=["GET"], summary="Whether the process is alive.")
     add("/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
     add("/version", routes.version, methods=["GET"], summary="Who answers.")

@@ -63,6 +63,10 @@ class ServingMetrics(Collector):
         """Counts rows that were scored and not answered, for the log could not be written."""
         self._tallies.add(("predictions", "unlogged", "none", "none"), [rows])
 
+    def dropped(self, rows: int) -> None:
+        """Counts rows that a version in the shadow did not score, as it was slower than the traffic."""
+        self._tallies.add(("dropped",), [rows])
+
     def labelled(self, labels: int) -> None:
         """Counts labels received."""
         self._tallies.add(("feedback",), [labels])
@@ -129,18 +133,22 @@ def _counted(tallies: Tallies) -> Iterator[Metric]:
     latency = HistogramMetricFamily("prediction_latency_seconds", about, labels=("arm", "version"))
     feedback = CounterMetricFamily("feedback_labels", "Labels received by /feedback.")
     errors = CounterMetricFamily("request_errors", "Answers that are errors, by HTTP status.", labels=("status",))
-    given = 0.0
+    dropped = CounterMetricFamily("shadow_dropped", "Rows that a version in the shadow was too slow to score.")
+    given = lost = 0.0
     for (name, *labels), numbers in tallies.all():
         if name == "errors":
             errors.add_metric(labels, numbers[0])
         elif name == "feedback":
             given = numbers[0]
+        elif name == "dropped":
+            lost = numbers[0]
         else:
             predictions.add_metric(labels, numbers[0])
             if labels[0] == "ok":
                 latency.add_metric(labels[1:], _cumulated(numbers[2:]), numbers[1])
     feedback.add_metric((), given)
-    yield from (predictions, latency, feedback, errors)
+    dropped.add_metric((), lost)
+    yield from (predictions, latency, feedback, errors, dropped)
 
 
 def _cumulated(counts: list[float]) -> list[tuple[str, float]]:

@@ -146,11 +146,13 @@ class Workspace:
         runner, graph, given = _pipeline(self)
 
         def stopped(run: Run, error: EverfitError) -> None:
+            _watch_quality(self, run)
             if refused is not None and isinstance(error, GateFailed):
                 refused(Trained(run))
 
         run = runner.run(graph, given, pipeline="training", use_cache=use_cache, stopped=stopped)
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
+        _watch_quality(self, run)
         return Trained(run)
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
@@ -309,6 +311,18 @@ def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
         return None
     made = ledger.versions(workspace.ports.state)[answering.champion]
     return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
+
+
+def _watch_quality(workspace: Workspace, run: Run) -> None:
+    """Keeps what the checks found in the run's table; once there is something in production, news is an alarm."""
+    from everfit.flow import alerting, quality
+
+    ports = workspace.ports
+    look = quality.of_run(workspace.project, run, quality.champions(ports.state, ports.artifacts), workspace.clock())
+    if look is not None:
+        quality.remember(ports.state, look)
+        if ledger.current(ports.state).champion is not None:
+            alerting.after_run(look, ports.channels, ports.state, workspace.progress)
 
 
 def _push(workspace: Workspace) -> None:

@@ -184,8 +184,9 @@ class MemoryLog:
         since: datetime | None = None,
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
+        inputs: Mapping[str, Kind] | None = None,
     ) -> pl.DataFrame:
-        wanted = chosen.wanted(fields, features or {})
+        wanted = chosen.wanted(fields, features or {}, inputs or {})
         return chosen.of_parquet(columns.table(list(self.read(since, until))), wanted)
 
     def tend(self) -> None:

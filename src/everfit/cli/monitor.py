@@ -10,6 +10,7 @@ from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
+    from everfit.records.quality import QualityLook
     from everfit.records.watch import ColumnDrift, DriftReport, MonitorReport, Retraining
     from everfit.service import Tell
     from everfit.workspace import Workspace
@@ -96,6 +97,8 @@ def show(report: MonitorReport, output: Output, needed: int) -> None:
         f"[bold]{report.predictions:,} predictions[/] by the champion in the window, at {report.at:%H:%M:%S} UTC"
     )
     _show_drift(report.drift, output, needed)
+    if report.quality is not None:
+        output.line(quality(report.quality))
     performance = report.performance
     if performance is None:
         output.line(f"[dim]performance: not tested, fewer than {needed:,} new labels[/]")
@@ -138,6 +141,27 @@ def _show_drift(drift: DriftReport | None, output: Output, needed: int) -> None:
         ("column", "test", "rows moved", "adjusted p", ""),
         rows,
     )
+
+
+def quality(look: QualityLook) -> str:
+    """What the checks found, in a line or a few.
+
+    >>> from datetime import datetime, timezone
+    >>> from everfit.records.quality import Origin, QualityLook
+    >>> at = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    >>> quality(QualityLook(at, Origin.PREDICTIONS, 500, 1.0, 12, (), 0.001, "3"))
+    'data quality [bold]1.00[/] on 500 rows: all 12 checks passed'
+    """
+    from rich.markup import escape
+
+    passed = look.checks - len(look.failed)
+    head = f"data quality [bold]{look.score:.2f}[/] on {look.rows:,} rows: "
+    lines = [head + (f"all {look.checks} checks passed" if not look.failed else f"{passed} of {look.checks} passed")]
+    for one in look.failed:
+        about = f"{one.check} of {one.column}" if one.column else one.check
+        news = "[red]more than in training[/]" if one.is_news else "[dim]no more than is usual[/]"
+        lines.append(f"  {escape(about)}: {escape(one.observed)}, expected {escape(one.expected)}; {news}")
+    return "\n".join(lines)
 
 
 def _influence(one: ColumnDrift) -> str:

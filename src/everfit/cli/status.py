@@ -14,6 +14,7 @@ from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.flow.status import Overview, RunLine, Standing
+    from everfit.records.quality import QualityLook
     from everfit.records.release import Verdict
     from everfit.records.schedule import Slot
     from everfit.records.watch import MonitorReport
@@ -164,6 +165,8 @@ def _look(found: Overview, output: Output, now: datetime) -> None:
         _row(output, "last look", f"{when}: {_drift(look)}; {_performance(look)}")
         verdict = "[yellow]retrain[/]" if look.decision.retrain else "no retraining"
         _row(output, "decision", f"{verdict}: {'; '.join(look.decision.reasons)}")
+    for one in found.quality:
+        _row(output, "data quality", _quality(one, now))
     last = found.last_alarm
     if last is None:
         _row(output, "alarms", "[dim]none[/]")
@@ -187,6 +190,14 @@ def slot(one: Slot) -> str:
 def _turnout(one: Slot) -> str:
     color = {"failed": "red", "missed": "yellow"}.get(one.turnout, "green")
     return f"[{color}]{one.turnout.value}[/]"
+
+
+def _quality(look: QualityLook, now: datetime) -> str:
+    failed = ", ".join(escape(f"{one.check} of {one.column}" if one.column else one.check) for one in look.failed[:3])
+    failed += f" and {len(look.failed) - 3} more" if len(look.failed) > 3 else ""
+    said = f"[{'red' if look.news else 'yellow'}]failed: {failed}[/]" if failed else "all checks passed"
+    source = "of predictions" if look.origin == "predictions" else f"of run {look.about}"
+    return f"{number(look.score)} on {look.rows:,} rows {source}, {ago(now - look.at)}: {said}"
 
 
 def _drift(look: MonitorReport) -> str:

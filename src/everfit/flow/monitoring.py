@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from everfit.evaluation import metrics
-from everfit.flow import drift, ledger, performance, retraining
+from everfit.flow import drift, ledger, performance, quality, retraining
 from everfit.monitoring import alarms, estimate
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
+from everfit.records.quality import QualityLook
 from everfit.records.release import ReleaseState
 from everfit.records.watch import (
     Alarm,
@@ -75,6 +76,7 @@ def look(
         judged=now if found.performance else before.judged,
         streams=found.streams,
         version=watched.release.champion,
+        quality=found.quality,
     )
     watched.state.append(LOOKS, encode(report))
     return report
@@ -187,6 +189,7 @@ class _Found:
     alarms: tuple[Alarm, ...]
     labels: int = 0
     streams: tuple[StreamAlarm, ...] = ()
+    quality: QualityLook | None = None
 
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
@@ -197,8 +200,11 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
     seen = drift.Seen(fresh, answered.filter(pl.col("time") < untested), _asked(watched, manifest, now))
     window = drift.window(fresh, manifest.profile.columns)
     drifted = drift.find(settings, manifest, seen, window, alpha, now)
-    impact = None
+    impact = checked = None
     if drifted is not None:
+        since = max(untested, watched.release.champion_since or untested)
+        asked = quality.Asked(watched.release.champion or 0, since, drifted.until)
+        checked = quality.window(watched.project, manifest, watched.log, asked, alpha)
         impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score, manifest.threshold)
     known = watched.labels.latest()
     judged = performance.judge(
@@ -214,7 +220,8 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         drift=drifted,
         performance=judged,
         impact=impact,
+        quality=checked,
         streams=streams,
     )
     newest = max((label.place for label in known.values()), default=0) if judged else 0
-    return _Found(drifted, impact, judged, raised, newest, streams)
+    return _Found(drifted, impact, judged, raised, newest, streams, checked)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from everfit.records.quality import QualityLook
 from everfit.records.table import Value
 
 
@@ -247,3 +248,4 @@ class MonitorReport:
     judged: datetime | None = None
     streams: tuple[StreamAlarm, ...] = ()
     version: int | None = None
+    quality: QualityLook | None = None

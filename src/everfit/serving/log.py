@@ -86,9 +86,10 @@ class JsonLinesLog:
         since: datetime | None = None,
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
+        inputs: Mapping[str, Kind] | None = None,
     ) -> pl.DataFrame:
         """Some columns of the same records, as the port says."""
-        wanted = chosen.wanted(fields, features or {})
+        wanted = chosen.wanted(fields, features or {}, inputs or {})
         timed = wanted | {"time": FIELDS["time"]}
         frames = [pl.DataFrame(schema=wanted)]
         for segment in names.stored(self._folder, since, until):

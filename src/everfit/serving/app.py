@@ -61,7 +61,7 @@ def create_app(
     commit = GroupCommit(predictor.log, waits=waits)
     limits = limits or Limits()
     routes = _Routes(Answering(predictor, commit), name, response or ResponseSection(), limits, labels, now)
-    predictor.metrics.queue(lambda: commit.waiting)
+    predictor.metrics.waiting = lambda: commit.waiting
     quick = Quick(predictor, commit, routes.shape)
     app.front = Front(app.behind, hosts, routes.hot, limits, quick, access or Access(), predictor.metrics.failed)
     add = app.add_api_route

@@ -46,7 +46,7 @@ class ServingMetrics(Collector):
         self._quality: Mapping[int, float] = {}
         self._behind = False
         self.confirmed = 0.0  # when the state store last said what is to be served, in seconds since 1970
-        self._waiting: Callable[[], int] = int
+        self.waiting: Callable[[], int] = int  # how many requests of this worker wait for the log
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -85,10 +85,6 @@ class ServingMetrics(Collector):
         """Shows whether there is a newer release that cannot be served."""
         self._behind = is_behind
 
-    def queue(self, waiting: Callable[[], int]) -> None:
-        """Shows how many requests wait for the log, as this worker's function says."""
-        self._waiting = waiting
-
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -98,7 +94,7 @@ class ServingMetrics(Collector):
         yield from _counted(self._tallies)
         yield from self._released()
         waiting = "Requests of the worker asked whose prediction is not in the log yet."
-        yield GaugeMetricFamily("prediction_log_waiting", waiting, self._waiting())
+        yield GaugeMetricFamily("prediction_log_waiting", waiting, self.waiting())
 
     def _released(self) -> Iterator[Metric]:
         now = datetime.now(UTC).timestamp()

@@ -37,7 +37,7 @@ from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
 from everfit.serving.watch_metrics import WatchMetrics
 from everfit.versions import reconcile
-from everfit.workspace import Workspace
+from everfit.workspace import Workspace, explainer
 
 TEND_EVERY = timedelta(minutes=1)
 _COMMAND = "from everfit.cli.main import main; main()"
@@ -121,6 +121,7 @@ def _answer(
         response=settings.response,
         limits=settings.limits,
         labels=workspace.ports.labels,
+        explainer=explainer(workspace),
         hosts=settings.hosts or (LOOPBACK_NAMES if local else None),
         access=access,
         approve=lambda version, reason, key: _approved(workspace, version, reason, key),

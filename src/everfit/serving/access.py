@@ -40,7 +40,9 @@ def roles(path: str) -> frozenset[Role]:
     """
     if path in _ANY:
         return frozenset(Role)
-    if path in _PREDICT or path.startswith(("/v2/models/", "/explain/")):
+    if path.startswith("/explain/"):
+        return frozenset({Role.PREDICT, Role.OPERATE, Role.ADMIN})
+    if path in _PREDICT or path.startswith("/v2/models/"):
         return frozenset({Role.PREDICT, Role.ADMIN})
     if path == "/approve":
         return APPROVERS

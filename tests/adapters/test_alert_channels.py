@@ -266,9 +266,9 @@ AGE = Shape("<age>", ("20", "40", "60"), (0.75, 0.25), (0.25, 0.75), binned=True
 def test_a_mail_shows_what_moved_as_pictures_inside_it_and_in_characters() -> None:
     from PIL import Image
 
-    from everfit.adapters.alerts.email import mail
+    from everfit.adapters.alerts.mail import mail
 
-    found = mail(replace(ALARM, shapes=(AGE,)), EmailConfig("h:25", ("a@b",), "c@d"))
+    found = mail(replace(ALARM, shapes=(AGE,)), "churn", "c@d", ("a@b",))
     plain, page, picture = (part for part in found.walk() if not part.is_multipart())
     assert "training  █▃\n  now       ▃█" in str(plain.get_payload(decode=True), "utf-8")  # type: ignore[arg-type]
     html = str(page.get_payload(decode=True), "utf-8")  # type: ignore[arg-type]
@@ -287,9 +287,9 @@ def test_a_message_in_slack_shows_what_moved_in_characters() -> None:
 
 
 def test_a_mail_says_what_to_do_and_its_headers_hold_no_control_characters() -> None:
-    from everfit.adapters.alerts.email import mail
+    from everfit.adapters.alerts.mail import mail
 
-    found = mail(replace(ALARM, message="evil\r\nBcc: x@y"), EmailConfig("h:25", ("a@b",), "c@d"))
+    found = mail(replace(ALARM, message="evil\r\nBcc: x@y"), "churn", "c@d", ("a@b",))
     assert "\n" not in found["Subject"]
     assert found["Bcc"] is None
     assert f"everfit acknowledge {ALARM.id}" in found.get_content()

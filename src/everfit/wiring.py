@@ -24,12 +24,14 @@ from everfit.ports import (
     Registry,
     Source,
     StateStore,
+    Tracker,
 )
 from everfit.project.load import Loaded
 from everfit.project.sections.monitoring import Channel
 from everfit.project.sections.training import Training
 
 if TYPE_CHECKING:
+    from everfit.adapters.registries.mlflow_client import MlflowConfig
     from everfit.features.functions import Functions
     from everfit.flow.bell import Bell
     from everfit.flow.training import Outside
@@ -78,18 +80,29 @@ class Ports:
     @cached_property
     def registry(self) -> Registry:
         """Experiments and versions."""
-        from everfit.adapters.registries.mlflow import MlflowConfig, MlflowRegistry
+        from everfit.adapters.registries.mlflow import MlflowRegistry
+
+        return MlflowRegistry(self._mlflow)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """Where the figures of the looks go."""
+        from everfit.adapters.registries.mlflow_monitoring import MlflowTracker
+
+        return MlflowTracker(self._mlflow)
+
+    @property
+    def _mlflow(self) -> MlflowConfig:
+        from everfit.adapters.registries.mlflow_client import MlflowConfig
 
         project = self.loaded.project
         local = self.tracking_uri.startswith("sqlite:///")
-        return MlflowRegistry(
-            MlflowConfig(
-                uri=self.tracking_uri,
-                experiment=project.backends.experiment or project.name,
-                model=project.backends.model or project.name,
-                artifacts=(self.folder / "mlartifacts").absolute().as_uri() if local else None,
-                tags={"environment": self.loaded.environment, **project.backends.tags},
-            )
+        return MlflowConfig(
+            uri=self.tracking_uri,
+            experiment=project.backends.experiment or project.name,
+            model=project.backends.model or project.name,
+            artifacts=(self.folder / "mlartifacts").absolute().as_uri() if local else None,
+            tags={"environment": self.loaded.environment, **project.backends.tags},
         )
 
     @property

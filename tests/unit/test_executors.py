@@ -102,7 +102,7 @@ def busy(shared: float, item: int) -> int:
 
 
 def test_little_work_is_done_here_and_much_of_it_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_used", [])
+    monkeypatch.setattr(processes, "_used", [float("-inf")])
     executor = ProcessesExecutor(2, patience=0.5)
     assert set(executor.map(busy, range(4), 0.0)) == {os.getpid()}
     first, *rest = executor.map(busy, range(6), 0.2)

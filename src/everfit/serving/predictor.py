@@ -66,7 +66,7 @@ class Predictor:
         self._sole: tuple[Arm, Model] | None = None
         self._behind = ""
         self.metrics = metrics or ServingMetrics()
-        self.mirror = Mirror(partial(_mirrored, log))
+        self.mirror = Mirror(partial(_mirrored, log), drop=self.metrics.dropped)
 
     @property
     def log(self) -> PredictionLog:

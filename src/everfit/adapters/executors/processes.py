@@ -2,8 +2,7 @@
 Config: `training.executor: processes`, `training.workers` (0: one a core).
 
 Large arrays in `shared` are memory-mapped once for all workers. Each worker computes in one thread, so that workers do
-not fight for cores and results do not depend on how many there are. A worker has to import what it computes with, so
-that little work is done sooner here, where results are the same. Limits: one map at a time in a process, a second
+not fight for cores and results do not depend on how many there are. Limits: one map at a time in a process, a second
 thread waits for its turn; what the function returns and raises must be picklable.
 """
 
@@ -29,7 +28,7 @@ _WATCH_SECONDS = 1.0
 
 _lock = threading.Lock()
 _holder: list[int] = []  # the thread whose turn it is
-_used: list[float] = []  # when workers were last at work
+_used = [float("-inf")]  # when workers were last at work
 
 
 @contextmanager
@@ -48,8 +47,8 @@ def _turn() -> Iterator[None]:
 class ProcessesExecutor:
     """Runs items in `workers` processes, which stay for the next map and end when idle or when this process is gone.
 
-    While there are none, items run here as long as what is left of them would take less than `patience` seconds of
-    processor, judged by those that have run."""
+    Workers first import what they compute with: while there are none, items run here as long as the rest of them would
+    take less than `patience` seconds of processor, judged by those that have run."""
 
     workers: int = 0
     patience: float = 0.0
@@ -59,15 +58,11 @@ class ProcessesExecutor:
 
         Raises RuntimeError when this thread still holds an iterator that is neither.
         """
-        if not items:
-            return iter(())
-        return self._run(function, items, shared)
+        return self._run(function, items, shared) if items else iter(())
 
     def _run(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
-        done, spent = 0, 0.0
-        while self.patience and not _are_there() and done < len(items):
-            if done and spent / done * (len(items) - done) > self.patience:
-                break
+        done, spent, are_none = 0, 0.0, time.monotonic() - _used[0] > _IDLE_SECONDS
+        while are_none and done < len(items) and spent * (len(items) - done) < self.patience * (done or 1):
             began = time.thread_time()
             result = function(shared, items[done])
             done, spent = done + 1, spent + time.thread_time() - began
@@ -97,11 +92,6 @@ class ProcessesExecutor:
             finally:
                 _close(results)
                 _used[:] = [time.monotonic()]
-
-
-def _are_there() -> bool:
-    """Whether the workers of an earlier map may still be waiting."""
-    return bool(_used) and time.monotonic() - _used[0] < _IDLE_SECONDS
 
 
 def _close(results: Any) -> None:

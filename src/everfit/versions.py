@@ -118,18 +118,6 @@ class Versions:
             return self._ordered(reason, error)
         return self._told(after)
 
-    def smoke(self, url: str | None = None, key: str | None = None, wait: timedelta = FOLLOWED) -> SmokeTest:
-        """Asks a server that answers callers, by default the one of this project file, and writes what was found into
-        the ledger. Raises NotReady where nothing is released."""
-        from everfit.flow import production
-        from everfit.flow.asking import Asking
-
-        asked, context = _address(self._hand.ports.loaded)
-        ask = Asking(url or asked, key or "", context)
-        found = production.smoke_test(ask, _expected(self._hand.ports), wait)
-        production.record(self._state(), found, self._hand.author, self._hand.clock())
-        return found
-
     def _ordered(self, reason: str, error: StorageError) -> ReleaseState:
         after = self._standby.give(self._hand.author, reason, self._hand.clock())
         self._hand.ports.bell.ring()
@@ -173,6 +161,18 @@ def reconcile(hand: Hand) -> tuple[Alarm, ...]:
         mirror.tell(ports.state, ports.registry, hand.progress)
     alerting.send(tuple(alarms), ports.channels, ports.state, hand.progress)
     return tuple(alarms)
+
+
+def smoke(hand: Hand, url: str | None = None, key: str | None = None, wait: timedelta = FOLLOWED) -> SmokeTest:
+    """Asks a server that answers callers, by default the one of this project file, and writes what was found into the
+    ledger. Raises NotReady where nothing is released."""
+    from everfit.flow import production
+    from everfit.flow.asking import Asking
+
+    asked, context = _address(hand.ports.loaded)
+    found = production.smoke_test(Asking(url or asked, key or "", context), _expected(hand.ports), wait)
+    production.record(hand.ports.state, found, hand.author, hand.clock())
+    return found
 
 
 def _dealt(hand: Hand, move: Move, policy: str) -> str:

@@ -39,9 +39,10 @@ def command(workspace: Workspace, output: Output, url: str | None, wait: float, 
       everfit smoke --env production --url https://churn.example --rollback
     """
     from everfit.errors import ReleaseError
+    from everfit.versions import smoke
 
     workspace.progress = output.progress()
-    found = workspace.versions.smoke(url, os.environ.get("EVERFIT_KEY"), timedelta(seconds=wait))
+    found = smoke(workspace, url, os.environ.get("EVERFIT_KEY"), timedelta(seconds=wait))
     for check in found.checks:
         output.line(f"{MARKS[check.passed]} {check.name}: {escape(check.told)}")
     output.document(found)

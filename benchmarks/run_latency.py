@@ -3,11 +3,11 @@
     python -m benchmarks.run_latency [--quick]
 
 Runs are processes of their own on a fresh project folder of generated customers: cold means that nothing is stored
-yet, warm that nothing changed since; Python has compiled the libraries before (their first import costs seconds once,
-or always where PYTHONDONTWRITEBYTECODE is set, which is therefore left out here). The runner's overhead is what a graph of small steps, each with a 10,000 x 20
-table in and out, takes longer than the same functions called one after the other. CPU is user and system time of the
-process and its children: on a busy machine it says more than the clock does. The last line holds the seconds of a
-warm run by the clock, and whether every goal held by it.
+yet, warm that nothing changed since. Python has compiled the libraries before: their first import costs seconds once,
+or at every start where PYTHONDONTWRITEBYTECODE is set, which is left out here. The runner's overhead is what a graph
+of small steps, each with a 10,000 x 20 table in and out, takes longer than the same functions called one after the
+other. CPU is user and system time of the process and its children: on a busy machine it says more than the clock
+does. The last line holds the seconds of a warm run by the clock, and whether every goal held by it.
 """
 
 from __future__ import annotations

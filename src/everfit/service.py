@@ -6,6 +6,7 @@ when the process stopped is on disk, and the next loop goes on with it.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -141,6 +142,9 @@ def _answer(
     )
     for follower in followers:
         follower.start()
+    # What is loaded stays: without this the collector walks through all of it, in the middle of a request.
+    gc.collect()
+    gc.freeze()
     try:
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
     finally:

@@ -94,7 +94,7 @@ def attempt(snapshot: Snapshot, arm: Arm, asks: Sequence[Ask]) -> Attempt:
     failure: Exception | None = None
     try:
         model = snapshot.models[arm.version]
-        answers = model.answer([model.known(ask.row) if ask.stored else ask.row for ask in asks])
+        answers = model.answer([model.parser.known(ask.row) if ask.stored else ask.row for ask in asks])
     except Exception as error:
         failure = error
         if not isinstance(error, RequestError):
@@ -127,13 +127,26 @@ def new_id(moment: datetime) -> str:
     >>> new_id(datetime.fromisoformat("2026-11-03T10:00:00+00:00"))[:15]
     '01a1a0d9-f100-7'
     """
+    return _prefix(moment) + _unguessable()
+
+
+def new_ids(moment: datetime, count: int) -> list[str]:
+    """So many of them at once, of one moment."""
+    prefix = _prefix(moment)
+    return [prefix + _unguessable() for _ in range(count)]
+
+
+def _prefix(moment: datetime) -> str:
+    digits = f"{int(moment.timestamp() * 1000):012x}"
+    return f"{digits[:8]}-{digits[8:]}-"
+
+
+def _unguessable() -> str:
     try:
-        random = _random.pop()
+        return _random.pop()
     except IndexError:
         _refill()
-        random = _random.pop()
-    digits = f"{int(moment.timestamp() * 1000):012x}"
-    return f"{digits[:8]}-{digits[8:]}-{random}"
+        return _random.pop()
 
 
 # The random parts of the next ids: asking the system for each takes longer than a prediction.

@@ -19,7 +19,7 @@ from everfit.records.prediction import Prediction, PredictionRecord
 from everfit.records.release import Arm, RouteTable
 from everfit.records.table import Row
 from everfit.rollout.routing import route
-from everfit.serving.arms import Ask, Attempt, Snapshot, attempts, failure, new_id
+from everfit.serving.arms import Ask, Attempt, Snapshot, attempts, failure, new_id, new_ids
 from everfit.serving.metrics import ServingMetrics, Status
 from everfit.serving.mirror import Mirror, mirrored
 from everfit.serving.model import Answer, Model
@@ -148,12 +148,12 @@ class Predictor:
         if not self._is_quick:
             return None
         snapshot, began, now = self._snapshot, time.perf_counter(), self._now()
-        ask = self._ask(0, row, snapshot.champion, now)
+        ask = self._ask(0, row, snapshot.champion, new_id(now))
         arms = snapshot.table.arms
         arm = arms[0] if len(arms) == 1 else route(snapshot.table, ask.key or ask.id)
         model = snapshot.models[arm.version]
         try:
-            answer = model.one(model.known(ask.row) if ask.stored else ask.row)
+            answer = model.one(model.parser.known(ask.row) if ask.stored else ask.row)
         except Exception:
             if arm == arms[0]:
                 raise
@@ -189,15 +189,16 @@ class Predictor:
         return [answered[place] for place in range(len(scored.asks))]
 
     def _asks(self, rows: Sequence[RawRow], champion: Model, now: datetime) -> list[Ask]:
-        return [self._ask(place, row, champion, now) for place, row in enumerate(rows)]
+        ids = new_ids(now, len(rows))
+        return [self._ask(place, row, champion, ids[place]) for place, row in enumerate(rows)]
 
-    def _ask(self, place: int, row: RawRow, champion: Model, now: datetime) -> Ask:
+    def _ask(self, place: int, row: RawRow, champion: Model, identity: str) -> Ask:
         masked = self._mask(row)
         key = champion.entity(masked)
         entity = key if masked is row else champion.entity(row)
         if key is None or len(row) > 1:
-            return Ask(place, new_id(now), entity, key, masked)
-        return Ask(place, new_id(now), entity, key, self._stored(champion.manifest.entity or "", key), stored=True)
+            return Ask(place, identity, entity, key, masked)
+        return Ask(place, identity, entity, key, self._stored(champion.manifest.entity or "", key), stored=True)
 
     def _stored(self, column: str, key: str) -> RawRow:
         if self._online is None:

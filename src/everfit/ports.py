@@ -139,11 +139,12 @@ class PredictionLog(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
+        inputs: Mapping[str, Kind] | None = None,
     ) -> pl.DataFrame:
         """Some columns of the same records in the same order, without making records: a row each, the fields of
         `PredictionRecord` by name (but `input` and `features`), then `features.NAME` for each name given: Float64 for
-        numbers and yes-or-no, String for others, null where a record has none. `prediction` is text. Raises ValueError
-        for an unknown field."""
+        numbers and yes-or-no, String for others, null where a record has none; and `input.NAME` for what callers sent,
+        Float64 for numbers and String for all else. `prediction` is text. Raises ValueError for an unknown field."""
         ...
 
     def tend(self) -> None:

@@ -7,13 +7,11 @@ when the process stopped is on disk, and the next loop goes on with it.
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,13 +20,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
+from everfit import loops
 from everfit.errors import Conflict, EverfitError, ProjectError, StorageError
 from everfit.flow import keys, lease
 from everfit.flow.lease import Turn
 from everfit.flow.observed import observed
 from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
-from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
+from everfit.records.schedule import Job, Slot
+from everfit.records.watch import MonitorReport, Retraining
+from everfit.scheduler import rounds
 from everfit.serving import workers
 from everfit.serving.access import Access
 from everfit.serving.app import create_app
@@ -37,16 +38,15 @@ from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
 from everfit.serving.watch_metrics import WatchMetrics
 from everfit.versions import reconcile
-from everfit.workspace import Workspace
+from everfit.workspace import Workspace, explainer
 
-GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
 _COMMAND = "from everfit.cli.main import main; main()"
-_REMIND_SECONDS = 3600.0
 _REGISTRY = timedelta(minutes=1)
 _TURN = timedelta(seconds=10)
+_NAMES = {Job.DATA: "data", Job.TRAINING: "training", Job.MONITORING: "monitor"}  # in what is told
+_CLOCK = timedelta(seconds=5)  # how often the schedule looks at the clock
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
-_logger = logging.getLogger("everfit.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Judged:
     state: ReleaseState
 
 
-Happening = MonitorReport | Retraining | Judged
+Happening = MonitorReport | Retraining | Judged | Slot
 Tell = Callable[[Happening], None]
 
 
@@ -69,7 +69,8 @@ def serve(
     stop: threading.Event | None = None,
 ) -> None:
     """Answers requests until SIGINT, SIGTERM or `stop`, always from the ledger's route table: a release, a rollback or
-    a canary's next step reaches the server within `serving.refresh`. `started` is told the port.
+    a canary's next step reaches the servers of this machine at once, and others within `serving.refresh`. `started` is
+    told the port.
 
     A release that cannot be loaded is an alarm, and is shown by /ready and the metrics, while the one before goes on
     answering. Without a release the server runs and says 503 until there is one. Raises ProjectError when the address
@@ -78,7 +79,7 @@ def serve(
     at = (host or settings.host, settings.port if port is None else port)
     ended = stop or threading.Event()
     _load(workspace)
-    _thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
+    loops.thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
     try:
         listener = bind(*at, protected=_is_protected(workspace))
         if settings.workers == 1:
@@ -121,8 +122,10 @@ def _answer(
         response=settings.response,
         limits=settings.limits,
         labels=workspace.ports.labels,
+        explainer=explainer(workspace),
         hosts=settings.hosts or (LOOPBACK_NAMES if local else None),
         access=access,
+        approve=lambda version, reason, key: _approved(workspace, version, reason, key),
         waits=settings.log.fsync == "always",
     )
 
@@ -135,22 +138,17 @@ def _answer(
         told()
     except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
         access.close()
-    followers = (
-        _thread(workspace, "routes", lambda: _follow(workspace), settings.refresh, ended),
-        _thread(workspace, "emergency", workspace.replica.obey, _AT_ONCE, ended),
-        _thread(workspace, "keys", told, settings.refresh, ended),
+    # Each a thread of its own: a store that hangs keeps nobody from an order to go back.
+    follows = (
+        ("routes", lambda: _follow(workspace), settings.refresh),
+        ("emergency", workspace.replica.obey, _AT_ONCE),
+        ("keys", told, settings.refresh),
     )
-    for follower in followers:
-        follower.start()
     # What is loaded stays: without this the collector walks through all of it, in the middle of a request.
     gc.collect()
     gc.freeze()
-    try:
+    with loops.following(workspace, follows, ended):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
-    finally:
-        ended.set()
-        for follower in followers:
-            follower.join(GRACE_SECONDS)
 
 
 def _tls(workspace: Workspace) -> Tls | None:
@@ -177,39 +175,58 @@ def _supervise(
 
 
 def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: Tell = lambda happening: None) -> None:
-    """Looks at production every `monitoring.every` until `stop`. With `act` it also retrains as decided, releases what
-    passes its gates, judges a canary every `release.look`, looks for moves made by hand in the registry every minute,
-    and first goes on with a retraining that was stopped; all that while it is this process' turn to act."""
-    turn = Turn(workspace.author)
+    """Looks at production every `monitoring.every` until `stop`. With `act` it does so by the times of `schedule`, does
+    what else these ask for, retrains as decided, releases what passes its gates, judges a canary every `release.look`,
+    looks for moves made by hand in the registry every minute, and first goes on with a retraining that was stopped; all
+    that while it is this process' turn to act."""
+    training = threading.Lock()
 
-    def look() -> None:
+    def look() -> MonitorReport:
         report = workspace.monitor()
         tell(report)
-        if act and report.decision.retrain:
-            tell(workspace.retrain(report.decision, stop.is_set))
+        if act and report.decision.retrain and training.acquire(blocking=False):
+            try:
+                tell(workspace.retrain(report.decision, stop.is_set))
+            finally:
+                training.release()
+        return report
+
+    if act:
+        _act(workspace, look, training, stop, tell)
+    else:
+        loops.repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
+
+
+def _act(
+    workspace: Workspace, look: Callable[[], MonitorReport], training: threading.Lock, stop: threading.Event, tell: Tell
+) -> None:
+    turn = Turn(workspace.author)
+    keep = _keeping(workspace, turn)
+    while not (turn.held() or stop.is_set()):
+        loops.once(workspace, "turn", keep, loops.Told())
+        stop.wait(0 if turn.held() else _TURN.total_seconds())
 
     def judge() -> None:
         verdict, state = workspace.look()
         if verdict is not None:
             tell(Judged(verdict, state))
 
-    if not act:
-        _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
-        return
-    keep = _keeping(workspace, turn)
-    while not (turn.held() or stop.is_set()):
-        _once(workspace, "turn", keep, _Told())
-        stop.wait(0 if turn.held() else _TURN.total_seconds())
-    canary = _thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
+    by_clock = rounds(workspace, look, training, stop, tell)
+    works: dict[Job, Callable[[], object]] = {Job.MONITORING: look, **by_clock}
+    rhythms = {Job.MONITORING: workspace.project.monitoring.every, **dict.fromkeys(by_clock, _CLOCK)}
+    canary = loops.thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
     for thread in (
         canary,
-        _thread(workspace, "turn", keep, _TURN, stop),
-        _thread(workspace, "registry", _in(turn, lambda: reconcile(workspace)), _REGISTRY, stop),
+        loops.thread(workspace, "turn", keep, _TURN, stop),
+        loops.thread(workspace, "registry", _in(turn, lambda: reconcile(workspace)), _REGISTRY, stop),
     ):
         thread.start()
-    _once(workspace, "retraining", _in(turn, lambda: _resume(workspace, stop, tell)), _Told())
-    _repeat(workspace, "monitor", _in(turn, look), workspace.project.monitoring.every, stop)
-    canary.join()  # the others may be ended anywhere
+    loops.once(workspace, "retraining", _in(turn, lambda: _resume(workspace, stop, tell)), loops.Told())
+    jobs = [loops.thread(workspace, _NAMES[job], _in(turn, work), rhythms[job], stop) for job, work in works.items()]
+    for thread in jobs:
+        thread.start()
+    for thread in (*jobs, canary):
+        thread.join()  # the others may be ended anywhere
     turn.give(workspace.ports.state)
 
 
@@ -220,7 +237,7 @@ def _in(turn: Turn, work: Callable[[], object]) -> Callable[[], object]:
 
 def _keeping(workspace: Workspace, turn: Turn) -> Callable[[], None]:
     """Keeps the turn; whose it is instead is told once."""
-    told = _Told()
+    told = loops.Told()
 
     def keep() -> None:
         try:
@@ -309,6 +326,17 @@ def _follow(workspace: Workspace) -> None:
         raise
 
 
+def _approved(workspace: Workspace, version: int, reason: str, key: str) -> dict[str, object]:
+    """An approval from afar. The registry hears of it by `reconcile`: its client is too large for a server."""
+    from everfit.rollout import approval
+
+    versions = workspace.versions
+    after = versions.approve(version, reason, key, tell=False)
+    left = approval.missing(after, version, versions.rule)
+    waits = approval.waiting(after, version, versions.rule) if left else ""
+    return {"version": version, "by": after.approvals[-1].by, "missing": left, "waits_for": waits}
+
+
 def _give_up(workspace: Workspace) -> None:
     """Rolls back what cannot be loaded. Where the ledger itself cannot be read, nothing is known of that."""
     from everfit.flow import holding
@@ -332,7 +360,7 @@ def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:
 def _ended(watcher: threading.Thread, stop: threading.Event) -> bool:
     stop.set()
     if watcher.ident is not None:
-        watcher.join(GRACE_SECONDS)
+        watcher.join(loops.GRACE_SECONDS)
     return not watcher.is_alive()
 
 
@@ -344,62 +372,3 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@dataclass(slots=True)
-class _Told:
-    """What was last told of a piece of work, and when."""
-
-    text: str = ""
-    at: float = 0.0
-
-    def is_news(self, text: str) -> bool:
-        """Whether the text is another one, or old enough to be told again."""
-        now = time.monotonic()
-        if text == self.text and now - self.at < _REMIND_SECONDS:
-            return False
-        self.text, self.at = text, now
-        return bool(text)
-
-
-def _thread(
-    workspace: Workspace, name: str, work: Callable[[], object], every: timedelta, stop: threading.Event
-) -> threading.Thread:
-    return threading.Thread(target=_repeat, args=(workspace, name, work, every, stop), name=name, daemon=True)
-
-
-def _repeat(
-    workspace: Workspace, name: str, work: Callable[[], object], every: timedelta, stop: threading.Event
-) -> None:
-    told = _Told()
-    while not stop.is_set():
-        _once(workspace, name, work, told)
-        stop.wait(every.total_seconds())
-
-
-def _once(workspace: Workspace, name: str, work: Callable[[], object], told: _Told) -> None:
-    try:
-        work()
-        told.is_news("")
-    except Conflict as error:  # somebody else was first: what is to be done is decided anew at the next look
-        workspace.progress.note(f"{name}: {error}")
-    except Exception as error:  # noqa: BLE001  a loop outlives whatever went wrong in one round, and says so
-        text = str(error) if isinstance(error, EverfitError) else f"{type(error).__name__}: {error}"
-        if told.is_news(text):
-            _report(workspace, name, error, text)
-
-
-def _report(workspace: Workspace, name: str, error: Exception, text: str) -> None:
-    workspace.progress.note(f"{name} failed: {text}")
-    if not isinstance(error, EverfitError):
-        _logger.error("%s failed", name, exc_info=error)
-    from everfit.flow import alerting
-
-    now, ports = workspace.clock(), workspace.ports
-    # One alarm a day for the same failure.
-    key = f"{AlarmKind.FAILURE}:{now:%Y-%m-%d}:{name} {type(error).__name__}"
-    try:
-        alarm = Alarm(key, AlarmKind.FAILURE, now, f"{name} failed: {text}")
-        alerting.send([alarm], ports.channels, ports.state, workspace.progress)
-    except Exception as second:  # noqa: BLE001  the disk that broke the work may refuse the alarm too
-        workspace.progress.note(f"alarm not delivered: {second}")

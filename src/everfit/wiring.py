@@ -31,6 +31,7 @@ from everfit.project.sections.training import Training
 
 if TYPE_CHECKING:
     from everfit.features.functions import Functions
+    from everfit.flow.bell import Bell
     from everfit.flow.training import Outside
 
 
@@ -61,16 +62,18 @@ class Ports:
 
     @cached_property
     def state(self) -> StateStore:
-        """Runs, ledger, looks, alarms."""
-        address = self.loaded.project.backends.state
-        if address is not None:
-            from everfit.adapters.state.postgres import PostgresConfig, PostgresState
+        """Runs, ledger, looks, alarms; the servers of this machine hear of what concerns them at once."""
+        from everfit.flow import keys, ledger
+        from everfit.flow.bell import Announced
 
-            space = f"{self.loaded.project.name}/{self.loaded.environment}"
-            return PostgresState(PostgresConfig(address.get_secret_value(), space))
-        from everfit.adapters.state.sqlite import SqliteState
+        return Announced(_state(self.loaded, self.folder), self.bell.ring, frozenset({ledger.STREAM, keys.STREAM}))
 
-        return SqliteState(self.folder / "state.db")
+    @property
+    def bell(self) -> Bell:
+        """What wakes the servers of this machine."""
+        from everfit.flow.bell import Bell
+
+        return Bell(self.folder / "bell")
 
     @cached_property
     def registry(self) -> Registry:
@@ -196,6 +199,18 @@ def outside(
 def cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _state(loaded: Loaded, folder: Path) -> StateStore:
+    address = loaded.project.backends.state
+    if address is not None:
+        from everfit.adapters.state.postgres import PostgresConfig, PostgresState
+
+        space = f"{loaded.project.name}/{loaded.environment}"
+        return PostgresState(PostgresConfig(address.get_secret_value(), space))
+    from everfit.adapters.state.sqlite import SqliteState
+
+    return SqliteState(folder / "state.db")
 
 
 def _ray(training: Training, root: Path) -> Executor:

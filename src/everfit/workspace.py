@@ -32,17 +32,20 @@ if TYPE_CHECKING:
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
     from everfit.flow.bulk import Scored
+    from everfit.flow.graph import Graph
     from everfit.flow.labels import Labelled
     from everfit.flow.replica import Replica
-    from everfit.flow.run import Run
+    from everfit.flow.run import Given, Run, Runner
     from everfit.ports import Progress, Source
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.evaluation import Difference, LeakageWarning
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
-    from everfit.records.table import QualityReport
+    from everfit.records.table import DatasetVersion, QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
+    from everfit.reporting.report import Report
+    from everfit.serving.explaining import Explainer
     from everfit.serving.predictor import Predictor
 
 
@@ -139,25 +142,19 @@ class Workspace:
     def run(self, use_cache: bool = True, refused: Callable[[Trained], None] | None = None) -> Trained:
         """Trains, gates and registers. Raises what stopped it; finished steps are kept either way. `refused` is given
         what was trained, without a version, before GateFailed is raised."""
-        from everfit.flow import online, training
-        from everfit.flow.run import Runner
+        from everfit.flow import online
 
         ports = self.ports
-        ports.source  # noqa: B018  first, so that a project that names none leaves no file behind
-        champion = ledger.champion(ports.state)
-        rival = _rival(self, champion) if champion else None
-        digest = champion.bundle_hash if champion else ""
-        own = _functions(self.loaded)
-        outside = wiring.outside(ports, own, self.author, self.clock, self.progress, rival, digest)
-        graph, given = training.pipeline(self.project, outside)
-        runner = Runner(ports.artifacts, ports.state, self.progress, ports.folder / "scratch")
+        runner, graph, given = _pipeline(self)
 
         def stopped(run: Run, error: EverfitError) -> None:
+            _watch_quality(self, run)
             if refused is not None and isinstance(error, GateFailed):
                 refused(Trained(run))
 
         run = runner.run(graph, given, pipeline="training", use_cache=use_cache, stopped=stopped)
         online.materialize(ports.online, ports.state, run, self.project.data.entity)
+        _watch_quality(self, run)
         return Trained(run)
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
@@ -262,6 +259,26 @@ class Workspace:
         return done
 
 
+def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
+    """Reads the source, checks it and gives it its version, as the beginning of a run does, which then finds it in the
+    cache. Raises ChecksFailed, SourceError and what else stopped it."""
+    runner, graph, given = _pipeline(workspace)
+    run = runner.run(graph.upto("dataset"), given, pipeline="data")
+    return run["dataset"], run["quality"]
+
+
+def report(workspace: Workspace, now: datetime | None = None) -> Report:
+    """What production looks like, from the last looks, the prediction log and the labels. It only reads: no prediction
+    counts as tested for it, and nobody is told."""
+    from everfit.flow import monitoring, reporting
+
+    ports = workspace.ports
+    answering = ledger.current(ports.state)
+    watched = monitoring.Watched(workspace.project, answering, ports.log, ports.labels, ports.state)
+    environment, manifest = workspace.loaded.environment, _manifest(workspace, answering)
+    return reporting.gather(watched, environment, manifest, now or workspace.clock())
+
+
 def load(
     path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None
 ) -> Workspace:
@@ -284,6 +301,31 @@ def score(
     return bulk.score(source, target, answer, plan, tell)
 
 
+def explainer(workspace: Workspace) -> Explainer:
+    """What explains predictions of the log by the versions that answered them."""
+    from everfit.flow import explaining
+    from everfit.serving.explaining import Explainer
+
+    ports, trusted = workspace.ports, workspace.project.training.trusted
+    return Explainer(ports.log, explaining.opener(workspace.predictor, lambda: ports.state, ports.artifacts, trusted))
+
+
+def _pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
+    """The training of this project, and what runs it."""
+    from everfit.flow import training
+    from everfit.flow.run import Runner
+
+    ports = workspace.ports
+    ports.source  # noqa: B018  first, so that a project that names none leaves no file behind
+    champion = ledger.champion(ports.state)
+    rival = _rival(workspace, champion) if champion else None
+    digest = champion.bundle_hash if champion else ""
+    own = _functions(workspace.loaded)
+    outside = wiring.outside(ports, own, workspace.author, workspace.clock, workspace.progress, rival, digest)
+    runner = Runner(ports.artifacts, ports.state, workspace.progress, ports.folder / "scratch")
+    return runner, *training.pipeline(workspace.project, outside)
+
+
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
     """The champion's, None while there is none."""
     from everfit.flow import routes
@@ -292,6 +334,18 @@ def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
         return None
     made = ledger.versions(workspace.ports.state)[answering.champion]
     return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
+
+
+def _watch_quality(workspace: Workspace, run: Run) -> None:
+    """Keeps what the checks found in the run's table; once there is something in production, news is an alarm."""
+    from everfit.flow import alerting, quality
+
+    ports = workspace.ports
+    look = quality.of_run(workspace.project, run, quality.champions(ports.state, ports.artifacts), workspace.clock())
+    if look is not None:
+        quality.remember(ports.state, look)
+        if ledger.current(ports.state).champion is not None:
+            alerting.after_run(look, ports.channels, ports.state, workspace.progress)
 
 
 def _push(workspace: Workspace) -> None:

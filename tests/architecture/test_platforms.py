@@ -29,6 +29,7 @@ PLACES = {
         "evaluation/class_plots.py",
         "evaluation/value_plots.py",
     ),
+    "cronsim": ("project/calendar.py",),
     "fastapi": ("serving/",),
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.unit.cli_project import NOW, call, project, register, start
 
-from everfit.flow import ledger
+from everfit.flow import ledger, quality
+from everfit.flow.monitoring import LOOKS
+from everfit.records.codec import encode
+from everfit.records.quality import FailedCheck, Origin, QualityLook
+from everfit.records.table import Severity
+from everfit.records.watch import Decision, MonitorReport
 from everfit.wiring import Ports
 
 Capture = pytest.CaptureFixture[str]
@@ -77,3 +83,25 @@ def test_a_fresh_project_has_no_history(tmp_path: Path, monkeypatch: pytest.Monk
     assert "Next: everfit run" in call(capsys, "history").out
     assert call(capsys, "history", "--json").json == []
     assert not ports.folder.exists()
+
+
+def test_the_quality_of_windows_and_runs_is_a_table_in_the_order_of_time(ports: Ports, capsys: Capture) -> None:
+    empty = FailedCheck("nulls", "age", Severity.WARNING, "12.00%", "at most 5.00%", 0.12)
+    of_run = QualityLook(NOW, Origin.RUN, 7_043, 1.0, 40, (), 0.001, "r1")
+    looked = replace(of_run, at=NOW + timedelta(hours=1), origin=Origin.PREDICTIONS, about="1", failed=(empty,))
+    decision = Decision(NOW, False, None, ())
+    ports.state.append(LOOKS, encode(MonitorReport(looked.at, 9, None, None, None, (), decision, quality=looked)))
+    quality.remember(ports.state, of_run)
+    out = call(capsys, "history", "--quality").out
+    assert out.index("run r1") < out.index("version 1")
+    assert "39 of 40" in out
+    assert "nulls age: 12.00%" in out
+    assert [one["about"] for one in call(capsys, "history", "--quality", "--json").json] == ["r1", "1"]
+
+
+def test_quality_is_not_about_a_version_of_the_ledger(ports: Ports, capsys: Capture) -> None:
+    assert call(capsys, "history", "--quality", "--version", "1").code == 64
+
+
+def test_nothing_checked_yet_is_said(ports: Ports, capsys: Capture) -> None:
+    assert "Nothing was checked yet" in call(capsys, "history", "--quality").out

@@ -108,3 +108,54 @@ def test_a_changed_history_is_refused(state: SqliteState, tmp_path: Path) -> Non
         forged.append(ledger.STREAM, encode(replace(event, by="eve") if number == 1 else event))
     with pytest.raises(StorageError, match="event 2 does not follow"):
         ledger.events(forged)
+
+
+class Counted:
+    """A store that counts the documents it gave out."""
+
+    def __init__(self, store: SqliteState) -> None:
+        self.store, self.given = store, 0
+
+    def append(self, stream: str, document: bytes, expect: int | None = None) -> int:
+        return self.store.append(stream, document, expect)
+
+    def read(self, stream: str, after: int = 0) -> list[tuple[int, bytes]]:
+        found = self.store.read(stream, after)
+        self.given += len(found)
+        return found
+
+    def last(self, stream: str) -> tuple[int, bytes] | None:
+        return self.store.last(stream)
+
+
+def test_who_follows_reads_what_is_new_and_knows_what_a_first_reader_knows(state: SqliteState) -> None:
+    counted, followed = Counted(state), ledger.Followed()
+    for number in (1, 2, 3):
+        ledger.register(state, version(number), "ann", NOW)
+        followed.read(counted)
+        assert followed.release == ledger.current(state)
+        assert followed.versions == ledger.versions(state)
+    followed.read(counted)
+    assert counted.given == 3
+
+
+def test_who_follows_refuses_a_change_in_what_is_new(state: SqliteState) -> None:
+    followed = ledger.Followed()
+    ledger.register(state, version(1), "ann", NOW)
+    followed.read(state)
+    forged = replace(ledger.events(state)[0], number=2, previous="0" * 64)
+    state.append(ledger.STREAM, encode(forged))
+    with pytest.raises(StorageError, match="event 2 does not follow"):
+        followed.read(state)
+
+
+def test_who_follows_takes_up_another_history_from_its_start(state: SqliteState, tmp_path: Path) -> None:
+    followed = ledger.Followed()
+    ledger.register(state, version(1), "ann", NOW)
+    followed.read(state)
+    restored = SqliteState(tmp_path / "restored.db")
+    for number in (7, 8):
+        ledger.register(restored, version(number), "bob", NOW)
+    followed.read(restored)
+    assert followed.release == ledger.current(restored)
+    assert set(followed.versions) == {7, 8}

@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.flow_places import Told
 from tests.unit.serving_models import MemoryLog, model
 
 from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.adapters.state.sqlite import SqliteState
-from everfit.flow import monitoring
+from everfit.flow import alerting, monitoring
 from everfit.monitoring.profile import profile
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode
 from everfit.records.model import Evaluation, Manifest
 from everfit.records.prediction import Label, PredictionRecord
 from everfit.records.release import ReleaseState
-from everfit.records.table import Kind
+from everfit.records.table import CheckResult, Kind, Row, Severity
 from everfit.records.watch import AlarmKind, MonitorReport, StreamState, Trigger
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,7 +41,11 @@ def manifest() -> Manifest:
     tenure, plan, score = drawn(2_000, 1)
     kinds = {"tenure": Kind.NUMERIC, "plan": Kind.CATEGORICAL}
     found = profile({"tenure": tenure, "plan": plan}, kinds, score[:400], "roc_auc", 0.88, 400)
-    return replace(model().manifest, profile=found, evaluation=Evaluation({}, {"roc_auc": 0.88}, {}, ()))
+    example: Row = {"customerID": "c-1", "tenure": 30.0, "plan": "basic"}
+    checked = CheckResult("nulls", "tenure", True, Severity.WARNING, "4.00%", "at most 5.00%", 80)
+    about = replace(model().manifest, example=example, checked=(checked,))
+    about = replace(about, lineage=replace(about.lineage, dataset=replace(about.lineage.dataset, rows=2_000)))
+    return replace(about, profile=found, evaluation=Evaluation({}, {"roc_auc": 0.88}, {}, ()))
 
 
 class Timed(MemoryLog):
@@ -64,6 +69,7 @@ class Production:
                 "data": {"source": "t.csv", "target": {"column": "Churn", "delay": delay}},
                 "monitoring": {"rows": 200, "window": "60d" if drift else "30d", "drift": drift or {}},
                 "retraining": {"cooldown": "0s"},
+                "checks": [{"column": "tenure", "nulls": "5%", "severity": "warning"}],
             }
         )
         self.manifest = manifest()
@@ -73,11 +79,10 @@ class Production:
         self, rows: int, at: datetime, seed: int = 2, shift: float = 0.0, version: int = 1
     ) -> Sequence[PredictionRecord]:
         tenure, plan, score = drawn(rows, seed, shift)
+        sent: list[Row] = [{"tenure": t, "plan": p} for t, p in zip(tenure.tolist(), plan.tolist(), strict=True)]
         made = [
-            PredictionRecord(
-                f"{seed}-{i}", at, None, {}, {"tenure": t, "plan": p}, "champion", version, s, "Yes", 0.001
-            )
-            for i, (t, p, s) in enumerate(zip(tenure.tolist(), plan.tolist(), score.tolist(), strict=True))
+            PredictionRecord(f"{seed}-{i}", at, None, row, row, "champion", version, s, "Yes", 0.001)
+            for i, (row, s) in enumerate(zip(sent, score.tolist(), strict=True))
         ]
         self.log.append(made)
         return made
@@ -113,6 +118,16 @@ def test_moved_columns_are_an_alarm_and_with_their_price_a_retraining(production
     assert report.drift is not None
     assert {c.column for c in report.drift.columns if c.drifted} == {"tenure"}
     assert {alarm.kind for alarm in report.alarms} >= {AlarmKind.DRIFT}
+    (moved,) = (alarm for alarm in report.alarms if alarm.kind is AlarmKind.DRIFT)
+    assert [shape.column for shape in moved.shapes] == ["tenure"]
+
+
+def test_an_alarm_about_a_personal_column_has_no_picture(production: Production) -> None:
+    data = production.project.data.model_copy(update={"personal": {"tenure": "hash"}})
+    production.project = production.project.model_copy(update={"data": data})
+    production.predict(400, START + DAY, shift=-25)
+    alarms = production.look(START + 2 * DAY).alarms
+    assert [alarm.shapes for alarm in alarms if alarm.kind is AlarmKind.DRIFT] == [()]
 
 
 def test_too_few_are_not_tested_and_count_in_the_next_look(production: Production) -> None:
@@ -142,6 +157,45 @@ def test_only_the_champions_answers_since_it_is_champion_count(production: Produ
     assert report.predictions == 250
     assert report.drift is not None
     assert not report.drift.is_drift
+
+
+def emptied(production: Production, every: int) -> None:
+    """Every so many-th row that was sent loses its tenure."""
+    sent = production.log.records
+    production.log.records = [
+        replace(one, input={**one.input, "tenure": None}) if place % every == 0 else one
+        for place, one in enumerate(sent)
+    ]
+
+
+def test_what_callers_sent_is_checked_as_the_training_was(production: Production) -> None:
+    production.predict(400, START + DAY)
+    found = production.look(START + 2 * DAY).quality
+    assert found is not None
+    assert (found.rows, found.score, found.failed, found.about) == (400, 1.0, (), "1")
+
+
+def test_a_check_that_fails_more_often_than_in_training_is_an_alarm_until_it_passes(production: Production) -> None:
+    production.predict(400, START + DAY)
+    emptied(production, 4)
+    report = production.look(START + 2 * DAY)
+    assert report.quality is not None
+    assert [(one.column, one.share, one.is_news) for one in report.quality.failed] == [("tenure", 0.25, True)]
+    (alarm,) = [one for one in report.alarms if one.kind is AlarmKind.QUALITY]
+    assert "nulls of tenure: 25.00%, expected at most 5.00% (4% of rows in training)" in alarm.message
+    alerting.send(report.alarms, {}, production.state, Told(), report.at)
+    production.predict(400, START + 3 * DAY, seed=4)
+    later = production.look(START + 4 * DAY)
+    assert [one.kind for one in alerting.settle(later, production.state, later.at)] == [AlarmKind.QUALITY]
+
+
+def test_a_check_that_fails_as_often_as_in_training_is_told_and_no_alarm(production: Production) -> None:
+    production.predict(400, START + DAY)
+    emptied(production, 18)
+    report = production.look(START + 2 * DAY)
+    assert report.quality is not None
+    assert [one.is_news for one in report.quality.failed] == [False]
+    assert report.alarms == ()
 
 
 def test_labels_are_held_against_the_test_metric(production: Production) -> None:
@@ -271,10 +325,11 @@ def test_columns_that_part_are_an_alarm_though_none_moved(production: Production
         tenure, plan, score = drawn(1_000, seed)
         if together:
             plan = np.where(tenure > np.median(tenure), "basic", "full").astype(object)
+        sent: list[Row] = [{"tenure": t, "plan": p} for t, p in zip(tenure.tolist(), plan.tolist(), strict=True)]
         production.log.append(
             [
-                PredictionRecord(f"{seed}-{i}", at, None, {}, {"tenure": t, "plan": p}, "champion", 1, s, "Yes", 0.001)
-                for i, (t, p, s) in enumerate(zip(tenure.tolist(), plan.tolist(), score.tolist(), strict=True))
+                PredictionRecord(f"{seed}-{i}", at, None, row, row, "champion", 1, s, "Yes", 0.001)
+                for i, (row, s) in enumerate(zip(sent, score.tolist(), strict=True))
             ]
         )
 

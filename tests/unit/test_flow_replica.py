@@ -174,14 +174,14 @@ def test_an_order_given_while_the_ledger_is_being_read_is_not_undone_by_what_was
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = release.start(machine.state, Release(steps=(0.5,)), "bob", 1)
-    read = ledger.versions
+    read = ledger.Followed.read
 
-    def slow(state: StateStore) -> object:
+    def slow(followed: ledger.Followed, state: StateStore) -> None:
+        read(followed, state)
         machine.standby.give("ann", "complaints", NOW)
         machine.replica.obey()
-        return read(state)
 
-    monkeypatch.setattr(ledger, "versions", slow)
+    monkeypatch.setattr(ledger.Followed, "read", slow)
     machine.replica.refresh()
     assert machine.answering() == [(1, 1.0)]
     assert newer.challenger == 1

@@ -14,7 +14,8 @@ from everfit.monitoring.drift import drift
 from everfit.monitoring.profile import profile
 from everfit.project.sections.monitoring import Monitoring
 from everfit.records.profile import Profile
-from everfit.records.table import CheckResult, Kind, QualityReport, Severity
+from everfit.records.quality import FailedCheck, Origin, QualityLook
+from everfit.records.table import Kind, Severity
 from everfit.records.watch import Alarm, AlarmKind, ImpactEstimate, PerformanceReport
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -50,8 +51,8 @@ def raised(trained: Profile, now: Columns, score: NDArray[np.float64] | None = N
 
 
 def test_the_budget_is_shared_by_looks_and_families() -> None:
-    assert alpha_per_look(Monitoring(every="1d", alarms="3/month")) == pytest.approx(1 / 40)
-    assert alpha_per_look(Monitoring(every="1h", alarms="1/month")) == pytest.approx(1 / 720 / 4)
+    assert alpha_per_look(Monitoring(every="1d", alarms="3/month")) == pytest.approx(1 / 50)
+    assert alpha_per_look(Monitoring(every="1h", alarms="1/month")) == pytest.approx(1 / 720 / 5)
 
 
 def test_no_budget_is_so_large_that_one_look_in_twenty_is_false() -> None:
@@ -126,8 +127,7 @@ def test_a_fallen_metric_and_broken_checks_come_before_drift(trained: Profile) -
     now = table(2_000, 2)
     now["tenure"] += 9
     fallen = PerformanceReport("roc_auc", 0.7, 0.66, 0.74, 0.84, 812, 0.9, True, 0.001)
-    broken = CheckResult("min", "tenure", False, Severity.ERROR, "12 rows below 0", "none")
-    warned = CheckResult("nulls", "age", False, Severity.WARNING, "3%", "at most 1%")
+    broken = FailedCheck("nulls", "tenure", Severity.WARNING, "12%", "at most 5%", 0.12, 0.0, 1e-9, is_news=True)
     report = drift(trained, now, None, 0.001, 0.02, AT, AT)
     found = alarms(
         AT,
@@ -137,18 +137,19 @@ def test_a_fallen_metric_and_broken_checks_come_before_drift(trained: Profile) -
         drift=report,
         performance=fallen,
         impact=ImpactEstimate("accuracy", 0.8, 0.75, 0.05),
-        quality=QualityReport(2_000, (broken, warned), 0.9),
+        quality=QualityLook(AT, Origin.PREDICTIONS, 2_000, 0.9, 12, (broken,), 0.001, "7"),
     )
     assert [a.kind for a in found] == [AlarmKind.PERFORMANCE, AlarmKind.QUALITY, AlarmKind.DRIFT]
     assert "roc_auc of version 7 is 0.7 (0.66 to 0.74) on 812 labelled predictions; it was 0.84" in found[0].message
-    assert found[1].message == "1 check failed on 2,000 rows: min of tenure: 12 rows below 0, expected none"
+    assert found[1].message.startswith("1 check failed on 2,000 rows of predictions: nulls of tenure: 12%")
     assert found[2].message.endswith("Estimated accuracy: 0.8, now 0.75")
 
 
-def test_warnings_and_a_metric_that_holds_raise_nothing(trained: Profile) -> None:
+def test_what_is_no_news_and_a_metric_that_holds_raise_nothing(trained: Profile) -> None:
     holds = PerformanceReport("roc_auc", 0.84, 0.8, 0.88, 0.84, 812, 0.9, False, 0.001)
-    warned = CheckResult("nulls", "age", False, Severity.WARNING, "3%", "at most 1%")
-    assert alarms(AT, 7, trained, {}, performance=holds, quality=QualityReport(10, (warned,), 0.9)) == ()
+    usual = FailedCheck("nulls", "age", Severity.WARNING, "3%", "at most 1%", 0.03, 0.03, 1.0)
+    look = QualityLook(AT, Origin.PREDICTIONS, 10, 0.9, 12, (usual,), 0.001, "7")
+    assert alarms(AT, 7, trained, {}, performance=holds, quality=look) == ()
 
 
 def named(*columns: str, version: int = 7) -> Alarm:

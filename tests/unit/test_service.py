@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import polars as pl
@@ -21,9 +23,11 @@ from tests.integration.projects import SmallProject
 
 from everfit import service
 from everfit.errors import Conflict, GateFailed, ProjectError, StorageError
-from everfit.flow import alerting, ledger, release, retraining
+from everfit.flow import alerting, keys, ledger, release, retraining, schedule
+from everfit.records.access import Role
 from everfit.records.codec import encode
 from everfit.records.run import RunRecord, Status
+from everfit.records.schedule import Job, Slot, Turnout
 from everfit.records.watch import AlarmKind, Decision, MonitorReport, Retraining
 from everfit.serving.server import bind
 from everfit.testing.churn import ENTITY, TARGET
@@ -128,6 +132,34 @@ def test_a_release_reaches_a_running_server(trained: SmallProject) -> None:
         trained.open().release()
         until(lambda: client.get("/ready").status_code == 200)
         assert client.version() == 1
+
+
+def test_a_release_reaches_the_servers_of_this_machine_ahead_of_their_next_look(two: SmallProject) -> None:
+    with serving(two.open("serving.refresh=1h")) as client:
+        assert client.version() == 1
+        two.open("release.strategy=immediate").release(2)
+        until(lambda: client.version() == 2)
+        two.open().rollback()
+        until(lambda: client.version() == 1)
+
+
+def test_a_version_is_approved_over_http_by_the_key_of_somebody_else_than_its_author(two: SmallProject) -> None:
+    rule = ("release.strategy=immediate", "release.approve={dev: 1}", "release.approvers=[bob, eve]")
+    state = two.open(*rule).ports.state
+    bob, shop = (
+        keys.add(state, name, (role,), "ann") for name, role in (("bob", Role.OPERATE), ("shop", Role.PREDICT))
+    )
+    two.open(*rule).release(2)
+    with serving(two.open(*rule)) as client:
+
+        def approve(key: str) -> httpx.Response:
+            url, headers = f"http://127.0.0.1:{client.port}/approve", {"x-api-key": key}
+            return httpx.post(url, json={"version": 2}, headers=headers, timeout=20)
+
+        assert [approve(shop).status_code, approve("everfit_guessed").status_code] == [403, 401]
+        answer = approve(bob)
+        assert (answer.status_code, answer.json()["by"], answer.json()["missing"]) == (200, "bob", 0)
+    assert ledger.current(state).champion == 2
 
 
 def unseen(two: SmallProject, version: int) -> None:
@@ -339,3 +371,85 @@ def test_a_retraining_that_fails_while_it_is_being_stopped_has_not_failed(
     done = retraining.act(state, decision, fail, lambda version: None, stopped=lambda: stopped)
     assert done.error == error
     assert (retraining.unfinished(state) is not None) is stopped
+
+
+def scheduled(workspace: Workspace, job: Job) -> list[Slot]:
+    ended = (Turnout.DONE, Turnout.FAILED)  # the clock of these tests jumps over some
+    return [one for one in schedule.history(workspace.ports.state) if one.job is job and one.turnout in ended]
+
+
+def by_the_clock(project: SmallProject, monkeypatch: pytest.MonkeyPatch, **times: str) -> tuple[Workspace, Notes]:
+    """A project whose clock jumps a minute each time that somebody looks at it."""
+    monkeypatch.setattr(service, "_CLOCK", timedelta(seconds=0.01))
+    looked = count()
+    start = datetime.now(UTC).replace(second=0, microsecond=0)
+    settings = [*QUICK, *(f'schedule.{job}="{cron}"' for job, cron in times.items())]
+    loaded = project.open(*settings).loaded
+    workspace = Workspace(loaded, Notes(), clock=lambda: start + next(looked) * timedelta(minutes=1))
+    return workspace, cast(Notes, workspace.progress)
+
+
+def test_the_schedule_reads_data_trains_and_looks_each_at_its_time(
+    released: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(released)
+    workspace, _ = by_the_clock(
+        released, monkeypatch, data="*/5 * * * *", training="*/7 * * * *", monitoring="* * * * *"
+    )
+    with watching(workspace) as happened:
+        until(lambda: all(scheduled(workspace, job) for job in Job))
+    (data, *_), (trained, *_) = scheduled(workspace, Job.DATA), scheduled(workspace, Job.TRAINING)
+    assert data.text.startswith("1,600 rows, ")
+    assert trained.text == "version 2 is being released"
+    assert retraining.history(workspace.ports.state)[0].reason.startswith("the schedule asks for it: ")
+    assert "data" in {run.pipeline for run in released.runs()}
+    assert any(isinstance(one, MonitorReport) for one in happened)
+
+
+def test_a_scheduled_training_on_the_same_data_is_no_failure(
+    released: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, _ = by_the_clock(released, monkeypatch, training="* * * * *")
+    with watching(workspace):
+        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1)
+    (done, *_) = scheduled(workspace, Job.TRAINING)
+    assert (done.turnout, done.text) == (Turnout.DONE, "nothing changed: version 1 is champion already")
+    assert failures(workspace) == []
+    assert retraining.unfinished(workspace.ports.state) is None
+    assert "nothing changed" in released.call("status").out
+
+
+def test_a_source_that_is_away_at_its_time_is_an_alarm_and_shown(
+    released: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released.table.unlink()
+    workspace, _ = by_the_clock(released, monkeypatch, data="*/5 * * * *")
+    with watching(workspace):
+        until(lambda: len(failures(workspace)) >= 1)
+    (failed, *_) = scheduled(workspace, Job.DATA)
+    assert failed.turnout is Turnout.FAILED
+    assert failed.retry is not None
+    history = released.call("history", "--schedule")
+    assert "failed" in history.out
+    assert 'scheduled_runs_total{job="data",status="failed"}' in metrics(workspace)
+
+
+def metrics(workspace: Workspace) -> str:
+    from everfit.flow.observed import observed
+    from everfit.serving.metrics import ServingMetrics
+    from everfit.serving.watch_metrics import WatchMetrics
+
+    shown = ServingMetrics()
+    shown.registry.register(WatchMetrics(lambda: observed(workspace.ports.state)))
+    return shown.text().decode()
+
+
+def test_nothing_is_trained_by_the_clock_while_a_canary_is_on_trial(
+    two: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two.open().release(2)
+    workspace, _ = by_the_clock(two, monkeypatch, training="* * * * *")
+    with watching(workspace):
+        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1)
+    assert scheduled(workspace, Job.TRAINING)[0].text == "not trained: version 2 is on trial: its verdict comes first"
+    assert "training: Every minute (UTC), next " in two.call("status", "--set", 'schedule.training="* * * * *"').out

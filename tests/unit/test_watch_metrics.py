@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from everfit.errors import StorageError
+from everfit.records.quality import FailedCheck, Origin, QualityLook
 from everfit.records.run import RunRecord, Status, StepRecord
+from everfit.records.table import Severity
 from everfit.records.watch import (
     Alarm,
     AlarmKind,
@@ -33,7 +35,9 @@ RUN = RunRecord(
 )
 RAISED = Alarm("drift:1:age", AlarmKind.DRIFT, AT, "age moved")
 OVER = replace(RAISED, state=AlarmState.RESOLVED)
-OBSERVED = Observed(LOOK, LOOK, (RAISED, OVER), (RUN, replace(RUN, id="b", status=Status.FAILED)))
+EMPTY = FailedCheck("nulls", "age", Severity.WARNING, "12%", "at most 5%", 0.12, 0.04, 1e-6, is_news=True)
+CHECKED = QualityLook(AT, Origin.PREDICTIONS, 500, 0.75, 12, (EMPTY,), 0.001, "7")
+OBSERVED = Observed(LOOK, LOOK, (RAISED, OVER), (RUN, replace(RUN, id="b", status=Status.FAILED)), quality=(CHECKED,))
 
 
 def test_looks_alarms_and_runs_stand_beside_the_servers_own_metrics() -> None:
@@ -48,6 +52,9 @@ def test_looks_alarms_and_runs_stand_beside_the_servers_own_metrics() -> None:
         'production_performance{metric="roc_auc"} 0.8',
         "model_accuracy 0.81",
         "label_coverage 0.75",
+        'monitored_data_quality_score{origin="predictions"} 0.75',
+        'data_quality_failed_checks{check="nulls",column="age",origin="predictions"} 1.0',
+        'data_quality_failed_share{check="nulls",column="age",origin="predictions"} 0.12',
         'alarms_open{kind="drift"} 1.0',
         'pipeline_runs_total{pipeline="training",status="success"} 1.0',
         'pipeline_runs_total{pipeline="training",status="failed"} 1.0',

@@ -16,8 +16,18 @@ from tests.integration.projects import SmallProject
 
 import everfit
 from everfit.data.frames import Table
-from everfit.errors import GateFailed, NotReady, ProjectError, ReleaseError, RequestError, SourceError, StorageError
-from everfit.flow import ledger
+from everfit.errors import (
+    ChecksFailed,
+    GateFailed,
+    NotReady,
+    ProjectError,
+    ReleaseError,
+    RequestError,
+    SourceError,
+    StorageError,
+)
+from everfit.flow import alerting, ledger, quality
+from everfit.records.watch import AlarmKind, AlarmState
 from everfit.testing.churn import ENTITY, TARGET
 from everfit.workspace import Trained, Workspace
 
@@ -292,3 +302,19 @@ def test_a_module_beside_the_features_is_known_by_its_text(
         importlib.invalidate_caches()
         shares.append(everfit.load(trained.file).run().run["features"]["loyal"].mean())
     assert shares[0] > shares[1]
+
+
+def test_a_run_on_broken_data_is_an_alarm_until_one_passes(released: SmallProject) -> None:
+    workspace = released.open()
+    good = released.table.read_text()
+    pl.read_csv(released.table).with_columns(pl.lit(None).alias(TARGET)).write_csv(released.table)
+    with pytest.raises(ChecksFailed):
+        workspace.run()
+    (raised,) = [one for one in alerting.history(workspace.ports.state) if one.kind is AlarmKind.QUALITY]
+    assert raised.state is AlarmState.OPEN
+    assert "of the table of a run: target_missing of churn" in raised.message
+    released.table.write_text(good)
+    workspace.run()
+    (over,) = [one for one in alerting.history(workspace.ports.state) if one.kind is AlarmKind.QUALITY]
+    assert over.state is AlarmState.RESOLVED
+    assert [look.score < 1 for look in quality.of_runs(workspace.ports.state)][-2:] == [True, False]

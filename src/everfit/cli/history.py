@@ -34,8 +34,12 @@ def moment(context: click.Context, option: click.Parameter, value: str | None) -
 @click.command("history")
 @click.option("--at", callback=moment, metavar="TIME", help="Say who was champion at that time (UTC).")
 @click.option("--version", type=click.IntRange(1), help="Only the events of this version.")
+@click.option("--quality", is_flag=True, help="The data quality of every window and run instead of the ledger.")
+@click.option("--schedule", is_flag=True, help="What became of the last times of `schedule`, instead of the ledger.")
 @on_project
-def command(workspace: Workspace, output: Output, at: datetime | None, version: int | None) -> None:
+def command(
+    workspace: Workspace, output: Output, at: datetime | None, version: int | None, quality: bool, schedule: bool
+) -> None:
     """Show every event of the ledger: what happened to which version, when, by whom and why.
 
     Each event carries the hash of the one before, and the whole chain is verified: a history that was changed is shown
@@ -46,8 +50,17 @@ def command(workspace: Workspace, output: Output, at: datetime | None, version: 
       everfit history
       everfit history --at 2026-11-01T12:00
       everfit history --version 3
+      everfit history --quality
+      everfit history --schedule
       everfit history --json
     """
+    other = {"--quality": quality, "--schedule": schedule}
+    named = [name for name, asked in other.items() if asked]
+    if named and (at or version or len(named) > 1):
+        raise click.UsageError(f"{named[0]} goes with no other option of this command: it is not about the ledger")
+    if named:
+        (show_quality if quality else show_schedule)(workspace, output)
+        return
     from everfit.flow import ledger
     from everfit.rollout.ledger import broken, verify
     from everfit.wiring import begun
@@ -86,6 +99,55 @@ def show(events: list[LedgerEvent], shown: list[LedgerEvent], place: int, output
         output.line(f"[dim]picture of event {event.number}: {escape(picture)}[/]")
     if not place:
         output.line(f"\n[green]✓[/] {len(events):,} events, and the chain of their hashes holds")
+
+
+def show_quality(workspace: Workspace, output: Output) -> None:
+    """Every window of predictions that was looked at and every run's table, oldest first."""
+    from everfit.flow import monitoring
+    from everfit.flow import quality as checked
+    from everfit.wiring import begun
+
+    state = workspace.ports.state if begun(workspace.ports) else None
+    found = checked.history(state, monitoring.looks(state)) if state else []
+    output.document(found)
+    if not found:
+        output.line("Nothing was checked yet. Next: [bold]everfit run[/]")
+        return
+    rows = [
+        (
+            f"{one.at:%Y-%m-%d %H:%M}",
+            "version " + one.about if one.origin == "predictions" else "run " + one.about,
+            one.rows,
+            f"{one.score:.3f}",
+            f"{one.checks - len(one.failed)} of {one.checks}",
+            escape("; ".join(f"{bad.check} {bad.column or ''}: {bad.observed}" for bad in one.failed)),
+        )
+        for one in found
+    ]
+    output.table("Data quality", ("when", "of", "rows", "score", "passed", "failed"), rows)
+
+
+def show_schedule(workspace: Workspace, output: Output) -> None:
+    """The last times of all jobs, oldest first."""
+    from everfit.flow.schedule import history
+    from everfit.wiring import begun
+
+    found = history(workspace.ports.state) if begun(workspace.ports) else []
+    rows = [
+        (
+            f"{one.due:%Y-%m-%d %H:%M}",
+            one.job,
+            one.turnout,
+            f"{one.at:%m-%d %H:%M:%S}",
+            one.attempt,
+            escape(one.text),
+        )
+        for one in found
+    ]
+    output.table("Schedule", ("due", "job", "", "at", "try", "what came of it"), rows)
+    if not found:
+        output.line("No time has come yet. `everfit up` runs what `schedule` names.")
+    output.document(found)
 
 
 def _colored(kind: str) -> str:

@@ -10,6 +10,7 @@ from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
+    from everfit.records.quality import QualityLook
     from everfit.records.watch import ColumnDrift, DriftReport, MonitorReport, Retraining
     from everfit.service import Tell
     from everfit.workspace import Workspace
@@ -65,7 +66,9 @@ def _watch(workspace: Workspace, output: Output, act: bool) -> None:
 def teller(workspace: Workspace, output: Output) -> Tell:
     """What prints each thing that happens in a watch."""
     from everfit.cli.release import show_state, show_verdict
+    from everfit.cli.status import slot
     from everfit.records.release import Action
+    from everfit.records.schedule import Slot
     from everfit.records.watch import MonitorReport
     from everfit.service import Happening, Judged
 
@@ -75,6 +78,9 @@ def teller(workspace: Workspace, output: Output) -> Tell:
                 show_verdict(happened.verdict, output)
                 show_state(happened.state, output)
                 output.event({"verdict": happened.verdict, "state": happened.state})
+        elif isinstance(happened, Slot):
+            output.line(slot(happened))
+            output.event({"schedule": happened})
         elif isinstance(happened, MonitorReport):
             show(happened, output, workspace.project.monitoring.rows)
             output.event({"report": happened})
@@ -91,6 +97,8 @@ def show(report: MonitorReport, output: Output, needed: int) -> None:
         f"[bold]{report.predictions:,} predictions[/] by the champion in the window, at {report.at:%H:%M:%S} UTC"
     )
     _show_drift(report.drift, output, needed)
+    if report.quality is not None:
+        output.line(quality(report.quality))
     performance = report.performance
     if performance is None:
         output.line(f"[dim]performance: not tested, fewer than {needed:,} new labels[/]")
@@ -135,6 +143,27 @@ def _show_drift(drift: DriftReport | None, output: Output, needed: int) -> None:
     )
 
 
+def quality(look: QualityLook) -> str:
+    """What the checks found, in a line or a few.
+
+    >>> from datetime import datetime, timezone
+    >>> from everfit.records.quality import Origin, QualityLook
+    >>> at = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    >>> quality(QualityLook(at, Origin.PREDICTIONS, 500, 1.0, 12, (), 0.001, "3"))
+    'data quality [bold]1.00[/] on 500 rows: all 12 checks passed'
+    """
+    from rich.markup import escape
+
+    passed = look.checks - len(look.failed)
+    head = f"data quality [bold]{look.score:.2f}[/] on {look.rows:,} rows: "
+    lines = [head + (f"all {look.checks} checks passed" if not look.failed else f"{passed} of {look.checks} passed")]
+    for one in look.failed:
+        about = f"{one.check} of {one.column}" if one.column else one.check
+        news = "[red]more than in training[/]" if one.is_news else "[dim]no more than is usual[/]"
+        lines.append(f"  {escape(about)}: {escape(one.observed)}, expected {escape(one.expected)}; {news}")
+    return "\n".join(lines)
+
+
 def _influence(one: ColumnDrift) -> str:
     if not one.drifted:
         return ""
@@ -147,5 +176,7 @@ def show_retraining(done: Retraining, output: Output) -> None:
         output.line(f"[bold red]The retraining released nothing[/]: {done.error}")
     elif done.waiting:
         output.line(f"[bold yellow]Version {done.version}[/] waits for approval: everfit approve {done.version}")
+    elif done.unchanged:
+        output.line(f"Nothing changed: [bold]version {done.version}[/] is champion already.")
     elif done.deployed:
         output.line(f"[bold green]Version {done.version}[/] was trained, passed its gates and is being released.")

@@ -25,8 +25,9 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
     """Bring VERSION, or the newest one, in front of traffic by the project's strategy.
 
     The first version answers everything at once. Later ones begin as a canary with the first of `release.steps`;
-    `--look` (and `everfit up`, by itself) judges them and goes on, promotes or rolls back. A running server follows
-    within `serving.refresh`. Where `release.approve` asks for approvals, the version is staged until it has them.
+    `--look` (and `everfit up`, by itself) judges them and goes on, promotes or rolls back. Running servers follow at
+    once, on other machines within `serving.refresh`. Where `release.approve` asks for approvals, the version is staged
+    until it has them.
 
     \b
     Examples:
@@ -50,6 +51,14 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
     if state.champion is not None and state.challenger is None and state.staged is None:
         output.line("Next: everfit serve, or everfit predict FILE; a server that runs follows by itself")
     output.document({"verdict": verdict, "state": state})
+
+
+def show_done(workspace: Workspace, state: ReleaseState, output: Output, done: str) -> None:
+    """What was done to a version by hand, and the release after it."""
+    output.line(done)
+    show_state(state, output)
+    show_waiting(workspace, state, output)
+    output.document(state)
 
 
 def show_verdict(verdict: Verdict | None, output: Output) -> None:

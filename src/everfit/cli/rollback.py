@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def command(workspace: Workspace, output: Output, reason: str | None) -> None:
     """End the canary under way or, without one, let the champion before this one answer again.
 
-    A running server follows within `serving.refresh`. The version rolled back is not released again by itself;
-    `everfit release VERSION --force` does. With nothing to go back to, nothing changes and the exit code is 9.
+    Running servers follow at once, on other machines within `serving.refresh`. The version rolled back is not released
+    again by itself; `everfit release VERSION --force` does. With nothing to go back to, nothing changes and the exit
+    code is 9.
 
     MLflow and the state store may be away: the servers of this machine then go back by an order that is kept beside the
     prediction log, and the ledger hears of it when the store is there again.

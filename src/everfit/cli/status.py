@@ -14,7 +14,9 @@ from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.flow.status import Overview, RunLine, Standing
+    from everfit.records.quality import QualityLook
     from everfit.records.release import Verdict
+    from everfit.records.schedule import Slot
     from everfit.records.watch import MonitorReport
     from everfit.workspace import Workspace
 
@@ -163,6 +165,8 @@ def _look(found: Overview, output: Output, now: datetime) -> None:
         _row(output, "last look", f"{when}: {_drift(look)}; {_performance(look)}")
         verdict = "[yellow]retrain[/]" if look.decision.retrain else "no retraining"
         _row(output, "decision", f"{verdict}: {'; '.join(look.decision.reasons)}")
+    for one in found.quality:
+        _row(output, "data quality", _quality(one, now))
     last = found.last_alarm
     if last is None:
         _row(output, "alarms", "[dim]none[/]")
@@ -171,6 +175,29 @@ def _look(found: Overview, output: Output, now: datetime) -> None:
             output, "alarms", f"[bold]{found.alarms:,}[/], the last {ago(now - last.at)}: {escape(brief(last.message))}"
         )
     _retraining(found, output, now)
+    for timed in found.schedule:
+        came = "not yet" if timed.last is None else f"{_turnout(timed.last)} {ago(now - timed.last.at)}"
+        _row(output, "schedule", f"{timed.job}: {timed.words}, next {timed.next:%Y-%m-%d %H:%M}; last: {came}")
+
+
+def slot(one: Slot) -> str:
+    """What became of a time of the schedule, in a line."""
+    retry = "" if one.retry is None else f"; tried again at {one.retry:%H:%M:%S} UTC"
+    said = f": {escape(one.text)}" if one.text else ""
+    return f"[bold]schedule[/] {one.job} of {one.due:%Y-%m-%d %H:%M} UTC {_turnout(one)}{said}{retry}"
+
+
+def _turnout(one: Slot) -> str:
+    color = {"failed": "red", "missed": "yellow"}.get(one.turnout, "green")
+    return f"[{color}]{one.turnout.value}[/]"
+
+
+def _quality(look: QualityLook, now: datetime) -> str:
+    failed = ", ".join(escape(f"{one.check} of {one.column}" if one.column else one.check) for one in look.failed[:3])
+    failed += f" and {len(look.failed) - 3} more" if len(look.failed) > 3 else ""
+    said = f"[{'red' if look.news else 'yellow'}]failed: {failed}[/]" if failed else "all checks passed"
+    source = "of predictions" if look.origin == "predictions" else f"of run {look.about}"
+    return f"{number(look.score)} on {look.rows:,} rows {source}, {ago(now - look.at)}: {said}"
 
 
 def _drift(look: MonitorReport) -> str:
@@ -192,7 +219,7 @@ def _retraining(found: Overview, output: Output, now: datetime) -> None:
         _row(output, "retraining", "[dim]never[/]")
         return
     came = f"version {done.version}, {'released' if done.deployed else 'waits for approval'}"
-    came = came if done.deployed or done.waiting else "released nothing"
+    came = came if done.deployed or done.waiting else "nothing changed" if done.unchanged else "released nothing"
     _row(output, "retraining", f"{ago(now - done.at)}: {came}; because: {escape(done.reason.partition('; ')[0])}")
     if done.error:
         _row(output, "", f"[red]{escape(brief(done.error))}[/]")

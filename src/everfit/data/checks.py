@@ -72,9 +72,8 @@ def _always(column: Inspected, is_target: bool) -> Iterator[CheckResult]:
     if not is_target:
         missing = values.null_count()
         empty = missing == len(values) and not column.failures
-        yield result(
-            "empty", column.name, not empty, f"{len(values) - missing} values", "at least 1 value", Severity.WARNING
-        )
+        found, gone = f"{len(values) - missing} values", len(values) if empty else 0
+        yield result("empty", column.name, not empty, found, "at least 1 value", Severity.WARNING, gone)
     if kind is Kind.NUMERIC:
         yield column.all_but("finite", values.is_infinite(), "infinite", "finite numbers")
     if kind is Kind.DATE:

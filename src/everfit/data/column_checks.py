@@ -45,7 +45,7 @@ class Inspected:
         bad = bad.fill_null(False)
         count = int(bad.sum())
         if not count:
-            return result(check, self.name, True, f"0 values {word}", expected, severity)
+            return result(check, self.name, True, f"0 values {word}", expected, severity, 0)
         row = bad.arg_max() or 0
         shown = str(self.found[row])
         shown = shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "..."
@@ -53,7 +53,7 @@ class Inspected:
         observed = f"{count} {noun} {word}, first in row {row + 1}"
         if self.found[row] is not None:
             observed += f": {shown}"
-        return result(check, self.name, False, observed, expected, severity)
+        return result(check, self.name, False, observed, expected, severity, count)
 
 
 def inspect(series: pl.Series, column: Column) -> Inspected:
@@ -67,14 +67,20 @@ def inspect(series: pl.Series, column: Column) -> Inspected:
 
 
 def result(
-    check: str, column: str | None, passed: bool, observed: str, expected: str, severity: Severity = Severity.ERROR
+    check: str,
+    column: str | None,
+    passed: bool,
+    observed: str,
+    expected: str,
+    severity: Severity = Severity.ERROR,
+    failed: int | None = None,
 ) -> CheckResult:
     """A result, an error unless said otherwise.
 
     >>> result("rows", None, True, "3 rows", "at least 1 row").severity.value
     'error'
     """
-    return CheckResult(check, column, passed, severity, observed, expected)
+    return CheckResult(check, column, passed, severity, observed, expected, failed)
 
 
 def check_readable(column: Inspected, kind: Kind, severity: Severity) -> CheckResult:
@@ -100,8 +106,10 @@ def check_column(column: Inspected, one: ColumnCheck) -> Iterator[CheckResult]:
     if one.type is not None:
         yield check_readable(column, one.type, one.severity)
     if one.nulls is not None:
-        share = column.values.null_count() / len(column.values) if len(column.values) else 0.0
-        yield result("nulls", one.column, share <= one.nulls, f"{share:.2%}", f"at most {one.nulls:.2%}", one.severity)
+        missing = column.values.null_count()
+        share = missing / len(column.values) if len(column.values) else 0.0
+        limit = f"at most {one.nulls:.2%}"
+        yield result("nulls", one.column, share <= one.nulls, f"{share:.2%}", limit, one.severity, missing)
     if one.min is not None or one.max is not None:
         yield _range(column, one)
     if one.allowed is not None:

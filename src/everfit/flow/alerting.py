@@ -15,6 +15,7 @@ from everfit.errors import EverfitError, RequestError
 from everfit.monitoring import alarms
 from everfit.ports import AlertChannel, Progress, StateStore
 from everfit.records.codec import decode, encode
+from everfit.records.quality import QualityLook
 from everfit.records.watch import Alarm, AlarmEvent, AlarmState, Delivery, MonitorReport
 
 ALARMS, EVENTS, DELIVERIES = "alarms", "alarm events", "alarm deliveries"
@@ -53,10 +54,19 @@ def deliver(channels: Channels, state: StateStore, progress: Progress, now: date
 
 def settle(report: MonitorReport, state: StateStore, now: datetime) -> list[Alarm]:
     """Resolves the alarms that the look has found to be over, and returns them."""
-    over = alarms.over(history(state), report)
+    return _resolve(alarms.over(history(state), report), state, now, "the next look found it over")
+
+
+def after_run(look: QualityLook, channels: Channels, state: StateStore, progress: Progress) -> None:
+    """Resolves what the table of a newer run has mended, and raises what is news in it."""
+    _resolve(alarms.over_in(history(state), look), state, look.at, f"the table of run {look.about} passed")
+    raised = alarms.of_quality(look)
+    send((raised,) if raised else (), channels, state, progress, look.at)
+
+
+def _resolve(over: list[Alarm], state: StateStore, now: datetime, reason: str) -> list[Alarm]:
     for alarm in over:
-        event = AlarmEvent(alarm.id, AlarmState.RESOLVED, now, "everfit", "the next look found it over")
-        state.append(EVENTS, encode(event))
+        state.append(EVENTS, encode(AlarmEvent(alarm.id, AlarmState.RESOLVED, now, "everfit", reason)))
     return over
 
 

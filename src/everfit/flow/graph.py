@@ -76,6 +76,14 @@ class Graph:
     def __getitem__(self, name: str) -> Step:
         return next(s for s in self.steps if s.name == name)
 
+    def upto(self, *names: str) -> Graph:
+        """The part that these steps need, and they themselves."""
+        wanted = set(names)
+        for one in reversed(self.steps):
+            if one.name in wanted:
+                wanted.update(one.sources)
+        return Graph(tuple(one for one in self.steps if one.name in wanted), self.libraries)
+
 
 def graph(steps: Iterable[Step], given: Collection[str] = (), libraries: tuple[str, ...] = ()) -> Graph:
     """Wires the steps; `given` names the values that come from outside.

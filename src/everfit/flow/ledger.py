@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from everfit.errors import Conflict
@@ -26,7 +27,7 @@ def events(state: StateStore) -> list[LedgerEvent]:
 
 def unverified(state: StateStore) -> list[LedgerEvent]:
     """The history as it stands, for whoever looks for what is wrong with it."""
-    return [decode(LedgerEvent, text, where=f"ledger event {number}") for number, text in state.read(STREAM)]
+    return _decoded(state.read(STREAM))
 
 
 def current(state: StateStore) -> ReleaseState:
@@ -66,6 +67,27 @@ def _second(state: StateStore, known: int) -> Conflict:
     )
 
 
+@dataclass(slots=True)
+class Followed:
+    """A ledger that is read again and again: each time only what is new is read, verified and folded."""
+
+    release: ReleaseState = field(default_factory=ReleaseState)
+    versions: dict[int, ModelVersion] = field(default_factory=dict)
+    last: LedgerEvent | None = None
+
+    def read(self, state: StateStore) -> None:
+        """Brings `release` and `versions` up to the store. A history that does not go on where this one was is read
+        from its start, since it is another one. Raises StorageError when that was changed."""
+        new = _decoded(state.read(STREAM, self.release.number))
+        if ledger.broken(new, self.last)[0] and self.last is not None:
+            self.release, self.versions, self.last = ReleaseState(), {}, None
+            new = unverified(state)
+        ledger.verify(new, self.last)
+        self.release = ledger.fold(new, self.release)
+        self.versions |= _registered(new)
+        self.last = new[-1] if new else self.last
+
+
 def register(
     state: StateStore, made: ModelVersion, by: str, at: datetime | None = None, gates: GateReport | None = None
 ) -> None:
@@ -99,13 +121,21 @@ def _gated(version: int, gates: GateReport) -> tuple[Draft, ...]:
 
 def versions(state: StateStore) -> dict[int, ModelVersion]:
     """Every registered version by its number, oldest first."""
-    return {event.version: _version(event) for event in events(state) if event.kind is EventKind.REGISTERED}
+    return _registered(events(state))
 
 
 def champion(state: StateStore) -> ModelVersion | None:
     """The version that answers now."""
     number = current(state).champion
     return None if number is None else versions(state)[number]
+
+
+def _decoded(documents: Sequence[tuple[int, bytes]]) -> list[LedgerEvent]:
+    return [decode(LedgerEvent, text, where=f"ledger event {number}") for number, text in documents]
+
+
+def _registered(history: Sequence[LedgerEvent]) -> dict[int, ModelVersion]:
+    return {event.version: _version(event) for event in history if event.kind is EventKind.REGISTERED}
 
 
 def _version(event: LedgerEvent) -> ModelVersion:

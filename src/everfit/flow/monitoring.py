@@ -6,23 +6,25 @@ the false-alarm rate of a look is what it says, however often one looks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from everfit.evaluation import metrics
-from everfit.flow import drift, ledger, performance, retraining
-from everfit.flow.run import runs
+from everfit.flow import drift, ledger, performance, quality, retraining
 from everfit.monitoring import alarms, estimate
+from everfit.monitoring.shapes import shape
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
+from everfit.records.quality import QualityLook
 from everfit.records.release import ReleaseState
-from everfit.records.run import Status
 from everfit.records.watch import (
     Alarm,
+    AlarmKind,
     DriftReport,
     ImpactEstimate,
     MonitorReport,
@@ -32,6 +34,7 @@ from everfit.records.watch import (
 from everfit.retraining import policy
 
 LOOKS = "looks"
+_DRAWN = 3  # columns with a picture in an alarm
 _FIELDS = ("id", "time", "version", "error", "score", "prediction")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,6 +80,7 @@ def look(
         judged=now if found.performance else before.judged,
         streams=found.streams,
         version=watched.release.champion,
+        quality=found.quality,
     )
     watched.state.append(LOOKS, encode(report))
     return report
@@ -90,7 +94,7 @@ def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: i
     return policy.Known(
         champion_since=since,
         begun=tuple(one.at for one in retraining.history(watched.state) if one.retrained),
-        running=any(run.status is Status.RUNNING for run in runs(watched.state)),
+        running=retraining.under_way(watched.state),
         canary=watched.release.challenger,
         performance=found.performance,
         drift=found.drift,
@@ -163,6 +167,19 @@ def _read(watched: Watched, manifest: Manifest | None, since: datetime, until: d
     return found.filter(pl.col("error").is_null()).sort("time", maintain_order=True)
 
 
+def _pictured(alarm: Alarm, manifest: Manifest, window: drift.Window, personal: Collection[str]) -> Alarm:
+    """The alarm with the pictures of what moved; personal columns are not drawn."""
+    if alarm.kind is AlarmKind.PREDICTION_DRIFT:
+        found = [shape(manifest.profile.score, window.score)]
+    elif alarm.kind is AlarmKind.DRIFT:
+        known = {column.name: column for column in manifest.profile.columns if column.name not in personal}
+        moved = [name for name in alarm.evidence if name in known][:_DRAWN]
+        found = [shape(known[name], window.columns[name]) for name in moved]
+    else:
+        return alarm
+    return replace(alarm, shapes=tuple(one for one in found if one is not None))
+
+
 @dataclass(frozen=True, slots=True)
 class _Marks:
     """Up to where earlier looks have come."""
@@ -189,6 +206,7 @@ class _Found:
     alarms: tuple[Alarm, ...]
     labels: int = 0
     streams: tuple[StreamAlarm, ...] = ()
+    quality: QualityLook | None = None
 
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
@@ -199,8 +217,11 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
     seen = drift.Seen(fresh, answered.filter(pl.col("time") < untested), _asked(watched, manifest, now))
     window = drift.window(fresh, manifest.profile.columns)
     drifted = drift.find(settings, manifest, seen, window, alpha, now)
-    impact = None
+    impact = checked = None
     if drifted is not None:
+        since = max(untested, watched.release.champion_since or untested)
+        asked = quality.Asked(watched.release.champion or 0, since, drifted.until)
+        checked = quality.window(watched.project, manifest, watched.log, asked, alpha)
         impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score, manifest.threshold)
     known = watched.labels.latest()
     judged = performance.judge(
@@ -216,7 +237,9 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         drift=drifted,
         performance=judged,
         impact=impact,
+        quality=checked,
         streams=streams,
     )
+    raised = tuple(_pictured(one, manifest, window, watched.project.data.personal) for one in raised)
     newest = max((label.place for label in known.values()), default=0) if judged else 0
-    return _Found(drifted, impact, judged, raised, newest, streams)
+    return _Found(drifted, impact, judged, raised, newest, streams, checked)

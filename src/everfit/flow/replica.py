@@ -44,6 +44,8 @@ class Replica:
         self._order: LedgerEvent | None = None
         self._confirmed: datetime | None = None
         self._warm: dict[int, Model] = {}
+        self._followed = ledger.Followed()
+        self._reading = threading.Lock()
         self._swapping = threading.Lock()
 
     def refresh(self) -> bool:
@@ -84,7 +86,9 @@ class Replica:
         self._predictor.metrics.confirmed = self._confirmed.timestamp()
         if number == self._number and not ordered:
             return None
-        return ledger.current(state), ledger.versions(state)
+        with self._reading:
+            self._followed.read(state)
+            return self._followed.release, dict(self._followed.versions)
 
     def _check(self, number: int) -> None:
         """A ledger that is shorter than it was seen is not this one."""

@@ -12,7 +12,7 @@ from everfit.ports import StateStore
 from everfit.records.codec import decode, encode
 from everfit.records.release import EventKind
 from everfit.records.run import Status
-from everfit.records.watch import Alarm, AlarmKind, Decision, Retraining
+from everfit.records.watch import Alarm, AlarmKind, Decision, Retraining, Trigger
 
 RETRAININGS = "retrainings"
 
@@ -25,7 +25,8 @@ def act(
     stopped: Callable[[], bool] = lambda: False,
 ) -> Retraining:
     """Trains and releases if the decision says so. What everfit refuses (data that broke its checks, gates that failed,
-    a version that is champion already) ends in a record that says so, and leaves the champion where it is.
+    a version that is champion already) ends in a record that says so, and leaves the champion where it is. What
+    only the clock asked for, and comes to the champion itself, is no failure.
 
     The beginning is written down first, so that a killed retraining counts for the cooldown too. One that fails while
     the process is being `stopped` is left as if killed: the signal may have reached the workers as well."""
@@ -36,6 +37,10 @@ def act(
     state.append(RETRAININGS, encode(done))
     try:
         done = replace(done, version=train())
+        if decision.trigger is Trigger.SCHEDULE and ledger.current(state).champion == done.version:
+            done = replace(done, unchanged=True)
+            state.append(RETRAININGS, encode(done))
+            return done
         if not _is_released(state, done):
             release(done.version or 0)
         waiting = ledger.current(state).staged == done.version
@@ -56,14 +61,19 @@ def _is_released(state: StateStore, done: Retraining) -> bool:
     return in_use and any(event.kind in (EventKind.RELEASED, EventKind.PROMOTED) for event in since)
 
 
+def under_way(state: StateStore) -> bool:
+    """Whether a training runs, here or elsewhere."""
+    return any(run.status is Status.RUNNING and run.pipeline == "training" for run in runs(state))
+
+
 def unfinished(state: StateStore) -> Decision | None:
     """The decision whose retraining began and was stopped before its end, to be carried out again; None when the last
     one ended, or is under way in a process that is alive."""
     last = state.last(RETRAININGS)
-    if last is None or any(run.status is Status.RUNNING for run in runs(state)):
+    if last is None or under_way(state):
         return None
     begun = decode(Retraining, last[1], where=f"retraining {last[0]}")
-    if not begun.retrained or begun.deployed or begun.waiting or begun.error is not None:
+    if not begun.retrained or begun.deployed or begun.waiting or begun.unchanged or begun.error is not None:
         return None
     return Decision(begun.at, True, None, (begun.reason,))
 

@@ -10,15 +10,17 @@ from functools import partial
 import polars as pl
 
 from everfit.errors import StorageError
-from everfit.flow import alerting, ledger, monitoring, retraining, verdicts
+from everfit.flow import alerting, ledger, monitoring, quality, retraining, schedule, verdicts
 from everfit.flow.run import runs
 from everfit.ports import ArtifactStore, LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode
 from everfit.records.model import ModelVersion
 from everfit.records.prediction import MIRRORED
+from everfit.records.quality import QualityLook
 from everfit.records.release import LedgerEvent, ReleaseState, Verdict
 from everfit.records.run import RunRecord, Status
+from everfit.records.schedule import Job, Slot, Turnout
 from everfit.records.watch import Alarm, MonitorReport, Retraining
 from everfit.rollout import approval, routing
 from everfit.rollout import ledger as rules
@@ -79,10 +81,21 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """A job that has times: `cron` in words, the next time, and what became of the last one, None before the first."""
+
+    job: Job
+    cron: str
+    words: str
+    next: datetime
+    last: Slot | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """All of it: `release` is the ledger folded, `runs` the last ones, newest first, `looks` and `alarms` how many
     there were; `looked` is the last look, `waiting` what a staged version waits for, `verdict` the newest that was
-    kept."""
+    kept; `quality` is that of the last window looked at and of the last run's table."""
 
     release: ReleaseState = field(default_factory=ReleaseState)
     champion: Standing | None = None
@@ -96,6 +109,8 @@ class Overview:
     retraining: Retraining | None = None
     verdict: Verdict | None = None
     waiting: str = ""
+    quality: tuple[QualityLook, ...] = ()
+    schedule: tuple[Timed, ...] = ()
 
 
 def overview(
@@ -115,6 +130,7 @@ def overview(
     release = rules.fold(events)
     last = state.last(monitoring.LOOKS)
     alarms, retrainings = alerting.history(state), retraining.history(state)
+    looked = decode(MonitorReport, last[1], where=f"look {last[0]}") if last else None
     standing = partial(_standing, events=events, release=release, versions=ledger.versions(state), artifacts=artifacts)
     return Overview(
         release=release,
@@ -122,14 +138,25 @@ def overview(
         challenger=standing(release.challenger),
         runs=tuple(_line(record) for record in reversed(runs(state)[-RUNS:])),
         traffic=_traffic(log, labels, now - project.monitoring.window, now, project.data.target.delay),
-        looked=decode(MonitorReport, last[1], where=f"look {last[0]}") if last else None,
+        looked=looked,
         looks=last[0] if last else 0,
         alarms=len(alarms),
         last_alarm=alarms[-1] if alarms else None,
         retraining=retrainings[-1] if retrainings else None,
         verdict=verdicts.last(state),
         waiting=approval.waiting(release, release.staged, rule) if release.staged and rule else "",
+        quality=quality.newest(state, looked),
+        schedule=_schedule(project, state, now),
     )
+
+
+def _schedule(project: Project, state: StateStore, now: datetime) -> tuple[Timed, ...]:
+    found = []
+    for job, plan in schedule.plans(project.schedule).items():
+        last = schedule.last_slot(state, job)
+        ended = last[1] if last and last[1].turnout is not Turnout.WAITED else None
+        found.append(Timed(job, plan.cron, str(plan), plan.next(now), ended))
+    return tuple(found)
 
 
 def next_step(found: Overview) -> tuple[str, str]:

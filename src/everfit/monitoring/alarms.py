@@ -13,7 +13,7 @@ from everfit.monitoring.drift import MISSING
 from everfit.monitoring.wording import chance, moved, scores, share
 from everfit.project.sections.monitoring import Monitoring
 from everfit.records.profile import ColumnProfile, Profile
-from everfit.records.table import QualityReport, Severity
+from everfit.records.quality import FailedCheck, Origin, QualityLook
 from everfit.records.watch import (
     Alarm,
     AlarmKind,
@@ -26,7 +26,7 @@ from everfit.records.watch import (
     StreamAlarm,
 )
 
-FAMILIES = 4  # drift of columns, of all of them together, of the prediction; performance
+FAMILIES = 5  # drift of columns, of all of them together, of the prediction; data quality; performance
 LARGEST_ALPHA = 0.05
 NAMED = 3
 
@@ -35,11 +35,11 @@ def alpha_per_look(monitoring: Monitoring) -> float:
     """The false-alarm rate that each family of tests may have in one look.
 
     The budget times the time between looks is the number of false alarms that one look may raise on average; columns,
-    all columns together, prediction and performance share it evenly. Expectations add up whether or not the looks
-    overlap, so the budget holds for windows that share rows too. Never more than 5%.
+    all columns together, prediction, data quality and performance share it evenly. Expectations add up whether or not
+    the looks overlap, so the budget holds for windows that share rows too. Never more than 5%.
 
-    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 4 families
-    0.000347
+    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 5 families
+    0.000278
     """
     return min(LARGEST_ALPHA, monitoring.alarms * monitoring.every.total_seconds() / FAMILIES)
 
@@ -54,17 +54,17 @@ def alarms(
     drift: DriftReport | None = None,
     performance: PerformanceReport | None = None,
     impact: ImpactEstimate | None = None,
-    quality: QualityReport | None = None,
+    quality: QualityLook | None = None,
     streams: Sequence[StreamAlarm] = (),
 ) -> tuple[Alarm, ...]:
     """What a look found that a person should know, the worst kind first.
 
     `columns` and `score` are the current rows that `drift` was found in, for the figures in the messages. `version` is
-    the model watched: a new one starts with a clean slate. A data-quality alarm needs a failed check of severity error.
+    the model watched: a new one starts with a clean slate. A data-quality alarm needs a failed check that is news.
     """
     found = (
         _performance(at, version, performance, drift) if performance else None,
-        _quality(at, version, quality) if quality else None,
+        of_quality(quality) if quality else None,
         _drift(at, version, drift, profile, columns, impact) if drift else None,
         _joint(at, version, drift) if drift else None,
         _prediction(at, version, drift, profile, score) if drift else None,
@@ -76,20 +76,23 @@ def alarms(
 def over(standing: Iterable[Alarm], report: MonitorReport) -> list[Alarm]:
     """The alarms not resolved yet that a look has found to be over: what they were about was tested in it, and nothing
     was found there. What an older version's answers were about is over with the version."""
-    found: list[Alarm] = []
+    standing = list(standing)
+    found: list[Alarm] = over_in(standing, report.quality) if report.quality else []
     for alarm in standing:
-        if alarm.state is AlarmState.RESOLVED or alarm.at >= report.at:
+        if alarm.state is AlarmState.RESOLVED or alarm.at >= report.at or alarm in found:
             continue
         subject, causes = _split(alarm.key)
         calm = _calm(alarm.kind, {unquote(cause) for cause in causes}, report)
-        replaced = _of_version(alarm.kind) and not subject.endswith(f":{report.version}") and report.version
+        replaced = _of_version(alarm) and not subject.endswith(f":{report.version}") and report.version
         if calm or replaced:
             found.append(alarm)
     return found
 
 
-def _of_version(kind: AlarmKind) -> bool:
-    return kind in (AlarmKind.DRIFT, AlarmKind.PREDICTION_DRIFT, AlarmKind.PERFORMANCE)
+def _of_version(alarm: Alarm) -> bool:
+    if alarm.kind is AlarmKind.QUALITY:
+        return _split(alarm.key)[0] != f"{AlarmKind.QUALITY}:run"
+    return alarm.kind in (AlarmKind.DRIFT, AlarmKind.PREDICTION_DRIFT, AlarmKind.PERFORMANCE)
 
 
 def _calm(kind: AlarmKind, causes: set[str], report: MonitorReport) -> bool:
@@ -124,7 +127,7 @@ def unsent(raised: Iterable[Alarm], open_keys: Collection[str]) -> tuple[Alarm, 
     return tuple(alarm for alarm in raised if not _covered(alarm.key, told))
 
 
-def _key(kind: AlarmKind, version: int, causes: Iterable[str]) -> str:
+def _key(kind: AlarmKind, version: int | str, causes: Iterable[str]) -> str:
     return f"{kind}:{version}:" + ",".join(sorted({quote(cause, safe=" ") for cause in causes}))
 
 
@@ -183,21 +186,46 @@ def _why_moved(worst: Sequence[ColumnDrift]) -> str:
     return f"Likely cause: {first.column} is measured otherwise, or others are asking."
 
 
-def _quality(at: datetime, version: int, report: QualityReport) -> Alarm | None:
-    broken = [issue for issue in report.issues if issue.severity is Severity.ERROR]
-    if not broken:
+def of_quality(look: QualityLook) -> Alarm | None:
+    """The alarm of what a window or a run showed; None where no failed check is news."""
+    if not look.news:
         return None
-    clauses = [
-        f"{issue.check}{f' of {issue.column}' if issue.column else ''}: {issue.observed}, expected {issue.expected}"
-        for issue in broken
-    ]
+    names = {Origin.RUN: "the table of a run", Origin.PREDICTIONS: "predictions"}
     return Alarm(
-        key=_key(AlarmKind.QUALITY, version, [f"{issue.column or ''} {issue.check}" for issue in broken]),
+        key=_key(AlarmKind.QUALITY, _source(look), [_named(one) for one in look.news]),
         kind=AlarmKind.QUALITY,
-        at=at,
-        message=f"{len(broken)} check{_s(broken)} failed on {report.rows:,} rows: {_first(clauses)}",
-        evidence={"rows": report.rows, "score": report.score, "failed": len(broken)},
+        at=look.at,
+        message=f"{len(look.news)} check{_s(look.news)} failed on {look.rows:,} rows of {names[look.origin]}: "
+        f"{_first([_broken(one) for one in look.news])}",
+        evidence={"rows": look.rows, "score": look.score, "failed": len(look.news), "about": look.about},
+        false_alarm_rate=look.alpha,
     )
+
+
+def over_in(standing: Iterable[Alarm], look: QualityLook) -> list[Alarm]:
+    """The data-quality alarms, about the same source and not resolved yet, whose checks passed in a later look, or
+    failed no more than is usual."""
+    about = f"{AlarmKind.QUALITY}:{_source(look)}"
+    wrong = {_named(one) for one in look.news}
+    found = []
+    for alarm in standing:
+        subject, causes = _split(alarm.key)
+        if alarm.state is not AlarmState.RESOLVED and alarm.at < look.at and subject == about:
+            found += [] if wrong & {unquote(cause) for cause in causes} else [alarm]
+    return found
+
+
+def _source(look: QualityLook) -> str:
+    return "run" if look.origin is Origin.RUN else look.about
+
+
+def _named(one: FailedCheck) -> str:
+    return f"{one.column or ''} {one.check}"
+
+
+def _broken(one: FailedCheck) -> str:
+    then = "" if one.before is None else f" ({share(one.before)} of rows in training)"
+    return f"{one.check}{f' of {one.column}' if one.column else ''}: {one.observed}, expected {one.expected}{then}"
 
 
 def _drift(
@@ -293,5 +321,5 @@ def _first(clauses: list[str]) -> str:
     return "; ".join(clauses[:NAMED]) + (f"; and {rest} more" if rest > 0 else "")
 
 
-def _s(things: list[Any]) -> str:
+def _s(things: Sequence[Any]) -> str:
     return "" if len(things) == 1 else "s"

@@ -16,7 +16,7 @@ from everfit.records.evaluation import Interval, LeakageWarning, Slices
 from everfit.records.export import ExportedForm
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile
-from everfit.records.table import DatasetVersion, Row, Schema, Task, ValueRule
+from everfit.records.table import CheckResult, DatasetVersion, Row, Schema, Task, ValueRule
 
 Param = str | int | float | bool | None
 
@@ -180,8 +180,9 @@ class Manifest:
     `classes` are the target's levels in the order of the score columns (empty for regression), the positive one last
     for a binary target; `threshold` is the score from which the positive class is predicted; `files` maps each other
     file of the bundle to its SHA-256; `checks` are the values that a prediction request may hold at all;
-    `quality` is the training table's quality score, 0..1; `calibration` comes after the estimator's score;
-    `threshold_choice` says why the threshold is what it is; `exactness` says whether the compiled form is served;
+    `quality` is the training table's quality score, 0..1, and `checked` the result of every check on it;
+    `calibration` comes after the estimator's score; `threshold_choice` says why the threshold is what it is;
+    `exactness` says whether the compiled form is served;
     `leakage` holds what looks like leakage; `members` are the models of a blend;
     `exports` says what came of the forms for other programs.
     """
@@ -212,6 +213,7 @@ class Manifest:
     leakage: tuple[LeakageWarning, ...] = ()
     shap: tuple[Importance, ...] = ()
     exports: tuple[ExportedForm, ...] = ()
+    checked: tuple[CheckResult, ...] = ()
 
     @property
     def title(self) -> str:

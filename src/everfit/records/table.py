@@ -89,7 +89,8 @@ class ValueRule:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check on one table: `observed` and `expected` are what a person reads, e.g. `11 rows` and `none`."""
+    """One check on one table: `observed` and `expected` are what a person reads, e.g. `11 rows` and `none`. `failed` is
+    how many rows broke it, None where it is not about single rows."""
 
     check: str
     column: str | None
@@ -97,6 +98,7 @@ class CheckResult:
     severity: Severity
     observed: str
     expected: str
+    failed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from everfit.records.quality import QualityLook
+from everfit.records.shape import Shape
 from everfit.records.table import Value
 
 
@@ -147,7 +149,8 @@ class AlarmState(StrEnum):
 class Alarm:
     """Something that a person should know, with its evidence. `key` is the same for the same cause, so that it is
     sent once and not at every look; `false_alarm_rate` is per look. `cause` is the likely one, in a sentence, and
-    `state` where it stands; a channel is sent an alarm once more when it is resolved."""
+    `state` where it stands; a channel is sent an alarm once more when it is resolved. `shapes` are its pictures: what
+    moved, in training and in the window."""
 
     key: str
     kind: AlarmKind
@@ -157,6 +160,7 @@ class Alarm:
     false_alarm_rate: float | None = None
     cause: str | None = None
     state: AlarmState = AlarmState.OPEN
+    shapes: tuple[Shape, ...] = ()
 
     @property
     def id(self) -> str:
@@ -215,7 +219,8 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Retraining:
     """What came of a decision to retrain: the version made and whether it was released; `error` says why not, and
-    `exit_code` is that of the error. A release that needs approvals is `waiting` for them."""
+    `exit_code` is that of the error. A release that needs approvals is `waiting` for them. Nothing is released where
+    the data and all else are `unchanged`, so that the version is the champion itself."""
 
     at: datetime
     retrained: bool
@@ -225,6 +230,7 @@ class Retraining:
     error: str | None = None
     exit_code: int = 0
     waiting: bool = False
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,3 +251,4 @@ class MonitorReport:
     judged: datetime | None = None
     streams: tuple[StreamAlarm, ...] = ()
     version: int | None = None
+    quality: QualityLook | None = None

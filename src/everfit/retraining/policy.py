@@ -82,6 +82,18 @@ def decide(
     return Decision(now, trigger is not None and not against, trigger, (*reasons, *against))
 
 
+def by_the_clock(plan: str, running: bool, canary: int | None, released: bool, now: datetime) -> Decision:
+    """A time that people have set asks for a training, as `plan` says. Neither cooldown nor budget stand against it;
+    a training under way does, and a version on trial, and that nothing is in production yet."""
+    against = [
+        None if released else "nothing is released yet, so there is no model to replace",
+        "a training is under way: it ends first" if running else None,
+        None if canary is None else f"version {canary} is on trial: its verdict comes first",
+    ]
+    found = tuple(reason for reason in against if reason)
+    return Decision(now, not found, Trigger.SCHEDULE, (f"the schedule asks for it: {plan}", *found))
+
+
 def _against(retraining: Retraining, known: Known, now: datetime) -> tuple[str, ...]:
     """What speaks against a retraining now, whatever the trigger."""
     found = [

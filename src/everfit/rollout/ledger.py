@@ -13,7 +13,7 @@ from datetime import datetime
 
 from everfit.errors import ReleaseError, StorageError
 from everfit.records.codec import encode
-from everfit.records.release import Approval, EventKind, LedgerEvent, ReleaseState, Strategy
+from everfit.records.release import PROVEN, Approval, EventKind, LedgerEvent, ReleaseState, Strategy
 from everfit.records.table import Value
 
 
@@ -58,11 +58,11 @@ def digest(event: LedgerEvent) -> str:
     return hashlib.sha256(encode(event)).hexdigest()
 
 
-def verify(events: Iterable[LedgerEvent]) -> None:
-    """Passes a whole ledger, from its first event, whose numbers and hashes fit.
+def verify(events: Iterable[LedgerEvent], last: LedgerEvent | None = None) -> None:
+    """Passes a whole ledger, from its first event or the one after `last`, whose numbers and hashes fit.
 
     Raises StorageError naming the first event that does not."""
-    number, problem = broken(events)
+    number, problem = broken(events, last)
     if problem:
         raise StorageError(
             f"event {number} does not follow: {problem}; the history was changed",
@@ -71,10 +71,11 @@ def verify(events: Iterable[LedgerEvent]) -> None:
         )
 
 
-def broken(events: Iterable[LedgerEvent]) -> tuple[int, str]:
-    """The place of the first event, from 1, that does not follow the one before it, and why; 0 where all do."""
-    previous = ""
-    for number, event in enumerate(events, start=1):
+def broken(events: Iterable[LedgerEvent], last: LedgerEvent | None = None) -> tuple[int, str]:
+    """The place of the first event, from 1, that does not follow the one before it, and why; 0 where all do. `last` is
+    the event that those given come after."""
+    previous, first = (digest(last), last.number + 1) if last else ("", 1)
+    for number, event in enumerate(events, start=first):
         if event.number != number:
             return number, f"numbered {event.number} where {number} was expected"
         if event.previous != previous:
@@ -139,7 +140,8 @@ def _gated(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
 
 def _approved(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     _known(state, event)
-    return replace(state, approvals=(*state.approvals, Approval(event.version, event.by, event.at)))
+    given = Approval(event.version, event.by, event.at, bool(event.evidence.get(PROVEN)))
+    return replace(state, approvals=(*state.approvals, given))
 
 
 def _staged(state: ReleaseState, event: LedgerEvent) -> ReleaseState:

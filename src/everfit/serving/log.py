@@ -76,9 +76,7 @@ class JsonLinesLog:
         """The records with since <= time < until, one at a time. A torn end of a segment is passed over; anything
         else that is no record raises StorageError with its file and line."""
         for segment in names.stored(self._folder, since, until):
-            for record in reading.records(segment):
-                if (since is None or since <= record.time) and (until is None or record.time < until):
-                    yield record
+            yield from reading.records(segment, since, until)
 
     def frame(
         self,
@@ -86,9 +84,10 @@ class JsonLinesLog:
         since: datetime | None = None,
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
+        inputs: Mapping[str, Kind] | None = None,
     ) -> pl.DataFrame:
         """Some columns of the same records, as the port says."""
-        wanted = chosen.wanted(fields, features or {})
+        wanted = chosen.wanted(fields, features or {}, inputs or {})
         timed = wanted | {"time": FIELDS["time"]}
         frames = [pl.DataFrame(schema=wanted)]
         for segment in names.stored(self._folder, since, until):

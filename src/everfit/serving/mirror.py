@@ -34,11 +34,12 @@ class _Copy:
 
 class Mirror:
     """Scores copies in the background; `write` is given each attempt and the time of its request. `dropped` counts the
-    rows that found the queue full."""
+    rows that found the queue full, and `drop` is told of them."""
 
-    def __init__(self, write: Write, longest: int = LONGEST) -> None:
+    def __init__(self, write: Write, longest: int = LONGEST, drop: Callable[[int], None] = lambda rows: None) -> None:
         self._write = write
         self._longest = longest
+        self._drop = drop
         self._queue: Queue[_Copy] = Queue(longest)
         self._lock = threading.Lock()
         self._owner = 0
@@ -61,6 +62,7 @@ class Mirror:
             self._queue.put_nowait(copy)
         except Full:
             self.dropped += len(copy.asks)
+            self._drop(len(copy.asks))
 
     def _begin(self) -> None:
         """A fork has no thread of its parent's, and must not score its parent's copies."""

@@ -76,7 +76,7 @@ class Predictor:
         self._is_quick = False
         self._behind = ""
         self.metrics = metrics or ServingMetrics()
-        self.mirror = Mirror(partial(_mirrored, log))
+        self.mirror = Mirror(partial(_mirrored, log), drop=self.metrics.dropped)
 
     @property
     def log(self) -> PredictionLog:

@@ -2,7 +2,8 @@
 every process that serves shows the same, whoever looked. Jobs that end before anybody asks push the same to a
 Pushgateway.
 
-Every label is bounded: features by the model, alarms by their kind, runs by pipeline and status.
+Every label is bounded: features by the model, alarms by their kind, runs by pipeline and status, checks by
+the project.
 """
 
 from __future__ import annotations
@@ -17,18 +18,23 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from everfit.errors import EverfitError, StorageError
+from everfit.records.quality import QualityLook
 from everfit.records.run import RunRecord, Status
+from everfit.records.schedule import Slot, Turnout
 from everfit.records.watch import Alarm, AlarmState, DriftReport, MonitorReport
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The last look, the last one that judged performance, the alarms, and the runs."""
+    """The last look, the last one that judged performance, the alarms, the runs, the last time of each job, and the
+    quality of the last window and of the last run's table."""
 
     look: MonitorReport | None
     judged: MonitorReport | None
     alarms: tuple[Alarm, ...]
     runs: tuple[RunRecord, ...]
+    slots: tuple[Slot, ...] = ()
+    quality: tuple[QualityLook, ...] = ()
 
 
 class WatchMetrics(Collector):
@@ -57,6 +63,8 @@ class WatchMetrics(Collector):
             yield from _performance(found.judged)
         yield _alarms(found.alarms)
         yield from _runs(found.runs)
+        yield from _quality(found.quality)
+        yield from _schedule(found.slots)
 
 
 def push(url: str, job: str, observed: Observed, timeout: float = 5.0) -> None:
@@ -127,3 +135,32 @@ def _runs(runs: tuple[RunRecord, ...]) -> Iterator[Metric]:
         for one in run.steps:
             step.add_metric((run.pipeline, one.name), one.seconds)
     yield from (lasted, step)
+
+
+def _quality(looks: tuple[QualityLook, ...]) -> Iterator[Metric]:
+    score = GaugeMetricFamily(
+        "monitored_data_quality_score",
+        "Share of checks passed by what callers sent or a run read.",
+        labels=("origin",),
+    )
+    labels = ("origin", "check", "column")
+    failed = GaugeMetricFamily("data_quality_failed_checks", "1 for each check that failed.", labels=labels)
+    broken = GaugeMetricFamily("data_quality_failed_share", "Share of rows that broke the check.", labels=labels)
+    for look in looks:
+        score.add_metric((look.origin.value,), look.score)
+        for one in look.failed:
+            named = (look.origin.value, one.check, one.column or "")
+            failed.add_metric(named, 1)
+            if one.share is not None:
+                broken.add_metric(named, one.share)
+    yield from (score, failed, broken)
+
+
+def _schedule(slots: tuple[Slot, ...]) -> Iterator[Metric]:
+    ended = CounterMetricFamily("scheduled_runs", "Times of the schedule that ended so.", labels=("job", "status"))
+    last = GaugeMetricFamily("scheduled_last_timestamp_seconds", "When a job last began or ended.", labels=("job",))
+    for one in slots:
+        for status, count in ((Turnout.DONE, one.done), (Turnout.FAILED, one.failed), (Turnout.MISSED, one.missed)):
+            ended.add_metric((one.job.value, status.value), count)
+        last.add_metric((one.job.value,), one.at.timestamp())
+    yield from (ended, last)

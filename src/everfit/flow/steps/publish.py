@@ -120,6 +120,7 @@ def manifest(
         leakage=leakage_warnings,
         shap=shap_importance,
         exports=exports,
+        checked=quality.results,
     )
 
 

@@ -11,6 +11,7 @@ from everfit.project.quantities import format_duration
 from everfit.project.sections.data import Check, Data, Features
 from everfit.project.sections.monitoring import Channel, Monitoring, Retraining, channel
 from everfit.project.sections.release import Release
+from everfit.project.sections.schedule import Schedule
 from everfit.project.sections.section import Address, Section, named
 from everfit.project.sections.serving import Serving
 from everfit.project.sections.training import Gates, Training
@@ -67,6 +68,7 @@ class Project(Section):
     serving: Serving = Field(default_factory=Serving, description="The REST server.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Looking at production.")
     retraining: Retraining = Field(default_factory=Retraining, description="When a new model is trained unasked.")
+    schedule: Schedule = Field(default_factory=Schedule, description="What `everfit up` does by the clock.")
     alerts: tuple[
         Annotated[Channel, BeforeValidator(channel, json_schema_input_type=Channel | str | dict[str, str])], ...
     ] = Field((Channel(kind="console"),), description="Where alarms go.")

@@ -68,7 +68,11 @@ class Serving(Section):
     )
     tls: Tls | None = Field(None, description="HTTPS; plain HTTP if not given.")
     workers: int = Field(1, ge=1, description="Processes that answer, on one port.")
-    refresh: Duration = Field("1s", validate_default=True, description="How often the server looks for a new release.")
+    refresh: Duration = Field(
+        "1s",
+        validate_default=True,
+        description="How often the server looks for a new release by itself; on one machine it hears of it at once.",
+    )
     response: Response = Field(default_factory=Response, description="What an answer looks like.")
     limits: Limits = Field(default_factory=Limits, description="What a request may not pass.")
     log: Log = Field(default_factory=Log, description="The prediction log.")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
@@ -16,24 +17,31 @@ from everfit.records.table import Kind
 from everfit.serving.segments.columns import FIELDS, DataType, values
 
 _NUMBERS = frozenset({Kind.NUMERIC, Kind.BOOLEAN})
-_FEATURES = "features."
+_GROUPS = ("features", "input")
 
 
-def wanted(columns: Iterable[str], features: Mapping[str, Kind]) -> dict[str, DataType]:
-    """The types of a frame's columns: fields by name, then `features.NAME`, a number or a text by its kind. Raises
+def wanted(
+    columns: Iterable[str], features: Mapping[str, Kind], inputs: Mapping[str, Kind] = MappingProxyType({})
+) -> dict[str, DataType]:
+    """The types of a frame's columns: fields by name, then `features.NAME`, a number or a text by its kind, then
+    `input.NAME`, what callers sent: numbers as such, all else, yes or no too, as the text that was sent. Raises
     ValueError for a column that is no field.
 
-    >>> wanted(["id"], {"plan": Kind.CATEGORICAL})
-    {'id': String, 'features.plan': String}
+    >>> wanted(["id"], {"plan": Kind.CATEGORICAL}, {"paid": Kind.BOOLEAN})
+    {'id': String, 'features.plan': String, 'input.paid': String}
     """
     unknown = [name for name in columns if name not in FIELDS]
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no column of the prediction log; there are {', '.join(FIELDS)}")
-    kinds = {_FEATURES + name: pl.Float64 if kind in _NUMBERS else pl.String for name, kind in features.items()}
-    return {name: FIELDS[name] for name in columns} | kinds
+    kinds = {f"features.{name}": pl.Float64 if kind in _NUMBERS else pl.String for name, kind in features.items()}
+    sent = {f"input.{name}": pl.Float64 if kind is Kind.NUMERIC else pl.String for name, kind in inputs.items()}
+    return {name: FIELDS[name] for name in columns} | kinds | sent
 
 
-def within(frame: pl.DataFrame, since: datetime | None, until: datetime | None) -> pl.DataFrame:
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+
+def within(frame: Frame, since: datetime | None, until: datetime | None) -> Frame:
     """The rows with since <= time < until."""
     time = pl.col("time")
     if since is not None:
@@ -59,22 +67,30 @@ def _as(column: pl.Series, kind: DataType) -> pl.Series:
 def reader(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
     """Reads these columns of a line, `time` among them, and passes over the rest: four times as fast as all of it."""
     places = {name: f"c{place}" for place, name in enumerate(columns)}
-    features = [
-        (place, Any, msgspec.field(name=name.removeprefix(_FEATURES), default=None))
-        for name, place in places.items()
-        if name not in FIELDS
-    ]
     fields = [(place, Any, msgspec.field(name=name, default=None)) for name, place in places.items() if name in FIELDS]
-    return msgspec.json.Decoder(
-        msgspec.defstruct("Line", [("features", msgspec.defstruct("Features", features)), *fields])
-    )
+    groups = [(group, msgspec.defstruct(group.title(), _members(group, places))) for group in _asked(columns)]
+    return msgspec.json.Decoder(msgspec.defstruct("Line", [*groups, *fields]))
+
+
+def _asked(columns: Iterable[str]) -> list[str]:
+    """The groups that any of the columns is of; what is not asked for is not read."""
+    of = {name.partition(".")[0] for name in columns if name not in FIELDS}
+    return [group for group in _GROUPS if group in of]
+
+
+def _members(group: str, places: Mapping[str, str]) -> list[tuple[str, Any, Any]]:
+    return [
+        (place, Any, msgspec.field(name=name.removeprefix(f"{group}."), default=None))
+        for name, place in places.items()
+        if name not in FIELDS and name.startswith(f"{group}.")
+    ]
 
 
 def of_lines(lines: Sequence[Any], columns: Mapping[str, DataType]) -> pl.DataFrame:
     """The columns of lines that `reader` read."""
     found = []
     for i, (name, kind) in enumerate(columns.items()):
-        of_line = attrgetter(f"c{i}" if name in FIELDS else f"features.c{i}")
+        of_line = attrgetter(f"c{i}" if name in FIELDS else f"{name.partition('.')[0]}.c{i}")
         found.append(_series(name, [of_line(line) for line in lines], kind))
     return pl.DataFrame(found)
 

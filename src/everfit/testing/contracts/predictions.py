@@ -52,6 +52,15 @@ class _Columns:
         assert log.frame(["id"], since=times[1], until=times[3])["id"].to_list() == ["p1", "p2"]
         assert log.frame(["time"], since=times[3])["time"].to_list() == times[3:]
 
+    def test_what_callers_sent_is_there_beside_what_the_model_read(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_record(1)])
+        sent = {"age": Kind.NUMERIC, "paid": Kind.BOOLEAN, "city": Kind.CATEGORICAL, "never": Kind.NUMERIC}
+        found = log.frame(["id"], features={"age": Kind.NUMERIC}, inputs=sent)
+        city = str(_record(1).input["city"])
+        assert found.columns == ["id", "features.age", "input.age", "input.paid", "input.city", "input.never"]
+        assert found.rows() == [("p1", 1.0, 1.0, "false", city, None)]
+
     def test_columns_of_an_empty_log_have_their_types(self, tmp_path: Path) -> None:
         found = self.make(tmp_path).frame(["version", "id", "entity", "score", "error"], features=_KINDS)
         assert found.is_empty()

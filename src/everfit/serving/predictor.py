@@ -13,21 +13,19 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
-from everfit.errors import RequestError, StorageError, UnknownEntity
+from everfit.errors import RequestError, StorageError
 from everfit.ports import OnlineStore, PredictionLog
 from everfit.records.prediction import Prediction, PredictionRecord
 from everfit.records.release import Arm, RouteTable
 from everfit.records.table import Row
 from everfit.rollout.routing import route
-from everfit.serving.arms import Ask, Attempt, Snapshot, attempts, failure, new_id, new_ids
+from everfit.serving.arms import Attempt, Snapshot, attempts, failure
+from everfit.serving.asking import Ask, Asking, Mask, unmasked
+from everfit.serving.identity import new_id
 from everfit.serving.metrics import ServingMetrics, Status
 from everfit.serving.mirror import Mirror, mirrored
 from everfit.serving.model import Answer, Model
 from everfit.serving.rows import RawRow
-
-
-def _unmasked(row: RawRow) -> RawRow:
-    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +62,12 @@ class Predictor:
         log: PredictionLog,
         *,
         online: OnlineStore | None = None,
-        mask: Callable[[RawRow], RawRow] = _unmasked,
+        mask: Mask = unmasked,
         metrics: ServingMetrics | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._log = log
-        self._online = online
-        self._mask = mask
+        self._asking = Asking(online, mask)
         self._now = now
         self._snapshot = Snapshot(RouteTable(0, ()), {})
         self._is_quick = False
@@ -134,7 +131,7 @@ class Predictor:
         started = time.perf_counter()
         snapshot, now = self._snapshot, self._now()
         try:
-            asks = self._asks(rows, snapshot.champion, now)
+            asks = self._asking.asks(rows, snapshot.champion, now)
             done = attempts(snapshot, asks)
         except RequestError:
             self.metrics.rejected(len(rows))
@@ -148,7 +145,7 @@ class Predictor:
         if not self._is_quick:
             return None
         snapshot, began, now = self._snapshot, time.perf_counter(), self._now()
-        ask = self._ask(0, row, snapshot.champion, new_id(now))
+        ask = self._asking.ask(0, row, snapshot.champion, new_id(now))
         arms = snapshot.table.arms
         arm = arms[0] if len(arms) == 1 else route(snapshot.table, ask.key or ask.id)
         model = snapshot.models[arm.version]
@@ -187,34 +184,6 @@ class Predictor:
             raise failure(scored.attempts[-1], scored.snapshot.champion.manifest.model)
         self.mirror.offer(scored.snapshot, scored.asks, scored.at)
         return [answered[place] for place in range(len(scored.asks))]
-
-    def _asks(self, rows: Sequence[RawRow], champion: Model, now: datetime) -> list[Ask]:
-        ids = new_ids(now, len(rows))
-        return [self._ask(place, row, champion, ids[place]) for place, row in enumerate(rows)]
-
-    def _ask(self, place: int, row: RawRow, champion: Model, identity: str) -> Ask:
-        masked = self._mask(row)
-        key = champion.entity(masked)
-        entity = key if masked is row else champion.entity(row)
-        if key is None or len(row) > 1:
-            return Ask(place, identity, entity, key, masked)
-        return Ask(place, identity, entity, key, self._stored(champion.manifest.entity or "", key), stored=True)
-
-    def _stored(self, column: str, key: str) -> RawRow:
-        if self._online is None:
-            raise RequestError(
-                f"the row holds {column} alone, and this server keeps no rows to look it up in",
-                where=column,
-                fix="send the whole row",
-            )
-        row = self._online.get(key)
-        if row is None:
-            raise UnknownEntity(
-                f"no row is stored for {column} {key[:80]!r}",
-                where=column,
-                fix="send the whole row, or load the entity's row first",
-            )
-        return row
 
 
 def _records(attempt: Attempt, now: datetime) -> Iterator[PredictionRecord]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+_BLOCKS = "·▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +21,18 @@ class Shape:
     missing_then: float = 0.0
     missing_now: float = 0.0
     binned: bool = False
+
+    def sketch(self) -> tuple[str, str]:
+        """The bars then and now in one line of text each, to one scale: for messages that hold no pictures.
+
+        >>> Shape("age", ("1", "2", "3"), (0.0, 0.25, 0.5), (0.5, 0.25, 0.0)).sketch()
+        ('·▄█', '█▄·')
+        """
+        top = max((*self.then, *self.now), default=0.0)
+        return _bars(self.then, top), _bars(self.now, top)
+
+
+def _bars(shares: Sequence[float], top: float) -> str:
+    last = len(_BLOCKS) - 1
+    # What is there at all is shown.
+    return "".join(_BLOCKS[max(round(last * share / top), 1) if share and top else 0] for share in shares)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import DatasetVersion, QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
+    from everfit.reporting.report import Report
     from everfit.serving.explaining import Explainer
     from everfit.serving.predictor import Predictor
 
@@ -264,6 +265,18 @@ def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
     runner, graph, given = _pipeline(workspace)
     run = runner.run(graph.upto("dataset"), given, pipeline="data")
     return run["dataset"], run["quality"]
+
+
+def report(workspace: Workspace, now: datetime | None = None) -> Report:
+    """What production looks like, from the last looks, the prediction log and the labels. It only reads: no prediction
+    counts as tested for it, and nobody is told."""
+    from everfit.flow import monitoring, reporting
+
+    ports = workspace.ports
+    answering = ledger.current(ports.state)
+    watched = monitoring.Watched(workspace.project, answering, ports.log, ports.labels, ports.state)
+    environment, manifest = workspace.loaded.environment, _manifest(workspace, answering)
+    return reporting.gather(watched, environment, manifest, now or workspace.clock())
 
 
 def load(

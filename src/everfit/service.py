@@ -6,6 +6,7 @@ when the process stopped is on disk, and the next loop goes on with it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -144,6 +145,9 @@ def _answer(
         ("emergency", workspace.replica.obey, _AT_ONCE),
         ("keys", told, settings.refresh),
     )
+    # What is loaded stays: without this the collector walks through all of it, in the middle of a request.
+    gc.collect()
+    gc.freeze()
     with loops.following(workspace, follows, ended):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
 

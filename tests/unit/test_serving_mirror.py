@@ -10,7 +10,8 @@ from tests.unit.serving_models import GOOD, MemoryLog, bundle
 
 from everfit.records.prediction import MIRRORED
 from everfit.records.release import Arm, RouteTable
-from everfit.serving.arms import Ask, Snapshot
+from everfit.serving.arms import Snapshot
+from everfit.serving.asking import Ask
 from everfit.serving.metrics import ServingMetrics
 from everfit.serving.mirror import Mirror
 from everfit.serving.model import Model, open_model

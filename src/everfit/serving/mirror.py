@@ -16,7 +16,8 @@ from queue import Full, Queue
 
 from everfit.records.prediction import MIRRORED, PredictionRecord
 from everfit.records.release import Arm
-from everfit.serving.arms import Ask, Attempt, Snapshot, attempt
+from everfit.serving.arms import Attempt, Snapshot, attempt
+from everfit.serving.asking import Ask
 
 LONGEST = 1000
 _logger = logging.getLogger("everfit.serving")

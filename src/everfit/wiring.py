@@ -85,28 +85,7 @@ class Ports:
         """Experiments and versions."""
         from everfit.adapters.registries.mlflow import MlflowRegistry
 
-        return MlflowRegistry(self._mlflow)
-
-    @cached_property
-    def tracker(self) -> Tracker:
-        """Where the figures of the looks go."""
-        from everfit.adapters.registries.mlflow_monitoring import MlflowTracker
-
-        return MlflowTracker(self._mlflow)
-
-    @property
-    def _mlflow(self) -> MlflowConfig:
-        from everfit.adapters.registries.mlflow_client import MlflowConfig
-
-        project = self.loaded.project
-        local = self.tracking_uri.startswith("sqlite:///")
-        return MlflowConfig(
-            uri=self.tracking_uri,
-            experiment=project.backends.experiment or project.name,
-            model=project.backends.model or project.name,
-            artifacts=(self.folder / "mlartifacts").absolute().as_uri() if local else None,
-            tags={"environment": self.loaded.environment, **project.backends.tags},
-        )
+        return MlflowRegistry(_mlflow(self))
 
     @property
     def tracking_uri(self) -> str:
@@ -161,6 +140,27 @@ class Ports:
             name = f"{channel.kind} {same + 1}" if same else channel.kind
             found[name] = _CHANNELS[channel.kind](channel, self.loaded.project.name)
         return found
+
+
+def tracker(ports: Ports) -> Tracker:
+    """Where the figures of the looks go."""
+    from everfit.adapters.registries.mlflow_monitoring import MlflowTracker
+
+    return MlflowTracker(_mlflow(ports))
+
+
+def _mlflow(ports: Ports) -> MlflowConfig:
+    from everfit.adapters.registries.mlflow_client import MlflowConfig
+
+    project = ports.loaded.project
+    local = ports.tracking_uri.startswith("sqlite:///")
+    return MlflowConfig(
+        uri=ports.tracking_uri,
+        experiment=project.backends.experiment or project.name,
+        model=project.backends.model or project.name,
+        artifacts=(ports.folder / "mlartifacts").absolute().as_uri() if local else None,
+        tags={"environment": ports.loaded.environment, **project.backends.tags},
+    )
 
 
 def begun(ports: Ports) -> bool:

@@ -246,7 +246,7 @@ class Workspace:
         alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         _push(self)
         if self.project.monitoring.track:
-            tracking.track(ports.tracker, report, ports.state, self.progress)
+            tracking.track(wiring.tracker(ports), report, ports.state, self.progress)
         return report
 
     def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:

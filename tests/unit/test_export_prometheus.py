@@ -161,7 +161,7 @@ def test_a_real_prometheus_finds_every_series_of_the_rules_on_a_real_server(
             until(lambda: up(server), "the server is not scraped")
             until(lambda: bool(server.series("job:everfit_predictions:rate5m")), "nothing is recorded")
             groups = server.ask("rules")["groups"]
-            wanted = {name for rule in rules(project) for name in re.findall(r"([a-z_]+)\{job=", str(rule["expr"]))}
+            wanted = {name for rule in rules(project) for name in re.findall(r"([a-z0-9_:]+)\{job=", str(rule["expr"]))}
             known = set(server.ask("label/__name__/values"))
     assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
     assert wanted - known - {"scheduled_runs_total"} == set()  # this project has no schedule

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from everfit.errors import EverfitError, NotReady, RequestError, StepFailed
 from everfit.records.release import Arm, RouteTable
@@ -17,6 +18,7 @@ from everfit.serving.model import Answer, Model
 from everfit.serving.rows import RawRow
 
 _logger = logging.getLogger("everfit.serving")
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,18 @@ def new_id(moment: datetime) -> str:
         random = _random.pop()
     digits = f"{int(moment.timestamp() * 1000):012x}"
     return f"{digits[:8]}-{digits[8:]}-{random}"
+
+
+def made_at(identity: str) -> datetime | None:
+    """When an id was made, to the millisecond; None for one that was not made by `new_id`.
+
+    >>> made_at(new_id(datetime.fromisoformat("2026-11-03T10:00:00.5+00:00"))).isoformat()
+    '2026-11-03T10:00:00.500000+00:00'
+    >>> made_at("order-7")
+    """
+    if _ID.fullmatch(identity) is None:
+        return None
+    return datetime.fromtimestamp(int(identity[:8] + identity[9:13], 16) / 1000, UTC)
 
 
 # The random parts of the next ids: asking the system for each takes longer than a prediction.

@@ -9,7 +9,10 @@ Beside everfit's verdict, looked at after every window with no worsening allowed
 - Kayenta's rule: Mann-Whitney over the windows' metrics at 98% confidence, higher by a quarter of the shift.
 - A one-sided test at p < 0.05 of all requests so far, at each window: of two proportions, or Welch's of two means.
 
-    python -m benchmarks.canary_verdicts [--quick]
+    python -m benchmarks.canary_verdicts [--quick] [--keep FILE]
+
+The whole table takes about a quarter of an hour of processor. `--keep FILE` writes each cell as it ends and takes those
+that are there already, so that a stopped benchmark goes on.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from benchmarks.kept import Kept
 from benchmarks.report import Cell, report, table
 from everfit.records.release import Criterion
 from everfit.rollout import distributions, quantiles
@@ -239,6 +244,13 @@ def simulated(truth: Truth, rate: int, count: int) -> dict[str, Aborts]:
     return {name: Aborts([rule(canary, truth.criterion) for canary in canaries]) for name, rule in rules.items()}
 
 
+def cell(kept: Kept, truth: Truth, rate: int, count: int) -> dict[str, Aborts]:
+    """Every rule on the same canaries, unless that is kept already."""
+    key = f"{truth.name}, {rate} a window, {count} runs"
+    windows = kept.part(key, lambda: {name: list(one.windows) for name, one in simulated(truth, rate, count).items()})
+    return {name: Aborts(found) for name, found in windows.items()}
+
+
 def runs(truth: Truth, quick: bool, most: int) -> int:
     """How many canaries; errors are quick to draw and to judge."""
     if truth.criterion is Criterion.ERRORS:
@@ -250,19 +262,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer runs, and less traffic")
     parser.add_argument("--runs", type=int, default=400, metavar="N", help="runs of a cell other than errors; 400")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="a file to keep cells in and to take them from")
     chosen = parser.parse_args(arguments)
     quick = chosen.quick
     rates = RATES[:2] if quick else RATES
+    kept = Kept(chosen.keep, len(TRUTHS) * len(rates))
     found = {
-        (truth, rate): simulated(truth, rate, runs(truth, quick, chosen.runs)) for truth in TRUTHS for rate in rates
+        (truth, rate): cell(kept, truth, rate, runs(truth, quick, chosen.runs)) for truth in TRUTHS for rate in rates
     }
     print("share of releases aborted @ median window of those, of 60; - is a rule without a threshold\n")
     rows: list[list[Cell]] = [
-        [f"{rate}/window", truth.name, *(str(cell.get(rule, "-")) for rule in RULES)]
-        for (truth, rate), cell in found.items()
+        [f"{rate}/window", truth.name, *(str(aborts.get(rule, "-")) for rule in RULES)]
+        for (truth, rate), aborts in found.items()
     ]
     table(["each arm", "truth", *RULES], rows)
-    harmless = [cell["everfit"] for (truth, _), cell in found.items() if truth.harmless]
+    harmless = [aborts["everfit"] for (truth, _), aborts in found.items() if truth.harmless]
     wrong = max(aborts.share for aborts in harmless)
     all_kept = all(aborts.count <= scipy.stats.binom.isf(0.001, len(aborts.windows), ALPHA) for aborts in harmless)
     five, two, slow = (found[t, r]["everfit"].median for t, r in ((TRUTHS[2], 200), (TRUTHS[1], 200), (TRUTHS[2], 20)))

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kills = given.kills or (3 if given.quick else 50)
     with tempfile.TemporaryDirectory(prefix="everfit-durability-") as name:
         folder = Path(name)
-        body = prepared(folder)
+        body = json.dumps(prepared(folder)[0])
         with serving(folder) as (server, port):
             callers = Callers(port, body)
             found = list(rounds(callers, server, folder, Random(given.seed), kills))

@@ -4,7 +4,7 @@ Each writes down what it was told: an event of a number, or that somebody else w
 ledger all the while. Afterwards the ledger must be one line from its first event, each event where its writer was told,
 every version champion after the one before it, and no more events that nobody was told of than processes were killed.
 
-    python -m benchmarks.promotion_races [--quick]
+    python -m benchmarks.promotion_races [--quick] [--keep FILE]
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from tests.services import postgres as servers
 
+from benchmarks.kept import Kept
 from benchmarks.report import Cell, report, table
 from everfit.errors import Conflict, ReleaseError
 from everfit.flow import ledger, promotion, release
@@ -119,6 +122,11 @@ class Outcome:
         unexplained = max(0, self.untold - self.kills)
         return self.lost + unexplained + self.wrong_turns + self.broken_at + self.looks["broken"]
 
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> Outcome:
+        """The outcome from what is kept of it."""
+        return cls(**{**kept, "answers": Counter(kept["answers"]), "looks": Counter(kept["looks"])})
+
     def row(self) -> Sequence[Cell]:
         told = self.answers
         return (
@@ -131,6 +139,13 @@ HEADERS = (
     "store", "events", "told", "second", "refused", "killed", "untold", "looks", "broken looks", "lost", "wrong turns",
     "chain",
 )  # fmt: skip
+
+
+def raced(store: Store, place: Path, seconds: float, seed: int) -> dict[str, Any]:
+    """One race in a folder of its own, as it is kept."""
+    folder = place / store.name
+    folder.mkdir()
+    return vars(run(store, folder, seconds, seed))
 
 
 def run(store: Store, folder: Path, seconds: float, seed: int) -> Outcome:
@@ -220,19 +235,21 @@ def main() -> None:
     """Prints the table of both stores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="6 seconds a store instead of a minute")
-    seconds = 6.0 if parser.parse_args().quick else 60.0
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="a file to keep each store's race in")
+    asked = parser.parse_args()
+    seconds = 6.0 if asked.quick else 60.0
     with tempfile.TemporaryDirectory(prefix="races-") as place, stores(Path(place)) as found:
-        outcomes = []
-        for number, store in enumerate(found):
-            folder = Path(place) / store.name
-            folder.mkdir()
-            outcomes.append(run(store, folder, seconds, seed=number))
+        kept = Kept(asked.keep, len(found))
+        outcomes = [
+            Outcome.of(kept.part(f"{store.name}, {seconds:.0f} s", partial(raced, store, Path(place), seconds, number)))
+            for number, store in enumerate(found)
+        ]
     print(f"{WORKERS} processes, {seconds:.0f} s a store, {os.cpu_count()} cores\n")
     table(HEADERS, [outcome.row() for outcome in outcomes])
     faults = sum(outcome.faults for outcome in outcomes)
-    raced = all(outcome.answers["second"] and outcome.kills for outcome in outcomes)
+    all_raced = all(outcome.answers["second"] and outcome.kills for outcome in outcomes)
     goal = "on SQLite and PostgreSQL: no event lost, none out of line, one champion at each instant"
-    report("promotion_races", faults, goal, faults == 0 and raced and len(outcomes) == 2)
+    report("promotion_races", faults, goal, faults == 0 and all_raced and len(outcomes) == 2)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,9 @@ model, app = joblib.load("model.joblib"), FastAPI()
 def predict(row: dict):
     share = model.predict_proba(pd.DataFrame([row]))[0, 1]
     return {"churn_probability": float(share), "prediction": "High Risk" if share > 0.5 else "Low Risk"}
+@app.post("/batch")
+def batch(rows: list[dict]):
+    return model.predict_proba(pd.DataFrame(rows))[:, 1].tolist()
 uvicorn.run(app, port=int(sys.argv[1]), log_config=None, access_log=False)
 """
 MLFLOW = """
@@ -93,20 +96,37 @@ class Churn:
     @bentoml.api
     def predict(self, row: dict) -> float:
         return float(self.model.predict_proba(pd.DataFrame([row]))[0, 1])
+    @bentoml.api
+    def batch(self, rows: list[dict]) -> list[float]:
+        return self.model.predict_proba(pd.DataFrame(rows))[:, 1].tolist()
 ''')
 """
 
 
-def _row(row: str) -> str:
-    return row
+Rows = list[dict[str, object]]
 
 
-def _frame(row: str) -> str:
-    return json.dumps({"dataframe_records": [json.loads(row)]})
+def _one(rows: Rows) -> str:
+    return json.dumps(rows[0])
 
 
-def _tensors(row: str) -> str:
-    inputs = [{"name": name, "shape": [1], "data": [value], **_kind(value)} for name, value in json.loads(row).items()]
+def _list(rows: Rows) -> str:
+    return json.dumps(rows)
+
+
+def _named(rows: Rows) -> str:
+    return json.dumps({"rows": rows})
+
+
+def _frame(rows: Rows) -> str:
+    return json.dumps({"dataframe_records": rows})
+
+
+def _tensors(rows: Rows) -> str:
+    inputs = [
+        {"name": name, "shape": [len(rows)], "data": [row[name] for row in rows], **_kind(value)}
+        for name, value in rows[0].items()
+    ]
     return json.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs})
 
 
@@ -116,13 +136,14 @@ def _kind(value: object) -> dict[str, object]:
     return {"datatype": "INT64" if isinstance(value, int) else "FP64"}
 
 
-def _wrapped(row: str) -> str:
-    return json.dumps({"row": json.loads(row)})
+def _wrapped(rows: Rows) -> str:
+    return json.dumps({"row": rows[0]})
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server: where it answers, what it needs, how it gets its model and starts in a folder that holds the table."""
+    """A server: where it answers, what it needs, how it gets its model and starts in a folder that holds the table;
+    how it takes one row, and where and how many rows at once."""
 
     name: str
     port: int
@@ -132,7 +153,8 @@ class Peer:
     fit: str = ""
     code: str = ""
     arguments: tuple[str, ...] = ()
-    body: Callable[[str], str] = _row
+    body: Callable[[Rows], str] = _one
+    batch: tuple[str, Callable[[Rows], str]] = ("/predict", _named)
 
     def command(self, python: Path, folder: Path) -> Sequence[str]:
         """Starts it: its own code, or a command beside its Python."""
@@ -152,18 +174,22 @@ LIMITS = {
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("fastapi", 8121, "/predict", packages=(*_LEARN, "fastapi", "uvicorn[standard]"), fit=FIT, code=FASTAPI),
+        Peer("fastapi", 8121, "/predict", packages=(*_LEARN, "fastapi", "uvicorn[standard]"), fit=FIT, code=FASTAPI,
+             batch=("/batch", _list)),
         Peer(
             "mlflow", 8122, "/invocations", "/ping", (*_LEARN, "mlflow>=3"), FIT + MLFLOW, body=_frame,
+            batch=("/invocations", _frame),
             arguments=("mlflow", "models", "serve", "-m", "mlflow-model", "-p", "8122", "--env-manager", "local"),
         ),
         Peer(
             "mlserver", 8124, "/v2/models/churn/infer", "/v2/health/ready",
             (*_LEARN, "mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop<0.22"), FIT + MLSERVER, body=_tensors,
+            batch=("/v2/models/churn/infer", _tensors),
             arguments=("mlserver", "start", "mlserver"),
         ),
         Peer(
             "bentoml", 8123, "/predict", "/readyz", (*_LEARN, "bentoml>=1.4"), FIT + BENTOML, body=_wrapped,
+            batch=("/batch", _named),
             arguments=("bentoml", "serve", "bento_service:Churn", "--port", "8123", "--host", "127.0.0.1"),
         ),
     )

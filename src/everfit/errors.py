@@ -15,6 +15,7 @@ of the server, so that no caller has to guess.
     ├── ReleaseError        9  409  the release cannot take this transition
     ├── RequestError       10  422  a prediction request is wrong
     │   ├── UnknownEntity  10  404  no row is stored for the entity
+    │   ├── UnknownPrediction 10 404 the prediction log holds no such id
     │   └── TooLarge       10  413  body, rows or depth beyond the limit
     └── NotReady           11  503  no model is released yet
 """
@@ -115,6 +116,12 @@ class RequestError(EverfitError):
 
 class UnknownEntity(RequestError):
     """The online store holds no row for the entity asked for."""
+
+    status = 404
+
+
+class UnknownPrediction(RequestError):
+    """The prediction log holds no prediction of this id."""
 
     status = 404
 

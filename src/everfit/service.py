@@ -6,14 +6,13 @@ when the process stopped is on disk, and the next loop goes on with it.
 
 from __future__ import annotations
 
-import logging
+import gc
 import os
 import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
+from everfit import loops
 from everfit.errors import Conflict, EverfitError, ProjectError, StorageError
 from everfit.flow import keys, lease
 from everfit.flow.lease import Turn
@@ -28,7 +28,7 @@ from everfit.flow.observed import observed
 from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.schedule import Job, Slot
-from everfit.records.watch import Alarm, AlarmKind, MonitorReport, Retraining
+from everfit.records.watch import MonitorReport, Retraining
 from everfit.scheduler import rounds
 from everfit.serving import workers
 from everfit.serving.access import Access
@@ -38,18 +38,15 @@ from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
 from everfit.serving.watch_metrics import WatchMetrics
 from everfit.versions import reconcile
-from everfit.workspace import Workspace
+from everfit.workspace import Workspace, explainer
 
-GRACE_SECONDS = 5.0
 TEND_EVERY = timedelta(minutes=1)
 _COMMAND = "from everfit.cli.main import main; main()"
-_REMIND_SECONDS = 3600.0
 _REGISTRY = timedelta(minutes=1)
 _TURN = timedelta(seconds=10)
 _NAMES = {Job.DATA: "data", Job.TRAINING: "training", Job.MONITORING: "monitor"}  # in what is told
 _CLOCK = timedelta(seconds=5)  # how often the schedule looks at the clock
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
-_logger = logging.getLogger("everfit.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ def serve(
     at = (host or settings.host, settings.port if port is None else port)
     ended = stop or threading.Event()
     _load(workspace)
-    _thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
+    loops.thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
     try:
         listener = bind(*at, protected=_is_protected(workspace))
         if settings.workers == 1:
@@ -125,8 +122,10 @@ def _answer(
         response=settings.response,
         limits=settings.limits,
         labels=workspace.ports.labels,
+        explainer=explainer(workspace),
         hosts=settings.hosts or (LOOPBACK_NAMES if local else None),
         access=access,
+        approve=lambda version, reason, key: _approved(workspace, version, reason, key),
         waits=settings.log.fsync == "always",
     )
 
@@ -140,36 +139,16 @@ def _answer(
     except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
         access.close()
     # Each a thread of its own: a store that hangs keeps nobody from an order to go back.
-    follows: tuple[tuple[str, Callable[[], object], timedelta], ...] = (
+    follows = (
         ("routes", lambda: _follow(workspace), settings.refresh),
         ("emergency", workspace.replica.obey, _AT_ONCE),
         ("keys", told, settings.refresh),
     )
-    with _following(workspace, follows, ended):
+    # What is loaded stays: without this the collector walks through all of it, in the middle of a request.
+    gc.collect()
+    gc.freeze()
+    with loops.following(workspace, follows, ended):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
-
-
-@contextmanager
-def _following(
-    workspace: Workspace, follows: Sequence[tuple[str, Callable[[], object], timedelta]], ended: threading.Event
-) -> Iterator[None]:
-    """Each work done again whenever the bell of this machine rings, and after its time without one."""
-    ears = [workspace.ports.bell.listen() for _ in follows]
-    threads = [
-        threading.Thread(target=_repeat, args=(workspace, name, work, every, ended, ear.wait), name=name, daemon=True)
-        for (name, work, every), ear in zip(follows, ears, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        for ear, thread in zip(ears, threads, strict=True):
-            ear.wake()
-            thread.join(GRACE_SECONDS)
-            if not thread.is_alive():
-                ear.close()
 
 
 def _tls(workspace: Workspace) -> Tls | None:
@@ -215,7 +194,7 @@ def watch(workspace: Workspace, stop: threading.Event, act: bool = True, tell: T
     if act:
         _act(workspace, look, training, stop, tell)
     else:
-        _repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
+        loops.repeat(workspace, "monitor", look, workspace.project.monitoring.every, stop)
 
 
 def _act(
@@ -224,7 +203,7 @@ def _act(
     turn = Turn(workspace.author)
     keep = _keeping(workspace, turn)
     while not (turn.held() or stop.is_set()):
-        _once(workspace, "turn", keep, _Told())
+        loops.once(workspace, "turn", keep, loops.Told())
         stop.wait(0 if turn.held() else _TURN.total_seconds())
 
     def judge() -> None:
@@ -235,15 +214,15 @@ def _act(
     by_clock = rounds(workspace, look, training, stop, tell)
     works: dict[Job, Callable[[], object]] = {Job.MONITORING: look, **by_clock}
     rhythms = {Job.MONITORING: workspace.project.monitoring.every, **dict.fromkeys(by_clock, _CLOCK)}
-    canary = _thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
+    canary = loops.thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
     for thread in (
         canary,
-        _thread(workspace, "turn", keep, _TURN, stop),
-        _thread(workspace, "registry", _in(turn, lambda: reconcile(workspace)), _REGISTRY, stop),
+        loops.thread(workspace, "turn", keep, _TURN, stop),
+        loops.thread(workspace, "registry", _in(turn, lambda: reconcile(workspace)), _REGISTRY, stop),
     ):
         thread.start()
-    _once(workspace, "retraining", _in(turn, lambda: _resume(workspace, stop, tell)), _Told())
-    jobs = [_thread(workspace, _NAMES[job], _in(turn, work), rhythms[job], stop) for job, work in works.items()]
+    loops.once(workspace, "retraining", _in(turn, lambda: _resume(workspace, stop, tell)), loops.Told())
+    jobs = [loops.thread(workspace, _NAMES[job], _in(turn, work), rhythms[job], stop) for job, work in works.items()]
     for thread in jobs:
         thread.start()
     for thread in (*jobs, canary):
@@ -258,7 +237,7 @@ def _in(turn: Turn, work: Callable[[], object]) -> Callable[[], object]:
 
 def _keeping(workspace: Workspace, turn: Turn) -> Callable[[], None]:
     """Keeps the turn; whose it is instead is told once."""
-    told = _Told()
+    told = loops.Told()
 
     def keep() -> None:
         try:
@@ -347,6 +326,17 @@ def _follow(workspace: Workspace) -> None:
         raise
 
 
+def _approved(workspace: Workspace, version: int, reason: str, key: str) -> dict[str, object]:
+    """An approval from afar. The registry hears of it by `reconcile`: its client is too large for a server."""
+    from everfit.rollout import approval
+
+    versions = workspace.versions
+    after = versions.approve(version, reason, key, tell=False)
+    left = approval.missing(after, version, versions.rule)
+    waits = approval.waiting(after, version, versions.rule) if left else ""
+    return {"version": version, "by": after.approvals[-1].by, "missing": left, "waits_for": waits}
+
+
 def _give_up(workspace: Workspace) -> None:
     """Rolls back what cannot be loaded. Where the ledger itself cannot be read, nothing is known of that."""
     from everfit.flow import holding
@@ -370,7 +360,7 @@ def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:
 def _ended(watcher: threading.Thread, stop: threading.Event) -> bool:
     stop.set()
     if watcher.ident is not None:
-        watcher.join(GRACE_SECONDS)
+        watcher.join(loops.GRACE_SECONDS)
     return not watcher.is_alive()
 
 
@@ -382,67 +372,3 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@dataclass(slots=True)
-class _Told:
-    """What was last told of a piece of work, and when."""
-
-    text: str = ""
-    at: float = 0.0
-
-    def is_news(self, text: str) -> bool:
-        """Whether the text is another one, or old enough to be told again."""
-        now = time.monotonic()
-        if text == self.text and now - self.at < _REMIND_SECONDS:
-            return False
-        self.text, self.at = text, now
-        return bool(text)
-
-
-def _thread(
-    workspace: Workspace, name: str, work: Callable[[], object], every: timedelta, stop: threading.Event
-) -> threading.Thread:
-    return threading.Thread(target=_repeat, args=(workspace, name, work, every, stop), name=name, daemon=True)
-
-
-def _repeat(
-    workspace: Workspace,
-    name: str,
-    work: Callable[[], object],
-    every: timedelta,
-    stop: threading.Event,
-    wait: Callable[[float], object] | None = None,
-) -> None:
-    told = _Told()
-    while not stop.is_set():
-        _once(workspace, name, work, told)
-        (wait or stop.wait)(every.total_seconds())
-
-
-def _once(workspace: Workspace, name: str, work: Callable[[], object], told: _Told) -> None:
-    try:
-        work()
-        told.is_news("")
-    except Conflict as error:  # somebody else was first: what is to be done is decided anew at the next look
-        workspace.progress.note(f"{name}: {error}")
-    except Exception as error:  # noqa: BLE001  a loop outlives whatever went wrong in one round, and says so
-        text = str(error) if isinstance(error, EverfitError) else f"{type(error).__name__}: {error}"
-        if told.is_news(text):
-            _report(workspace, name, error, text)
-
-
-def _report(workspace: Workspace, name: str, error: Exception, text: str) -> None:
-    workspace.progress.note(f"{name} failed: {text}")
-    if not isinstance(error, EverfitError):
-        _logger.error("%s failed", name, exc_info=error)
-    from everfit.flow import alerting
-
-    now, ports = workspace.clock(), workspace.ports
-    # One alarm a day for the same failure.
-    key = f"{AlarmKind.FAILURE}:{now:%Y-%m-%d}:{name} {type(error).__name__}"
-    try:
-        alarm = Alarm(key, AlarmKind.FAILURE, now, f"{name} failed: {text}")
-        alerting.send([alarm], ports.channels, ports.state, workspace.progress)
-    except Exception as second:  # noqa: BLE001  the disk that broke the work may refuse the alarm too
-        workspace.progress.note(f"alarm not delivered: {second}")

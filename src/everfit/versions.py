@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from everfit.errors import Conflict, EverfitError, StorageError
 from everfit.flow import ledger
 from everfit.flow.standby import Standby
+from everfit.records.access import APPROVERS
 from everfit.rollout.approval import Rule
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Versions:
     def rule(self) -> Rule:
         """Who must allow a version in this environment."""
         settings = self._hand.ports.loaded.project.release
-        return Rule(settings.approve.get(self._hand.ports.loaded.environment, 0), settings.approvers)
+        needed = settings.approve.get(self._hand.ports.loaded.environment, 0)
+        return Rule(needed, settings.approvers, settings.identity == "key")
 
     def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic, or stages it until it is approved; before either it
@@ -66,16 +68,18 @@ class Versions:
         after = promotion.resume(self._state(), settings, self._hand.author, self.rule, self._hand.clock())
         return after if after == before else self._told(after)
 
-    def approve(self, version: int, reason: str = "approved") -> ReleaseState:
-        """The author's approval; the last one that was needed lets a release that waits begin."""
-        from everfit.flow import promotion
+    def approve(
+        self, version: int, reason: str = "approved", key: str | None = None, tell: bool = True
+    ) -> ReleaseState:
+        """The approval of the one whose `key` it is, or of the author; the last one that was needed lets a release that
+        waits begin. Without `tell` the registry hears of it later, by `reconcile`."""
+        from everfit.flow import keys, promotion
 
-        settings = self._hand.ports.loaded.project.release
-        return self._told(
-            promotion.approve(
-                self._state(), version, self._hand.author, self.rule, settings, reason, self._hand.clock()
-            )
-        )
+        state, settings = self._state(), self._hand.ports.loaded.project.release
+        by = keys.holder(state, key, APPROVERS) if key else self._hand.author
+        now = self._hand.clock()
+        after = promotion.approve(state, version, by, self.rule, settings, reason, now, proven=bool(key))
+        return self._told(after) if tell else after
 
     def promote(self, version: int, reason: str = "promoted by hand", force: bool = False) -> ReleaseState:
         """Makes a version champion now, without a canary; it is rehearsed as before a release. Raises as `release`."""

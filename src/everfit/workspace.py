@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import DatasetVersion, QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
+    from everfit.reporting.report import Report
+    from everfit.serving.explaining import Explainer
     from everfit.serving.predictor import Predictor
 
 
@@ -281,6 +283,18 @@ def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
     return run["dataset"], run["quality"]
 
 
+def report(workspace: Workspace, now: datetime | None = None) -> Report:
+    """What production looks like, from the last looks, the prediction log and the labels. It only reads: no prediction
+    counts as tested for it, and nobody is told."""
+    from everfit.flow import monitoring, reporting
+
+    ports = workspace.ports
+    answering = ledger.current(ports.state)
+    watched = monitoring.Watched(workspace.project, answering, ports.log, ports.labels, ports.state)
+    environment, manifest = workspace.loaded.environment, _manifest(workspace, answering)
+    return reporting.gather(watched, environment, manifest, now or workspace.clock())
+
+
 def load(
     path: str | Path = "everfit.yaml", environment: str | None = None, progress: Progress | None = None
 ) -> Workspace:
@@ -301,6 +315,15 @@ def score(
     plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
     answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
     return bulk.score(source, target, answer, plan, tell)
+
+
+def explainer(workspace: Workspace) -> Explainer:
+    """What explains predictions of the log by the versions that answered them."""
+    from everfit.flow import explaining
+    from everfit.serving.explaining import Explainer
+
+    ports, trusted = workspace.ports, workspace.project.training.trusted
+    return Explainer(ports.log, explaining.opener(workspace.predictor, lambda: ports.state, ports.artifacts, trusted))
 
 
 def _pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:

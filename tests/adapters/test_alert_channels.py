@@ -26,6 +26,7 @@ from everfit.adapters.alerts.webhook import SIGNATURE, WebhookAlerts, WebhookCon
 from everfit.adapters.posting import Patience
 from everfit.errors import ProjectError, StorageError
 from everfit.ports import AlertChannel
+from everfit.records.shape import Shape
 from everfit.records.watch import Alarm, AlarmKind, AlarmState
 from everfit.testing.contracts import AlertChannelContract
 from tests.adapters import receivers
@@ -259,10 +260,36 @@ def test_an_address_that_is_none_is_told_when_the_channel_is_made(server: str, t
         EmailAlerts(EmailConfig(server, (to,), "c@d"))
 
 
-def test_a_mail_says_what_to_do_and_its_headers_hold_no_control_characters() -> None:
-    from everfit.adapters.alerts.email import mail
+AGE = Shape("<age>", ("20", "40", "60"), (0.75, 0.25), (0.25, 0.75), binned=True)
 
-    found = mail(replace(ALARM, message="evil\r\nBcc: x@y"), EmailConfig("h:25", ("a@b",), "c@d"))
+
+def test_a_mail_shows_what_moved_as_pictures_inside_it_and_in_characters() -> None:
+    from PIL import Image
+
+    from everfit.adapters.alerts.mail import mail
+
+    found = mail(replace(ALARM, shapes=(AGE,)), "churn", "c@d", ("a@b",))
+    plain, page, picture = (part for part in found.walk() if not part.is_multipart())
+    assert "training  █▃\n  now       ▃█" in str(plain.get_payload(decode=True), "utf-8")  # type: ignore[arg-type]
+    html = str(page.get_payload(decode=True), "utf-8")  # type: ignore[arg-type]
+    assert f'src="cid:{picture["Content-ID"][1:-1]}"' in html
+    assert "<age>" not in html
+    drawn = Image.open(io.BytesIO(picture.get_payload(decode=True))).convert("RGB")  # type: ignore[arg-type]
+    assert drawn.size == (480, 120)
+    assert {color for _, color in drawn.getcolors() or ()} == {(255, 255, 255), (195, 204, 214), (11, 98, 184)}
+
+
+def test_a_message_in_slack_shows_what_moved_in_characters() -> None:
+    from everfit.adapters.alerts.slack import message
+
+    blocks = message(replace(ALARM, shapes=(replace(AGE, column="`<!channel>`"),)))["blocks"]
+    assert "```'&lt;!channel&gt;'\ntraining  █▃\nnow       ▃█```" in str(blocks).replace("\\n", "\n")
+
+
+def test_a_mail_says_what_to_do_and_its_headers_hold_no_control_characters() -> None:
+    from everfit.adapters.alerts.mail import mail
+
+    found = mail(replace(ALARM, message="evil\r\nBcc: x@y"), "churn", "c@d", ("a@b",))
     assert "\n" not in found["Subject"]
     assert found["Bcc"] is None
     assert f"everfit acknowledge {ALARM.id}" in found.get_content()

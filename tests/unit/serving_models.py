@@ -22,11 +22,11 @@ from everfit.data import target as targets
 from everfit.features import encoder as encoders
 from everfit.features import functions, select, values
 from everfit.flow.steps import compiling
+from everfit.monitoring.profile import profile
 from everfit.project.sections.data import Target
 from everfit.project.sections.training import ModelChoice
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, Problem
 from everfit.records.prediction import PredictionRecord
-from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.release import Arm, RouteTable
 from everfit.records.table import DatasetVersion, Kind, Row, ValueRule
 from everfit.serving.model import Model, open_model
@@ -129,7 +129,7 @@ def bundle(
             params={},
             evaluation=Evaluation({}, {}, {}, ()),
             gates=GateReport(()),
-            profile=Profile((), ColumnProfile("score", Kind.NUMERIC, 0, 0), "roc_auc", 0.9, 48),
+            profile=profile(features, values.kinds(features, schema), np.array([0.5]), "roc_auc", 0.9, 48),
             lineage=Lineage(DatasetVersion("ab", len(frame), frame.width, "t.csv"), loaded.digest, "", "", {}, 1),
             example=GOOD,
             checks=rules,

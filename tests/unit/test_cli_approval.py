@@ -9,8 +9,9 @@ import pytest
 from tests.unit.cli_project import SETTINGS, call, project, register
 from tests.unit.test_cli_rollback import Told
 
-from everfit.flow import ledger, retraining
+from everfit.flow import keys, ledger, retraining
 from everfit.project.load import load
+from everfit.records.access import Role
 from everfit.records.release import EventKind
 from everfit.records.watch import Decision, Trigger
 from everfit.rollout.strategy import Draft
@@ -20,7 +21,7 @@ from everfit.workspace import Workspace
 Capture = pytest.CaptureFixture[str]
 APPROVED = SETTINGS.replace(
     "release: canary\n",
-    "release: {strategy: immediate, approve: {production: 2}, approvers: [ann, bob, carl]}\n"
+    "release: {strategy: immediate, approve: {production: 2}, identity: local, approvers: [ann, bob, carl]}\n"
     "environments: {production: {}, staging: {}}\n",
 )
 
@@ -87,6 +88,69 @@ def test_who_acts_is_the_variable_where_it_is_not_said(
     monkeypatch.setenv("EVERFIT_USER", "bob")
     assert call(capsys, "approve", "1").code == 0
     assert ledger.events(ports.state)[-1].by == "bob"
+
+
+def key(ports: Ports, name: str, role: Role = Role.OPERATE) -> str:
+    return keys.add(ports.state, name, (role,), "ann")
+
+
+@pytest.fixture
+def strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> Ports:
+    """As `ports`, where saying who one is does not do."""
+    project(tmp_path, monkeypatch, APPROVED.replace("identity: local, ", ""))
+    monkeypatch.setenv("EVERFIT_ENV", "production")
+    made = Ports(load("everfit.yaml", "production"))
+    register(made, 1)
+    return made
+
+
+def test_who_shows_no_key_does_not_approve_unless_the_project_lets_him(strict: Ports, capsys: Capture) -> None:
+    refused = call(capsys, "approve", "1", "--by", "bob")
+    assert refused.code == 9
+    assert "bob has shown no key" in refused.err
+    lax = call(capsys, "approve", "1", "--by", "bob", "--set", "release.identity=local")
+    assert "approved by bob, who showed no key" in lax.out
+    assert "waits for 2 approvals" in call(capsys, "release").out  # what was only said does not count here
+
+
+def test_the_keys_name_is_the_approver_whatever_else_is_said(
+    strict: Ports, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(capsys, "release")
+    for name, role in (("bob", Role.OPERATE), ("carl", Role.ADMIN)):
+        monkeypatch.setenv("EVERFIT_KEY", key(strict, name, role))
+        done = call(capsys, "approve", "1", "--by", "eve")
+        assert f"is approved by {name}." in done.out
+    assert "Version 1 is champion" in done.out
+    approved = [event for event in ledger.events(strict.state) if event.kind is EventKind.APPROVED]
+    assert [(event.by, event.evidence["by_key"]) for event in approved] == [("bob", True), ("carl", True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "why"),
+    [("ann", Role.OPERATE, "nobody approves their own"), ("eve", Role.ADMIN, "not among those"),
+     ("bob", Role.PREDICT, "needs admin or operate")],
+)  # fmt: skip
+def test_a_key_that_may_not_approve_is_refused(
+    strict: Ports, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str, role: Role, why: str
+) -> None:
+    monkeypatch.setenv("EVERFIT_KEY", key(strict, name, role))
+    refused = call(capsys, "approve", "1")
+    assert refused.code == 9
+    assert why in refused.err
+    assert kinds(strict) == [EventKind.REGISTERED]
+
+
+def test_a_key_that_was_taken_back_is_refused_and_never_shown(
+    strict: Ports, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = key(strict, "bob")
+    keys.remove(strict.state, "bob", "ann")
+    monkeypatch.setenv("EVERFIT_KEY", secret)
+    refused = call(capsys, "approve", "1")
+    assert refused.code == 9
+    assert "the key is not known" in refused.err
+    assert secret not in refused.err + refused.out
 
 
 def test_staging_needs_nobody(ports: Ports, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

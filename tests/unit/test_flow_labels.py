@@ -15,7 +15,7 @@ from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.errors import SourceError
 from everfit.flow import labels
 from everfit.records.prediction import MIRRORED, Label, PredictionRecord
-from everfit.serving.arms import new_id
+from everfit.serving.identity import new_id
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 EARLIER = datetime(2026, 1, 20, 12, tzinfo=UTC)

@@ -118,6 +118,16 @@ def test_moved_columns_are_an_alarm_and_with_their_price_a_retraining(production
     assert report.drift is not None
     assert {c.column for c in report.drift.columns if c.drifted} == {"tenure"}
     assert {alarm.kind for alarm in report.alarms} >= {AlarmKind.DRIFT}
+    (moved,) = (alarm for alarm in report.alarms if alarm.kind is AlarmKind.DRIFT)
+    assert [shape.column for shape in moved.shapes] == ["tenure"]
+
+
+def test_an_alarm_about_a_personal_column_has_no_picture(production: Production) -> None:
+    data = production.project.data.model_copy(update={"personal": {"tenure": "hash"}})
+    production.project = production.project.model_copy(update={"data": data})
+    production.predict(400, START + DAY, shift=-25)
+    alarms = production.look(START + 2 * DAY).alarms
+    assert [alarm.shapes for alarm in alarms if alarm.kind is AlarmKind.DRIFT] == [()]
 
 
 def test_too_few_are_not_tested_and_count_in_the_next_look(production: Production) -> None:

@@ -9,15 +9,20 @@ import pytest
 from tests.unit.flow_places import Place
 
 from everfit.adapters.features.sqlite import SqliteOnline
+from everfit.data.schema import infer
 from everfit.flow import online
 from everfit.flow.graph import step
 from everfit.flow.run import Given, Run
 from everfit.records.model import Problem
-from everfit.records.table import Task
+from everfit.records.table import Schema, Task
 
 
 def table(raw: pl.DataFrame) -> pl.DataFrame:
     return raw
+
+
+def columns(table: pl.DataFrame) -> Schema:
+    return infer(table)
 
 
 def problem(target: str) -> Problem:
@@ -34,7 +39,7 @@ def place(tmp_path: Path) -> Place:
 
 def ran(place: Place, raw: pl.DataFrame, target: str = "churn") -> Run:
     given = Given(raw, raw.write_json())
-    return place.run(step(table), step(problem), raw=given, target=target)
+    return place.run(step(table), step(columns), step(problem), raw=given, target=target)
 
 
 def test_the_last_row_of_each_entity_is_there_without_its_target(place: Place, tmp_path: Path) -> None:
@@ -70,3 +75,15 @@ def test_whole_floats_are_found_under_whole_numbers(place: Place, tmp_path: Path
     store = SqliteOnline(tmp_path / "online.db")
     online.materialize(store, place.state, ran(place, RAW.with_columns(pl.Series("id", [7.0, 8.0, 7.0, None]))), "id")
     assert store.get("7") == {"id": "7", "age": 3, "spare": "x"}
+
+
+def test_texts_of_numbers_are_stored_as_numbers_and_what_is_none_as_it_came(place: Place, tmp_path: Path) -> None:
+    store = SqliteOnline(tmp_path / "online.db")
+    texts = RAW.with_columns(
+        pl.Series("age", ["1", "2.5", " ", None]),
+        pl.Series("spare", ["1", "x", "2", "y"]),
+        pl.Series("code", ["7", "7", "none", "8"]),
+    )
+    online.materialize(store, place.state, ran(place, texts), "id")
+    assert store.get("b") == {"id": "b", "age": 2.5, "spare": "x", "code": 7.0}
+    assert store.get("a") == {"id": "a", "age": None, "spare": "2", "code": None}

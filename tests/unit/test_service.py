@@ -23,7 +23,8 @@ from tests.integration.projects import SmallProject
 
 from everfit import service
 from everfit.errors import Conflict, GateFailed, ProjectError, StorageError
-from everfit.flow import alerting, ledger, release, retraining, schedule
+from everfit.flow import alerting, keys, ledger, release, retraining, schedule
+from everfit.records.access import Role
 from everfit.records.codec import encode
 from everfit.records.run import RunRecord, Status
 from everfit.records.schedule import Job, Slot, Turnout
@@ -140,6 +141,25 @@ def test_a_release_reaches_the_servers_of_this_machine_ahead_of_their_next_look(
         until(lambda: client.version() == 2)
         two.open().rollback()
         until(lambda: client.version() == 1)
+
+
+def test_a_version_is_approved_over_http_by_the_key_of_somebody_else_than_its_author(two: SmallProject) -> None:
+    rule = ("release.strategy=immediate", "release.approve={dev: 1}", "release.approvers=[bob, eve]")
+    state = two.open(*rule).ports.state
+    bob, shop = (
+        keys.add(state, name, (role,), "ann") for name, role in (("bob", Role.OPERATE), ("shop", Role.PREDICT))
+    )
+    two.open(*rule).release(2)
+    with serving(two.open(*rule)) as client:
+
+        def approve(key: str) -> httpx.Response:
+            url, headers = f"http://127.0.0.1:{client.port}/approve", {"x-api-key": key}
+            return httpx.post(url, json={"version": 2}, headers=headers, timeout=20)
+
+        assert [approve(shop).status_code, approve("everfit_guessed").status_code] == [403, 401]
+        answer = approve(bob)
+        assert (answer.status_code, answer.json()["by"], answer.json()["missing"]) == (200, "bob", 0)
+    assert ledger.current(state).champion == 2
 
 
 def unseen(two: SmallProject, version: int) -> None:

@@ -85,6 +85,26 @@ def test_any_row_gets_what_the_long_way_gives(row: Any, odd: Any, gone: set[str]
     assert said(compiled, row) == said(library, row, long=True)
 
 
+@settings(deadline=None)
+@given(st.lists(PLAIN, min_size=2, max_size=5), NAMES, ANYTHING, st.sampled_from(TARGETS))
+def test_many_rows_get_what_each_alone_gets(rows: Any, name: str, odd: Any, target: str) -> None:
+    rows[-1] = rows[-1] | ({name: odd} if name else {})
+    compiled, _ = pair(target)
+    try:
+        together: object = [rounded(answer) for answer in compiled.answer(rows)]
+    except RequestError:
+        together = None
+    alone = [said(compiled, row) for row in rows]
+    assert together == (None if any(isinstance(each, str) for each in alone) else alone)
+
+
+def test_a_number_that_is_none_is_refused_among_many_as_it_is_alone() -> None:
+    compiled, _ = pair("Churn")
+    with pytest.raises(RequestError, match="finite"):
+        compiled.answer([GOOD, {**GOOD, "tenure": float("nan")}])
+    assert compiled.answer([GOOD, {**GOOD, "tenure": None}])[1].features["tenure"] is None
+
+
 def test_an_unruled_model_takes_the_same_forms() -> None:
     compiled = open_model(bundle("Churn", "", ()))
     library = replace(compiled, compiled=None, scorer=open_model(bundle("Churn", "", (), compiled=False)).scorer)

@@ -10,7 +10,9 @@ from tests.unit.serving_models import GOOD, MemoryLog, bundle
 
 from everfit.records.prediction import MIRRORED
 from everfit.records.release import Arm, RouteTable
-from everfit.serving.arms import Ask, Snapshot
+from everfit.serving.arms import Snapshot
+from everfit.serving.asking import Ask
+from everfit.serving.metrics import ServingMetrics
 from everfit.serving.mirror import Mirror
 from everfit.serving.model import Model, open_model
 from everfit.serving.predictor import Predictor
@@ -62,7 +64,8 @@ def test_a_shadow_that_hangs_drops_copies_and_holds_up_nobody() -> None:
         held.set()
         assert let_go.wait(20)
 
-    mirror = Mirror(hang, longest=3)
+    metrics = ServingMetrics()
+    mirror = Mirror(hang, longest=3, drop=metrics.dropped)
     snapshot = Snapshot(TABLE, {1: open_model(bundle()), 2: open_model(bundle())})
     asks = [Ask(0, "a", None, None, GOOD)]
     mirror.offer(snapshot, asks, AT)
@@ -70,6 +73,7 @@ def test_a_shadow_that_hangs_drops_copies_and_holds_up_nobody() -> None:
     for _ in range(10):
         mirror.offer(snapshot, asks, AT)
     assert mirror.dropped == 7
+    assert "shadow_dropped_total 7.0" in metrics.text().decode()
     let_go.set()
     mirror.drain()
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from tests.unit.serving_models import GOOD
+from tests.unit.serving_models import GOOD, bundle, model
 from tests.unit.test_serving_app import MemoryLabels, client, post, predictor
 
 from everfit.serving.app import create_app
+from everfit.serving.explaining import Explainer
 
-APP = create_app(predictor(), labels=MemoryLabels(), hosts=None)
+SERVED = predictor()
+EXPLAINER = Explainer(SERVED.log, lambda version: (model(), bundle()))
+APP = create_app(SERVED, labels=MemoryLabels(), explainer=EXPLAINER, hosts=None)
 schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 

@@ -20,7 +20,7 @@ from everfit.errors import NotReady, RequestError, StepFailed, StorageError, Unk
 from everfit.records.prediction import PredictionRecord
 from everfit.records.release import Arm, RouteTable
 from everfit.rollout.routing import route
-from everfit.serving.arms import new_id
+from everfit.serving.identity import new_id
 from everfit.serving.masking import row_mask
 from everfit.serving.model import Model, open_model
 from everfit.serving.predictor import Predictor

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
 
 from everfit.cli.options import by_person, on_project
 from everfit.cli.output import Output
@@ -29,11 +28,7 @@ def command(workspace: Workspace, output: Output, alarm: str, reason: str) -> No
       everfit acknowledge 3f9a1c07
       everfit acknowledge 3f9a --reason "new tariff, as announced"
     """
-    from everfit.flow import alerting
+    from everfit.cli.alarms import change
     from everfit.records.watch import AlarmState
 
-    ports, now = workspace.ports, workspace.clock()
-    found = alerting.change(ports.state, alarm, AlarmState.ACKNOWLEDGED, workspace.author, reason, now)
-    alerting.deliver(ports.channels, ports.state, output.progress(), now)
-    output.line(f"Alarm [bold]{found.id}[/] is {found.state}: {escape(found.message)}")
-    output.document(found)
+    change(workspace, output, alarm, AlarmState.ACKNOWLEDGED, reason)

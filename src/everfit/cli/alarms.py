@@ -11,6 +11,7 @@ from everfit.cli.options import on_project
 from everfit.cli.output import Output
 
 if TYPE_CHECKING:
+    from everfit.records.watch import AlarmState
     from everfit.workspace import Workspace
 
 
@@ -56,3 +57,14 @@ def command(workspace: Workspace, output: Output, every: bool, resend: bool) -> 
         told = escape(letter.error or "")
         output.line(f"[yellow]not delivered[/] {letter.alarm} ({letter.state}) to {escape(letter.channel)}: {told}")
     output.document({"alarms": [{"id": one.id, "alarm": one} for one in found], "undelivered": letters})
+
+
+def change(workspace: Workspace, output: Output, alarm: str, state: AlarmState, reason: str) -> None:
+    """Moves the alarm whose id begins so to a state, by the person who acts, and tells its channels."""
+    from everfit.flow import alerting
+
+    ports, now = workspace.ports, workspace.clock()
+    found = alerting.change(ports.state, alarm, state, workspace.author, reason, now)
+    alerting.deliver(ports.channels, ports.state, output.progress(), now)
+    output.line(f"Alarm [bold]{found.id}[/] is {found.state}: {escape(found.message)}")
+    output.document(found)

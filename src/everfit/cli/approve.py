@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -23,19 +24,19 @@ def command(workspace: Workspace, output: Output, version: int, reason: str | No
     """Allow VERSION in this environment, as one of `release.approvers`.
 
     Where `release.approve` asks for approvals, a release waits for them; the last one that it needs lets it begin, by
-    the project's strategy. Nobody approves a version of their own. The ledger keeps who approved when, on which machine
-    and as which user of it. It cannot know that people are who they say: let only those write the state whom you trust.
+    the project's strategy. Nobody approves a version of their own. Who approves shows the key of that name (`everfit
+    keys`, role `operate` or `admin`) in EVERFIT_KEY; where `release.identity` is `local`, saying so is enough. The
+    ledger keeps who approved when, on which machine, as which user of it, and whether a key was shown.
 
     \b
     Examples:
-      everfit approve 4 --env production
-      everfit approve 4 --env production --by ann --reason "figures checked"
+      EVERFIT_KEY=everfit_Vw3t... everfit approve 4 --env production
+      everfit approve 4 --env production --by ann --set release.identity=local
     """
-    from everfit.cli.release import show_state, show_waiting
+    from everfit.cli.release import show_done
 
     workspace.progress = output.progress()
-    state = workspace.versions.approve(version, reason or "approved")
-    output.line(f"[bold]Version {version}[/] is approved by {escape(workspace.author)}.")
-    show_state(state, output)
-    show_waiting(workspace, state, output)
-    output.document(state)
+    state = workspace.versions.approve(version, reason or "approved", os.environ.get("EVERFIT_KEY"))
+    given = state.approvals[-1]
+    shown = "" if given.proven else ", who showed no key"
+    show_done(workspace, state, output, f"[bold]Version {version}[/] is approved by {escape(given.by)}{shown}.")

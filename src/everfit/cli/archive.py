@@ -29,11 +29,8 @@ def command(workspace: Workspace, output: Output, version: int, reason: str | No
       everfit archive 2
       everfit archive 5 --env production --reason "trained on the wrong month"
     """
-    from everfit.cli.release import show_state, show_waiting
+    from everfit.cli.release import show_done
 
     workspace.progress = output.progress()
     state = workspace.versions.archive(version, reason or "archived by hand")
-    output.line(f"[bold]Version {version}[/] is archived.")
-    show_state(state, output)
-    show_waiting(workspace, state, output)
-    output.document(state)
+    show_done(workspace, state, output, f"[bold]Version {version}[/] is archived.")

@@ -19,8 +19,8 @@ _ROLES = ("predict", "feedback", "operate", "admin")
 def command() -> None:
     """Make, list and take back the keys that the server lets in.
 
-    A key opens what its roles say: `predict` predictions, `feedback` labels, `operate` metrics, `admin` everything.
-    The first key closes the server to all who have none. A server that runs takes changes over by itself.
+    A key opens what its roles say: `predict` predictions, `feedback` labels, `operate` metrics and approvals, `admin`
+    everything. The first key closes the server to all who have none. A server that runs takes changes over by itself.
 
     \b
     Examples:

@@ -31,11 +31,8 @@ def command(workspace: Workspace, output: Output, version: int, reason: str | No
       everfit promote 3
       everfit promote 3 --env production --by ann --reason "agreed with the business"
     """
-    from everfit.cli.release import show_state, show_waiting
+    from everfit.cli.release import show_done
 
     workspace.progress = output.progress()
     state = workspace.versions.promote(version, reason or "promoted by hand", force)
-    output.line(f"[bold green]Version {version}[/] was promoted.")
-    show_state(state, output)
-    show_waiting(workspace, state, output)
-    output.document(state)
+    show_done(workspace, state, output, f"[bold green]Version {version}[/] was promoted.")

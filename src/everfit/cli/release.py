@@ -53,6 +53,14 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
     output.document({"verdict": verdict, "state": state})
 
 
+def show_done(workspace: Workspace, state: ReleaseState, output: Output, done: str) -> None:
+    """What was done to a version by hand, and the release after it."""
+    output.line(done)
+    show_state(state, output)
+    show_waiting(workspace, state, output)
+    output.document(state)
+
+
 def show_verdict(verdict: Verdict | None, output: Output) -> None:
     """What a look at the release ended in, each criterion with its bounds, and where the picture is."""
     from everfit.rollout import wording

@@ -17,7 +17,7 @@ from everfit.records import codec
 from everfit.records.compiled import Activation, Curves, Form, Layer, Link, Network, Part, Trees
 
 FILE = "compiled.npz"
-_TREES = ("nodes", "roots", "depths", "target", "values", "base")
+_TREES = ("nodes", "roots", "depths", "target", "values", "base", "cover")
 _CURVES = ("columns", "bounds", "knots", "pieces", "weights", "base")
 
 
@@ -106,6 +106,6 @@ def _part(head: _Trees | _Network | _Curves, prefix: str, arrays: Arrays) -> Par
     if isinstance(head, _Curves):
         own: Any = {name: arrays[prefix + name] for name in _CURVES}
         return Curves(**own, link=head.link)
-    own = {name: arrays[prefix + name] for name in _TREES}
+    own = {name: arrays[prefix + name] for name in _TREES if prefix + name in arrays or name != "cover"}
     settings: Any = {"width": head.width, "divisor": head.divisor, "link": head.link}
     return Trees(**own, **settings, single=head.single, single_sum=head.single_sum)

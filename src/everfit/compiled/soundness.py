@@ -26,7 +26,7 @@ def problems(form: Form) -> Iterator[str]:
 
 def _part(part: Part) -> Iterator[str]:
     if isinstance(part, Trees):
-        yield from _types(part, "nodes", "roots", "depths", "target", "values", "base")
+        yield from _types(part, "nodes", "roots", "depths", "target", "values", "base", "cover")
         yield from _trees(part)
     elif isinstance(part, Curves):
         yield from _types(part, "columns", "bounds", "knots", "pieces", "weights", "base")
@@ -57,6 +57,8 @@ def _trees(trees: Trees) -> Iterator[str]:
     ]
     if not all(bool(np.all(one)) for one in inside):
         yield "a node points out of its tree"
+    if len(trees.cover) not in (0, count) or not bool(np.all((trees.cover >= 0) & np.isfinite(trees.cover))):
+        yield "its covers are no weights of its nodes"
 
 
 def _curves(curves: Curves) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,6 +69,21 @@ def remove(state: StateStore, name: str, by: str, at: datetime | None = None) ->
             f"there is no key of the name {name!r}", where="keys", fix=f"there are: {', '.join(known) or 'none'}"
         )
     state.append(STREAM, encode(KeyEvent(name, (), known[name].digest, at or datetime.now(UTC), by)))
+
+
+def holder(state: StateStore, key: str, roles: Collection[Role]) -> str:
+    """The name of a key that opens what one of the roles opens. Raises ReleaseError for any other key."""
+    given = digest(key.strip().encode())
+    found = next((event for event in current(state).values() if hmac.compare_digest(event.digest, given)), None)
+    if found is None:
+        raise ReleaseError("the key is not known", where="keys", fix="it may have been taken back: `everfit keys list`")
+    if not set(roles) & set(found.roles):
+        raise ReleaseError(
+            f"the key of {found.name} has the role {', '.join(found.roles)}, and needs {' or '.join(sorted(roles))}",
+            where="keys",
+            fix="ask for a key with another role",
+        )
+    return found.name
 
 
 def digest(key: bytes) -> str:

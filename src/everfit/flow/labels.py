@@ -13,7 +13,7 @@ from everfit.errors import SourceError
 from everfit.ports import LabelStore, PredictionLog
 from everfit.records.model import Manifest
 from everfit.records.prediction import MIRRORED, Label
-from everfit.serving.arms import made_at
+from everfit.serving.identity import made_at
 
 _IDS = ("prediction_id", "id")
 _TIME, _KNOWN_AT = "time", "known_at"

@@ -6,7 +6,8 @@ the false-alarm rate of a look is what it says, however often one looks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -14,6 +15,7 @@ import polars as pl
 from everfit.evaluation import metrics
 from everfit.flow import drift, ledger, performance, quality, retraining
 from everfit.monitoring import alarms, estimate
+from everfit.monitoring.shapes import shape
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
@@ -22,6 +24,7 @@ from everfit.records.quality import QualityLook
 from everfit.records.release import ReleaseState
 from everfit.records.watch import (
     Alarm,
+    AlarmKind,
     DriftReport,
     ImpactEstimate,
     MonitorReport,
@@ -31,6 +34,7 @@ from everfit.records.watch import (
 from everfit.retraining import policy
 
 LOOKS = "looks"
+_DRAWN = 3  # columns with a picture in an alarm
 _FIELDS = ("id", "time", "version", "error", "score", "prediction")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCKS = timedelta(hours=1)  # what the clocks of those who predict and those who store labels may differ by
@@ -178,6 +182,19 @@ def _read(watched: Watched, manifest: Manifest | None, since: datetime, until: d
     return found.filter(pl.col("error").is_null()).sort("time", maintain_order=True)
 
 
+def _pictured(alarm: Alarm, manifest: Manifest, window: drift.Window, personal: Collection[str]) -> Alarm:
+    """The alarm with the pictures of what moved; personal columns are not drawn."""
+    if alarm.kind is AlarmKind.PREDICTION_DRIFT:
+        found = [shape(manifest.profile.score, window.score)]
+    elif alarm.kind is AlarmKind.DRIFT:
+        known = {column.name: column for column in manifest.profile.columns if column.name not in personal}
+        moved = [name for name in alarm.evidence if name in known][:_DRAWN]
+        found = [shape(known[name], window.columns[name]) for name in moved]
+    else:
+        return alarm
+    return replace(alarm, shapes=tuple(one for one in found if one is not None))
+
+
 @dataclass(frozen=True, slots=True)
 class _Marks:
     """Up to where earlier looks have come."""
@@ -238,5 +255,6 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         quality=checked,
         streams=streams,
     )
+    raised = tuple(_pictured(one, manifest, window, watched.project.data.personal) for one in raised)
     newest = max(before.labels, _newest(known)) if judged else 0
     return _Found(drifted, impact, judged, raised, newest, streams, checked)

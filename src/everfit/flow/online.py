@@ -6,9 +6,10 @@ import json
 
 import polars as pl
 
-from everfit.data.reading import flat, text
+from everfit.data.reading import flat, read, text
 from everfit.flow.run import Run
 from everfit.ports import OnlineStore, StateStore
+from everfit.records.table import Kind, Schema
 
 MATERIALIZED = "materialized"
 
@@ -19,12 +20,23 @@ def materialize(online: OnlineStore, state: StateStore, run: Run, entity: str | 
     version than the newest may answer, and it may read others."""
     digest = next(step.output for step in run.record.steps if step.name == "table")
     target = run["problem"].target
-    content = json.dumps([digest, entity, target]).encode()
+    content = json.dumps([digest, entity, target, "numbers"]).encode()
     last = state.last(MATERIALIZED)
     if entity is None or (last is not None and last[1] == content):
         return 0
     table: pl.DataFrame = run["table"]
     keys = text(flat(table[entity]))  # as a request's entity is read: a whole float is a whole number
-    stored = online.put(entity, table.with_columns(keys).drop(target))
+    stored = online.put(entity, _numbers(table, run["columns"]).with_columns(keys).drop(target))
     state.append(MATERIALIZED, content)
     return stored
+
+
+def _numbers(table: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Texts of numbers as the numbers, which are then read once and not with every request."""
+    texts = [
+        column.name
+        for column in schema.columns
+        if column.kind is Kind.NUMERIC and table[column.name].dtype == pl.String
+    ]
+    readings = [read(table[name], Kind.NUMERIC) for name in texts]
+    return table.with_columns([reading.values for reading in readings if not reading.failures])

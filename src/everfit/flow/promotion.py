@@ -10,7 +10,7 @@ from datetime import datetime
 from everfit.flow import ledger
 from everfit.ports import StateStore
 from everfit.project.sections.release import Release
-from everfit.records.release import ReleaseState
+from everfit.records.release import PROVEN, ReleaseState
 from everfit.records.table import Value
 from everfit.rollout import approval, strategy
 from everfit.rollout.approval import Rule
@@ -24,13 +24,15 @@ def approve(
     settings: Release,
     reason: str = "approved",
     at: datetime | None = None,
+    proven: bool = False,
 ) -> ReleaseState:
-    """One person's approval; the last that was needed lets a release that waits begin.
+    """One person's approval; the last that was needed lets a release that waits begin. It is `proven` where `by` is
+    the name of a key that was shown.
 
     The system's own name for the person and the machine is written down beside the name given."""
 
     def drafts(now: ReleaseState) -> tuple[strategy.Draft, ...]:
-        approved = approval.approve(now, version, by, rule, reason, _witness())
+        approved = approval.approve(now, version, by, rule, reason, {**_witness(), PROVEN: proven})
         enough = approval.missing(now, version, rule) <= 1
         waits = now.staged == version and now.challenger is None
         return (*approved, *(strategy.start(now, version, settings, force=True) if enough and waits else ()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from everfit.errors import StorageError
 from everfit.flow import ledger, smoke
@@ -69,13 +70,18 @@ def _made(known: Mapping[int, ModelVersion], models: Mapping[int, Model]) -> dic
 def load(made: ModelVersion, artifacts: ArtifactStore, trusted: Sequence[str] = ()) -> Model:
     """The model of a version, its bytes verified and its example answered to the bit as when it was trained.
     StorageError when its bundle is gone, or answers otherwise."""
-    folder = artifacts.get(made.bundle_hash)
-    if folder is None:
+    model = open_model(folder(made, artifacts), trusted)
+    smoke.check(model, made)
+    return model
+
+
+def folder(made: ModelVersion, artifacts: ArtifactStore) -> Path:
+    """The bundle of a version, its bytes verified. StorageError when it is gone."""
+    found = artifacts.get(made.bundle_hash)
+    if found is None:
         raise StorageError(
             f"the bundle of version {made.version} is missing or was changed on disk",
             where=f"artifact {made.bundle_hash[:12]}",
             fix="release another version, or run again to make this one anew",
         )
-    model = open_model(folder, trusted)
-    smoke.check(model, made)
-    return model
+    return found

@@ -8,12 +8,15 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a key opens: predictions, labels, what operators look at, or all of it."""
+    """What a key opens: predictions, labels, what operators look at and approvals, or all of it."""
 
     PREDICT = "predict"
     FEEDBACK = "feedback"
     OPERATE = "operate"
     ADMIN = "admin"
+
+
+APPROVERS = frozenset({Role.OPERATE, Role.ADMIN})  # whose keys may allow a version
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -38,6 +38,8 @@ class Trees:
     `nodes` is (nodes,) of NODE for all trees in a row, `roots` and `depths` are (trees,) int64, `values` (nodes, 1) or
     (nodes, outputs) float64, `base` (outputs,) float64. Tree t adds its leaf's values to the outputs from `target[t]`
     on. `single` says that the library rounds what it reads to float32, `single_sum` that it adds and links in float32.
+    `cover`, (nodes,) float64, is the weight of the training rows that came by each node, as the library counts them;
+    empty in a form of before it was kept.
     """
 
     nodes: NDArray[Any]
@@ -51,6 +53,7 @@ class Trees:
     link: Link = Link.IDENTITY
     single: bool = False
     single_sum: bool = False
+    cover: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def outputs(self) -> int:

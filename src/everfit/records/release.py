@@ -73,11 +73,15 @@ class RouteTable:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person allowed a version."""
+    """A person allowed a version, and has `proven` to be the one by a key, or only said so."""
 
     version: int
     by: str
     at: datetime
+    proven: bool = False
+
+
+PROVEN = "by_key"  # in an approval's evidence: the name is that of a key that was shown
 
 
 @dataclass(frozen=True, slots=True)

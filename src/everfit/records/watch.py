@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from everfit.records.quality import QualityLook
+from everfit.records.shape import Shape
 from everfit.records.table import Value
 
 
@@ -148,7 +149,8 @@ class AlarmState(StrEnum):
 class Alarm:
     """Something that a person should know, with its evidence. `key` is the same for the same cause, so that it is
     sent once and not at every look; `false_alarm_rate` is per look. `cause` is the likely one, in a sentence, and
-    `state` where it stands; a channel is sent an alarm once more when it is resolved."""
+    `state` where it stands; a channel is sent an alarm once more when it is resolved. `shapes` are its pictures: what
+    moved, in training and in the window."""
 
     key: str
     kind: AlarmKind
@@ -158,6 +160,7 @@ class Alarm:
     false_alarm_rate: float | None = None
     cause: str | None = None
     state: AlarmState = AlarmState.OPEN
+    shapes: tuple[Shape, ...] = ()
 
     @property
     def id(self) -> str:

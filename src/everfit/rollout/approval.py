@@ -10,22 +10,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from everfit.errors import ReleaseError
-from everfit.records.release import EventKind, ReleaseState
+from everfit.records.release import PROVEN, EventKind, ReleaseState
 from everfit.records.table import Value
 from everfit.rollout.strategy import Draft
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How many of `approvers` must allow a version; none by default."""
+    """How many of `approvers` must allow a version, none by default; and whether only those count who have `proven`
+    who they are."""
 
     needed: int = 0
     approvers: tuple[str, ...] = ()
+    proven: bool = False
 
 
 def given(state: ReleaseState, version: int, rule: Rule) -> tuple[str, ...]:
     """Whose approvals of the version count, in the order given."""
-    names = dict.fromkeys(one.by for one in state.approvals if one.version == version)
+    able = (one for one in state.approvals if one.version == version and (one.proven or not rule.proven))
+    names = dict.fromkeys(one.by for one in able)
     return tuple(name for name in names if name in rule.approvers and name != state.authors.get(version))
 
 
@@ -71,8 +74,9 @@ def check(state: ReleaseState, version: int, rule: Rule) -> None:
 def approve(
     state: ReleaseState, version: int, by: str, rule: Rule, reason: str, evidence: Mapping[str, Value]
 ) -> tuple[Draft, ...]:
-    """One person's approval. Raises ReleaseError where none is needed, and for a person who is not on the list, who is
-    the version's author, or who has approved it already."""
+    """One person's approval; the evidence has `PROVEN` where it was shown who that is. Raises ReleaseError where none
+    is needed, and for a person who is not on the list, who has not proven it where that is asked for, who is the
+    version's author, or who has approved it already."""
     if rule.needed == 0:
         raise _refused("no approval is needed in this environment", "release it: `everfit release`")
     if version not in state.registered or version in state.archived:
@@ -81,6 +85,12 @@ def approve(
     if by not in rule.approvers:
         who = ", ".join(rule.approvers)
         raise _refused(f"{by} is not among those who may approve ({who})", "ask one of them, or say who you are: --by")
+    if rule.proven and not evidence.get(PROVEN):
+        fix = (
+            "set EVERFIT_KEY to the key of that name (`everfit keys add NAME --role operate`), or say so in the "
+            "project: release.identity: local"
+        )
+        raise _refused(f"{by} has shown no key, and an approval needs one here", fix)
     if by == state.authors.get(version):
         raise _refused(f"{by} made version {version}, and nobody approves their own", "ask another approver")
     if by in given(state, version, rule):

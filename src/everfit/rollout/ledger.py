@@ -13,7 +13,7 @@ from datetime import datetime
 
 from everfit.errors import ReleaseError, StorageError
 from everfit.records.codec import encode
-from everfit.records.release import Approval, EventKind, LedgerEvent, ReleaseState, Strategy
+from everfit.records.release import PROVEN, Approval, EventKind, LedgerEvent, ReleaseState, Strategy
 from everfit.records.table import Value
 
 
@@ -140,7 +140,8 @@ def _gated(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
 
 def _approved(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     _known(state, event)
-    return replace(state, approvals=(*state.approvals, Approval(event.version, event.by, event.at)))
+    given = Approval(event.version, event.by, event.at, bool(event.evidence.get(PROVEN)))
+    return replace(state, approvals=(*state.approvals, given))
 
 
 def _staged(state: ReleaseState, event: LedgerEvent) -> ReleaseState:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from everfit.records.access import KeyEvent, Role
+from everfit.records.access import APPROVERS, KeyEvent, Role
 from everfit.serving.body import Headers
 
 # Probes ask without a key: they learn no more than that a server is there.
@@ -40,8 +40,12 @@ def roles(path: str) -> frozenset[Role]:
     """
     if path in _ANY:
         return frozenset(Role)
-    if path in _PREDICT or path.startswith(("/v2/models/", "/explain/")):
+    if path.startswith("/explain/"):
+        return frozenset({Role.PREDICT, Role.OPERATE, Role.ADMIN})
+    if path in _PREDICT or path.startswith("/v2/models/"):
         return frozenset({Role.PREDICT, Role.ADMIN})
+    if path == "/approve":
+        return APPROVERS
     if path == "/feedback":
         return frozenset({Role.FEEDBACK, Role.ADMIN})
     return frozenset({Role.OPERATE, Role.ADMIN} if path in _OPERATE else {Role.ADMIN})
@@ -87,7 +91,7 @@ class Access:
         """None for who may pass."""
         if path in OPEN or not (self._holders or self._required or not self._is_told):
             return None
-        key = _key(headers)
+        key = key_of(headers)
         if key is None:
             return Refusal(
                 401,
@@ -117,7 +121,8 @@ class Access:
         return None
 
 
-def _key(headers: Headers) -> bytes | None:
+def key_of(headers: Headers) -> bytes | None:
+    """The key that a request shows."""
     given = headers.get(b"authorization")
     if given is not None and given[:7].lower() == b"bearer ":
         return given[7:].strip()

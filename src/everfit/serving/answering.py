@@ -12,7 +12,7 @@ from everfit.serving.predictor import Predictor
 from everfit.serving.rows import RawRow
 
 # What a compiled model answers in less time than handing the work to a thread and back takes.
-FEW_ROWS = 16
+FEW_ROWS = 100
 
 
 class Answering:

@@ -45,10 +45,10 @@ def shape(prediction: Prediction, entity: str | None, response: Response) -> Sha
     answer: Shape = {"id": prediction.id}
     if entity is not None and prediction.entity is not None:
         answer[entity_field(entity, response)] = prediction.entity
-    answer["prediction"] = _called(prediction.prediction, response.labels)
+    answer["prediction"] = called(prediction.prediction, response.labels)
     answer[response.score] = prediction.score
     if prediction.probabilities is not None:
-        answer["probabilities"] = {str(_called(k, response.labels)): v for k, v in prediction.probabilities.items()}
+        answer["probabilities"] = {str(called(k, response.labels)): v for k, v in prediction.probabilities.items()}
     answer["version"] = prediction.version
     answer["arm"] = prediction.arm
     if response.features:
@@ -73,5 +73,6 @@ def schema(entity: str | None, response: Response) -> Shape:
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
-def _called(value: str | float, labels: Mapping[str, str]) -> str | float:
+def called(value: str | float, labels: Mapping[str, str]) -> str | float:
+    """A class as the project calls it; a number as it is."""
     return labels.get(value, value) if isinstance(value, str) else value

@@ -19,11 +19,13 @@ from everfit.ports import LabelStore
 from everfit.project.sections.serving import Limits
 from everfit.project.sections.serving import Response as ResponseSection
 from everfit.records.prediction import Prediction
-from everfit.serving import answers, feedback, invocations, page
+from everfit.serving import answers, explanations, feedback, invocations, page
 from everfit.serving.access import Access
 from everfit.serving.answering import Answering
+from everfit.serving.approving import Approve, Approving
 from everfit.serving.body import Headers, check_json, decode_json, many, read_body
 from everfit.serving.commit import GroupCommit
+from everfit.serving.explaining import Explainer
 from everfit.serving.front import LOOPBACK_NAMES, Endpoint, Front, Reply, told
 from everfit.serving.inference_server import MODEL_PATHS, InferenceServer, path_parameters
 from everfit.serving.metrics import CONTENT_TYPE
@@ -41,16 +43,20 @@ def create_app(
     response: ResponseSection | None = None,
     limits: Limits | None = None,
     labels: LabelStore | None = None,
+    explainer: Explainer | None = None,
     hosts: Collection[str] | None = LOOPBACK_NAMES,
     access: Access | None = None,
+    approve: Approve | None = None,
     waits: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Application:
-    """The application: POST /predict and /feedback; GET /health, /ready, /version, /metrics, /docs, /openapi.json.
+    """The application: POST /predict and /feedback; GET /explain/ID, /health, /ready, /version, /metrics, /docs and
+    /openapi.json.
 
-    `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there. `hosts`
-    are the names that the server answers for; None takes any. `access` says who may ask; `waits`
-    says that the log waits for the disk. Raises ProjectError for a `response` that cannot be.
+    `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there, and
+    without `explainer` so does /explain. `hosts` are the names that the server answers for; None takes any. `access`
+    says who may ask; with `approve`, /approve is there; `waits` says that the log waits for the disk. Raises
+    ProjectError for a `response` that cannot be.
     """
     answers.check_response(response or ResponseSection())
     app = Application(title=name, version=installed("everfit"), docs_url=None, redoc_url=None, openapi_url=None)
@@ -59,7 +65,8 @@ def create_app(
     commit = GroupCommit(predictor.log, waits=waits)
     limits = limits or Limits()
     routes = _Routes(Answering(predictor, commit), name, response or ResponseSection(), limits, labels, now)
-    predictor.metrics.queue(lambda: commit.waiting)
+    predictor.metrics.waiting = lambda: commit.waiting
+    explain = explanations.endpoint(explainer, predictor, routes.response)
     quick = Quick(predictor, commit, routes.shape)
     app.front = Front(app.behind, hosts, routes.hot, limits, quick, access or Access(), predictor.metrics.failed)
     add = app.add_api_route
@@ -80,6 +87,10 @@ def create_app(
     add("/v2/health/live", routes.health, methods=["GET"], summary="Whether the process is alive.")
     add("/v2/health/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
     add("/feedback", routes.feedback, methods=["POST"], summary="Say what turned out to be true.")
+    if approve is not None:
+        approving = Approving(approve, limits).approve
+        add("/approve", approving, methods=["POST"], summary="Allow a version, by the key of who approves.")
+    add("/explain/{identity}", explain, methods=["GET"], summary="What a prediction is made of.")
     add("/health", routes.health, methods=["GET"], summary="Whether the process is alive.")
     add("/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
     add("/version", routes.version, methods=["GET"], summary="Who answers.")

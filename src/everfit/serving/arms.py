@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from everfit.errors import EverfitError, NotReady, RequestError, StepFailed
 from everfit.records.release import Arm, RouteTable
 from everfit.rollout.routing import route
+from everfit.serving.asking import Ask
 from everfit.serving.model import Answer, Model
-from everfit.serving.rows import RawRow
 
 _logger = logging.getLogger("everfit.serving")
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +36,6 @@ class Snapshot:
         if not self.table.arms:
             raise NotReady("no model is released yet", fix="run `everfit release`")
         return self.models[self.table.arms[0].version]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One row of a request: its place there, the id of its prediction, whom it is about (as the caller says it, and as
-    it may be kept), and the row itself, masked. One that was `stored` may hold columns that came after a model."""
-
-    place: int
-    id: str
-    entity: str | None
-    key: str | None
-    row: RawRow
-    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +79,7 @@ def attempt(snapshot: Snapshot, arm: Arm, asks: Sequence[Ask]) -> Attempt:
     failure: Exception | None = None
     try:
         model = snapshot.models[arm.version]
-        answers = model.answer([model.known(ask.row) if ask.stored else ask.row for ask in asks])
+        answers = model.answer([model.parser.known(ask.row) if ask.stored else ask.row for ask in asks])
     except Exception as error:
         failure = error
         if not isinstance(error, RequestError):
@@ -120,46 +103,3 @@ def failure(attempt: Attempt, model: str) -> EverfitError:
     )
     told.__cause__ = attempt.error
     return told
-
-
-def new_id(moment: datetime) -> str:
-    """A UUID of version 7 (RFC 9562, 5.7): ids sort by time, which keeps an index of them compact. They cannot be
-    guessed: who knows one may label its prediction.
-
-    >>> new_id(datetime.fromisoformat("2026-11-03T10:00:00+00:00"))[:15]
-    '01a1a0d9-f100-7'
-    """
-    try:
-        random = _random.pop()
-    except IndexError:
-        _refill()
-        random = _random.pop()
-    digits = f"{int(moment.timestamp() * 1000):012x}"
-    return f"{digits[:8]}-{digits[8:]}-{random}"
-
-
-def made_at(identity: str) -> datetime | None:
-    """When an id was made, to the millisecond; None for one that was not made by `new_id`.
-
-    >>> made_at(new_id(datetime.fromisoformat("2026-11-03T10:00:00.5+00:00"))).isoformat()
-    '2026-11-03T10:00:00.500000+00:00'
-    >>> made_at("order-7")
-    """
-    if _ID.fullmatch(identity) is None:
-        return None
-    return datetime.fromtimestamp(int(identity[:8] + identity[9:13], 16) / 1000, UTC)
-
-
-# The random parts of the next ids: asking the system for each takes longer than a prediction.
-_random: list[str] = []
-_REFILL = 512
-
-
-def _refill() -> None:
-    text = secrets.token_hex(10 * _REFILL)
-    parts = [text[i : i + 20] for i in range(0, len(text), 20)]
-    _random.extend(f"7{part[:3]}-{'89ab'[int(part[3], 16) & 3]}{part[4:7]}-{part[7:19]}" for part in parts)
-
-
-# A fork must not give out its parent's ids.
-os.register_at_fork(after_in_child=_random.clear)

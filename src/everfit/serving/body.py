@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 from pydantic_core import from_json
@@ -15,7 +16,9 @@ from everfit.errors import RequestError, TooLarge
 from everfit.project.sections.serving import Limits
 
 _decode = msgspec.json.Decoder().decode
-
+# What nearly every body of many rows is: by its type no deeper nested than three.
+_decode_flat = msgspec.json.Decoder(dict[str, list[dict[str, bool | int | float | str | None]]]).decode
+_FLAT = 3
 
 # The last of several headers of one name counts.
 Headers = Mapping[bytes, bytes]
@@ -80,6 +83,11 @@ def decode_json(body: bytes, limits: Limits) -> object:
     >>> decode_json(b'{"tenure": 5}', Limits())
     {'tenure': 5}
     """
+    # Counting brackets is quicker than walking, and nothing is nested deeper than it has brackets.
+    may_be_deep = body.count(b"{") + body.count(b"[") > limits.depth
+    if may_be_deep and limits.depth >= _FLAT:
+        with suppress(ValueError):
+            return _decode_flat(body)
     try:
         value = _json(body)
     except (ValueError, RecursionError) as error:
@@ -88,8 +96,7 @@ def decode_json(body: bytes, limits: Limits) -> object:
             where="body",
             fix="send one JSON object; NaN and Infinity are not JSON, a missing value is null",
         ) from error
-    # Counting brackets is quicker than walking, and nothing is nested deeper than it has brackets.
-    if body.count(b"{") + body.count(b"[") > limits.depth and _is_deeper(value, limits.depth):
+    if may_be_deep and _is_deeper(value, limits.depth):
         raise TooLarge(
             f"the JSON is nested deeper than {limits.depth}", where="body", fix="send rows as flat JSON objects"
         )

@@ -48,11 +48,10 @@ class CompiledRows:
         if self.typed is None:
             return None
         try:
-            found = [self.typed.read(row) for row in rows]
+            raw, features = self.typed.read_many(rows)
         except (ValueError, RequestError):
             return None
-        raw = np.frombuffer(b"".join([numbers for numbers, _ in found]), dtype=np.float64)
-        return self.scored(raw.reshape(len(rows), -1)), [features for _, features in found]
+        return self.scored(raw), features
 
     def scored(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Raw rows of the encoder, (rows, inputs), to scores."""

@@ -76,9 +76,7 @@ class JsonLinesLog:
         """The records with since <= time < until, one at a time. A torn end of a segment is passed over; anything
         else that is no record raises StorageError with its file and line."""
         for segment in names.stored(self._folder, since, until):
-            for record in reading.records(segment):
-                if (since is None or since <= record.time) and (until is None or record.time < until):
-                    yield record
+            yield from reading.records(segment, since, until)
 
     def frame(
         self,

@@ -46,7 +46,7 @@ class ServingMetrics(Collector):
         self._quality: Mapping[int, float] = {}
         self._behind = False
         self.confirmed = 0.0  # when the state store last said what is to be served, in seconds since 1970
-        self._waiting: Callable[[], int] = int
+        self.waiting: Callable[[], int] = int  # how many requests of this worker wait for the log
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -62,6 +62,10 @@ class ServingMetrics(Collector):
     def unlogged(self, rows: int) -> None:
         """Counts rows that were scored and not answered, for the log could not be written."""
         self._tallies.add(("predictions", "unlogged", "none", "none"), [rows])
+
+    def dropped(self, rows: int) -> None:
+        """Counts rows that a version in the shadow did not score, as it was slower than the traffic."""
+        self._tallies.add(("dropped",), [rows])
 
     def labelled(self, labels: int) -> None:
         """Counts labels received."""
@@ -81,10 +85,6 @@ class ServingMetrics(Collector):
         """Shows whether there is a newer release that cannot be served."""
         self._behind = is_behind
 
-    def queue(self, waiting: Callable[[], int]) -> None:
-        """Shows how many requests wait for the log, as this worker's function says."""
-        self._waiting = waiting
-
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -94,7 +94,7 @@ class ServingMetrics(Collector):
         yield from _counted(self._tallies)
         yield from self._released()
         waiting = "Requests of the worker asked whose prediction is not in the log yet."
-        yield GaugeMetricFamily("prediction_log_waiting", waiting, self._waiting())
+        yield GaugeMetricFamily("prediction_log_waiting", waiting, self.waiting())
 
     def _released(self) -> Iterator[Metric]:
         now = datetime.now(UTC).timestamp()
@@ -129,18 +129,22 @@ def _counted(tallies: Tallies) -> Iterator[Metric]:
     latency = HistogramMetricFamily("prediction_latency_seconds", about, labels=("arm", "version"))
     feedback = CounterMetricFamily("feedback_labels", "Labels received by /feedback.")
     errors = CounterMetricFamily("request_errors", "Answers that are errors, by HTTP status.", labels=("status",))
-    given = 0.0
+    dropped = CounterMetricFamily("shadow_dropped", "Rows that a version in the shadow was too slow to score.")
+    given = lost = 0.0
     for (name, *labels), numbers in tallies.all():
         if name == "errors":
             errors.add_metric(labels, numbers[0])
         elif name == "feedback":
             given = numbers[0]
+        elif name == "dropped":
+            lost = numbers[0]
         else:
             predictions.add_metric(labels, numbers[0])
             if labels[0] == "ok":
                 latency.add_metric(labels[1:], _cumulated(numbers[2:]), numbers[1])
     feedback.add_metric((), given)
-    yield from (predictions, latency, feedback, errors)
+    dropped.add_metric((), lost)
+    yield from (predictions, latency, feedback, errors, dropped)
 
 
 def _cumulated(counts: list[float]) -> list[tuple[str, float]]:

@@ -16,7 +16,8 @@ from queue import Full, Queue
 
 from everfit.records.prediction import MIRRORED, PredictionRecord
 from everfit.records.release import Arm
-from everfit.serving.arms import Ask, Attempt, Snapshot, attempt
+from everfit.serving.arms import Attempt, Snapshot, attempt
+from everfit.serving.asking import Ask
 
 LONGEST = 1000
 _logger = logging.getLogger("everfit.serving")
@@ -34,11 +35,12 @@ class _Copy:
 
 class Mirror:
     """Scores copies in the background; `write` is given each attempt and the time of its request. `dropped` counts the
-    rows that found the queue full."""
+    rows that found the queue full, and `drop` is told of them."""
 
-    def __init__(self, write: Write, longest: int = LONGEST) -> None:
+    def __init__(self, write: Write, longest: int = LONGEST, drop: Callable[[int], None] = lambda rows: None) -> None:
         self._write = write
         self._longest = longest
+        self._drop = drop
         self._queue: Queue[_Copy] = Queue(longest)
         self._lock = threading.Lock()
         self._owner = 0
@@ -61,6 +63,7 @@ class Mirror:
             self._queue.put_nowait(copy)
         except Full:
             self.dropped += len(copy.asks)
+            self._drop(len(copy.asks))
 
     def _begin(self) -> None:
         """A fork has no thread of its parent's, and must not score its parent's copies."""

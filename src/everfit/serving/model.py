@@ -112,10 +112,6 @@ class Model:
         """The features that the model reads, in its order, from the raw columns."""
         return compute(self.functions, columns, self.manifest.features)
 
-    def known(self, row: RawRow) -> RawRow:
-        """The row without the columns that the model's table did not have."""
-        return {name: value for name, value in row.items() if name in self.manifest.schema.names}
-
     def entity(self, row: RawRow) -> str | None:
         """Whom the row is about, None where it does not say. Raises RequestError when that is no single value."""
         column = self.manifest.entity

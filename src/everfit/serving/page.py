@@ -16,7 +16,7 @@ from fastapi.openapi.utils import get_openapi
 
 from everfit.project.sections.serving import Response
 from everfit.records.table import Kind
-from everfit.serving import answers
+from everfit.serving import answers, explanations
 from everfit.serving.arms import Snapshot
 from everfit.serving.model import Model
 
@@ -25,6 +25,7 @@ _LABEL = {"prediction_id": "01a1a0d9-f100-7000-8000-000000000000", "value": "Yes
 _ROUTES = (
     ("POST", "/predict", 'One row, {"rows": [rows]}, or the entity alone. 422 says all that is wrong with a row.'),
     ("POST", "/feedback", 'What turned out to be true: {"prediction_id", "value"}, or {"labels": [labels]}.'),
+    ("GET", "/explain/{id}", "What each feature contributed to a prediction of the log."),
     ("POST", "/invocations", "The same in the forms of MLflow's scoring server."),
     ("POST", "/v2/models/{model}/infer", "The same by the Open Inference Protocol, in JSON or binary."),
     ("GET", "/v2/models/{model}", "What the model takes and gives, by the same protocol."),
@@ -51,6 +52,7 @@ def openapi(app: FastAPI, snapshot: Snapshot, response: Response) -> dict[str, A
     entity = snapshot.champion.manifest.entity if snapshot.table.arms else None
     one, answer = _row(snapshot), answers.schema(entity, response)
     _describe(document, "/predict", _one_or_many("rows", one), example(snapshot), _one_or_many("predictions", answer))
+    document["paths"]["/explain/{identity}"]["get"]["responses"] = _responses(explanations.schema(entity, response))
     label = {"type": "object", "required": sorted(_LABEL), "properties": {name: {} for name in _LABEL}}
     counts = {name: {"type": "integer"} for name in ("received", "new")}
     _describe(document, "/feedback", _one_or_many("labels", label), _LABEL, {"type": "object", "properties": counts})
@@ -61,7 +63,11 @@ def _describe(document: dict[str, Any], path: str, body: Any, shown: Any, answer
     operation = document["paths"][path]["post"]
     content = {"schema": body, "example": shown}
     operation["requestBody"] = {"required": True, "content": {"application/json": content}}
-    operation["responses"] = {
+    operation["responses"] = _responses(answer)
+
+
+def _responses(answer: Any) -> Any:
+    return {
         "200": {"description": "Answered.", "content": {"application/json": {"schema": answer}}},
         "default": {"description": "Not answered.", "content": {"application/json": {"schema": _PROBLEM}}},
     }

@@ -13,20 +13,19 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
-from everfit.errors import RequestError, StorageError, UnknownEntity
+from everfit.errors import RequestError, StorageError
 from everfit.ports import OnlineStore, PredictionLog
 from everfit.records.prediction import Prediction, PredictionRecord
 from everfit.records.release import Arm, RouteTable
 from everfit.records.table import Row
-from everfit.serving.arms import Ask, Attempt, Snapshot, attempts, failure, new_id
+from everfit.rollout.routing import route
+from everfit.serving.arms import Attempt, Snapshot, attempts, failure
+from everfit.serving.asking import Ask, Asking, Mask, unmasked
+from everfit.serving.identity import new_id
 from everfit.serving.metrics import ServingMetrics, Status
 from everfit.serving.mirror import Mirror, mirrored
 from everfit.serving.model import Answer, Model
 from everfit.serving.rows import RawRow
-
-
-def _unmasked(row: RawRow) -> RawRow:
-    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,15 @@ class Scored:
     started: float
     at: datetime
     snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One row that has its answer: the records that are to be in the log first, and what then counts and gives the
+    prediction. `settle` raises what the champion raised."""
+
+    records: Sequence[PredictionRecord]
+    settle: Callable[[], Prediction]
 
 
 class Predictor:
@@ -54,19 +62,18 @@ class Predictor:
         log: PredictionLog,
         *,
         online: OnlineStore | None = None,
-        mask: Callable[[RawRow], RawRow] = _unmasked,
+        mask: Mask = unmasked,
         metrics: ServingMetrics | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._log = log
-        self._online = online
-        self._mask = mask
+        self._asking = Asking(online, mask)
         self._now = now
         self._snapshot = Snapshot(RouteTable(0, ()), {})
-        self._sole: tuple[Arm, Model] | None = None
+        self._is_quick = False
         self._behind = ""
         self.metrics = metrics or ServingMetrics()
-        self.mirror = Mirror(partial(_mirrored, log))
+        self.mirror = Mirror(partial(_mirrored, log), drop=self.metrics.dropped)
 
     @property
     def log(self) -> PredictionLog:
@@ -98,8 +105,7 @@ class Predictor:
             raise ValueError(f"no model for the versions {lacking} of the route table")
         used = {arm.version: models[arm.version] for arm in table.arms}
         self._snapshot = Snapshot(table, used, created or {})
-        quick = len(table.arms) == 1 and self._snapshot.is_quick
-        self._sole = (table.arms[0], self._snapshot.champion) if quick else None
+        self._is_quick = bool(table.arms) and self._snapshot.is_quick
         quality = {version: model.manifest.quality for version, model in used.items()}
         self.metrics.released(table, created or {}, quality)
 
@@ -125,7 +131,7 @@ class Predictor:
         started = time.perf_counter()
         snapshot, now = self._snapshot, self._now()
         try:
-            asks = self._asks(rows, snapshot.champion, now)
+            asks = self._asking.asks(rows, snapshot.champion, now)
             done = attempts(snapshot, asks)
         except RequestError:
             self.metrics.rejected(len(rows))
@@ -133,21 +139,39 @@ class Predictor:
         records = [record for attempt in done for record in _records(attempt, now)]
         return Scored(done, records, asks, started, now, snapshot)
 
-    def one(self, row: RawRow) -> tuple[Prediction, PredictionRecord, float] | None:
-        """The prediction of one row, its record and when it began, where that takes microseconds: a compiled model
-        has all the traffic. None where `predict` is to be asked. Raises what `predict` raises, and then too."""
-        if self._sole is None:
+    def one(self, row: RawRow) -> Ready | None:
+        """The answer to one row where that takes microseconds: every arm's model is compiled. None where `predict` is
+        to be asked. Raises what `score` raises, and what the champion raises: `predict` then raises it again."""
+        if not self._is_quick:
             return None
-        arm, model = self._sole
-        began, now = time.perf_counter(), self._now()
-        masked = self._mask(row)
-        key = model.entity(masked)
-        stored = key is not None and len(row) == 1
-        full = model.known(self._stored(model.manifest.entity or "", key or "")) if stored else masked
-        answer = model.one(full)
-        ask = Ask(0, new_id(now), key if masked is row else model.entity(row), key, full, stored)
+        snapshot, began, now = self._snapshot, time.perf_counter(), self._now()
+        ask = self._asking.ask(0, row, snapshot.champion, new_id(now))
+        arms = snapshot.table.arms
+        arm = arms[0] if len(arms) == 1 else route(snapshot.table, ask.key or ask.id)
+        model = snapshot.models[arm.version]
+        try:
+            answer = model.one(model.parser.known(ask.row) if ask.stored else ask.row)
+        except Exception:
+            if arm == arms[0]:
+                raise
+            return self._instead(snapshot, ask, began, now)
         record = _record(arm, ask, answer, now, time.perf_counter() - began)
-        return _prediction(arm, ask, answer), record, began
+
+        def settle() -> Prediction:
+            self.metrics.predicted(arm.name, arm.version, "ok", 1, time.perf_counter() - began)
+            if len(arms) > 1:
+                self.mirror.offer(snapshot, (ask,), now)
+            return _prediction(arm, ask, answer)
+
+        return Ready((record,), settle)
+
+    def _instead(self, snapshot: Snapshot, ask: Ask, began: float, now: datetime) -> Ready:
+        """The challenger failed on the row: it is tried for the record, and the champion answers under the same id, by
+        which the row was routed."""
+        done = attempts(snapshot, [ask])
+        records = [record for attempt in done for record in _records(attempt, now)]
+        scored = Scored(done, records, [ask], began, now, snapshot)
+        return Ready(records, lambda: self.settle(scored)[0])
 
     def settle(self, scored: Scored) -> list[Prediction]:
         """The second half, once the records are written. Raises what the champion raised."""
@@ -160,33 +184,6 @@ class Predictor:
             raise failure(scored.attempts[-1], scored.snapshot.champion.manifest.model)
         self.mirror.offer(scored.snapshot, scored.asks, scored.at)
         return [answered[place] for place in range(len(scored.asks))]
-
-    def _asks(self, rows: Sequence[RawRow], champion: Model, now: datetime) -> list[Ask]:
-        column = champion.manifest.entity
-        asks = []
-        for place, row in enumerate(rows):
-            masked = self._mask(row)
-            key = champion.entity(masked)
-            stored = key is not None and len(row) == 1
-            full = self._stored(column or "", key) if key is not None and stored else masked
-            asks.append(Ask(place, new_id(now), champion.entity(row), key, full, stored))
-        return asks
-
-    def _stored(self, column: str, key: str) -> RawRow:
-        if self._online is None:
-            raise RequestError(
-                f"the row holds {column} alone, and this server keeps no rows to look it up in",
-                where=column,
-                fix="send the whole row",
-            )
-        row = self._online.get(key)
-        if row is None:
-            raise UnknownEntity(
-                f"no row is stored for {column} {key[:80]!r}",
-                where=column,
-                fix="send the whole row, or load the entity's row first",
-            )
-        return row
 
 
 def _records(attempt: Attempt, now: datetime) -> Iterator[PredictionRecord]:

@@ -1,13 +1,12 @@
-"""The shortest way from a body to an answer: one row, one compiled model, no task and no framework.
+"""The shortest way from a body to an answer: one row, compiled models, no task and no framework.
 
-What is out of the ordinary (a refusal, several rows, a canary, an error) is left to the usual way, which begins anew
+What is out of the ordinary (a refusal, several rows, an error) is left to the usual way, which begins anew
 with the same body: so there is one place where each of them is dealt with, and the answers cannot differ.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +23,7 @@ Respond = Callable[[bytes | None, Exception | None], None]
 
 
 class Quick:
-    """Answers a body that is one row of a released, compiled model; `shape` gives an answer its form."""
+    """Answers a body that is one row for compiled models; `shape` gives an answer its form."""
 
     def __init__(self, predictor: Predictor, commit: GroupCommit, shape: Callable[[Prediction], Any]) -> None:
         self._predictor = predictor
@@ -40,17 +39,20 @@ class Quick:
             return False
         if found is None:
             return False
-        prediction, record, began = found
 
         def written(error: Exception | None) -> None:
-            if error is None:
-                seconds = time.perf_counter() - began
-                self._predictor.metrics.predicted(prediction.arm, prediction.version, "ok", 1, seconds)
-                respond(_encode(self._shape(prediction)), None)
+            if error is not None:
+                self._predictor.metrics.unlogged(len(found.records))
             else:
-                self._predictor.metrics.unlogged(1)
-                self._predictor.metrics.failed(str(getattr(error, "status", 500)))
-                respond(None, error)
+                try:
+                    prediction = found.settle()
+                except Exception as raised:  # noqa: BLE001  the caller is told
+                    error = raised
+                else:
+                    respond(_encode(self._shape(prediction)), None)
+                    return
+            self._predictor.metrics.failed(str(getattr(error, "status", 500)))
+            respond(None, error)
 
-        self._commit.add(loop, (record,), written)
+        self._commit.add(loop, found.records, written)
         return True

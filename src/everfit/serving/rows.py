@@ -89,6 +89,7 @@ class RowParser:
         self._checked = {
             name: _plan(schema[name], rule) for name, rule in rules.items() if name in self._known - self._required
         }
+        self._read = (*required, *self._checked)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -99,6 +100,10 @@ class RowParser:
     def checked(self) -> frozenset[str]:
         """The columns that are not read but whose values may not be anything."""
         return frozenset(self._checked)
+
+    def known(self, row: RawRow) -> RawRow:
+        """The row without the columns that are neither read nor checked."""
+        return {name: row[name] for name in self._read if name in row}
 
     def plan(self, name: str) -> _Plan:
         """How the required column is read."""

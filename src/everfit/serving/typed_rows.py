@@ -13,6 +13,9 @@ from operator import itemgetter
 from struct import Struct
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from everfit.compiled.encoding import UNKNOWN, CompiledEncoder
 from everfit.data.reading import FALSE_WORDS, TRUE_WORDS
 from everfit.records.table import Kind, Row, Schema, Value
@@ -23,6 +26,7 @@ _FLAGS = (None, True, False, *_WORDS)
 
 # The raw numbers as bytes for the encoder's kernel, and the features as they are logged.
 Typed = tuple[bytes, Row]
+_NUMBERS = {int, float, type(None)}
 Read = Callable[[object], Any]
 
 
@@ -45,6 +49,8 @@ class TypedRows:
         self._entity: Any = None if entity in names or entity in parser.checked else entity
         self._take = _taker(names)
         self._readers = [_reader(schema[name].kind, parser, name) for name in names[:numbers]]
+        self._bounds = [_bounds(parser, name) for name in names[:numbers]]
+        self._plain = [schema[name].kind is Kind.NUMERIC and parser.plan(name).allowed is None for name in names]
         self._words: list[Read] = [parser.plan(name).value for name in names[numbers:]]
         levels = zip(self._words, encoder.codes, strict=True)
         self._codes = [_usual(read, codes) for read, codes in levels]
@@ -70,6 +76,37 @@ class TypedRows:
         if total != total:  # a missing number, or infinities that cancel
             values = tuple([None if value != value else value for value in values])
         return self._pack(*numbers, *codes), dict(zip(self._names, self._arrange(values), strict=True))
+
+    def read_many(self, rows: Sequence[RawRow]) -> tuple[NDArray[np.float64], list[Row]]:
+        """The same for many rows, a column at a time: the raw numbers, (rows, inputs), and each row's features. Raises
+        ValueError and RequestError as `read` does."""
+        try:
+            given = list(zip(*map(self._take, rows), strict=True))
+            columns = [self._numeric(i, column) for i, column in enumerate(given[: self._numbers])]
+            words = given[self._numbers :]
+            codes = [list(map(usual.__getitem__, word)) for usual, word in zip(self._codes, words, strict=True)]
+        except (KeyError, TypeError, OverflowError, ValueError):  # row by row, for one of them is unusual
+            found = [self.read(row) for row in rows]
+            raw = np.frombuffer(b"".join([numbers for numbers, _ in found]), dtype=np.float64)
+            return raw.reshape(len(rows), -1), [features for _, features in found]
+        for row in rows:
+            if len(row) - (row.get(self._entity).__class__ is str) != self._count:
+                self._parser.check_others(row)
+        values = [_listed(column) for column in columns] + words
+        features: list[Row] = [
+            dict(zip(self._names, row, strict=True)) for row in zip(*self._arrange(values), strict=True)
+        ]
+        return np.column_stack([*columns, *codes]), features
+
+    def _numeric(self, place: int, column: tuple[Any, ...]) -> NDArray[np.float64]:
+        """Raises ValueError for a value that is unreadable or impossible."""
+        if self._plain[place] and set(map(type, column)) <= _NUMBERS:
+            found = np.array(column, dtype=np.float64)
+            low, high = self._bounds[place]
+            missing, outside = np.isnan(found).sum(), ((found < low) | (found > high)).any()
+            if not outside and missing == column.count(None):  # and not as NaN, which no caller may send
+                return found
+        return np.array(list(map(self._readers[place], column)), dtype=np.float64)
 
     def _unusual(self, row: RawRow) -> tuple[list[float], tuple[str | None, ...], list[float]]:
         """A row with an unseen level, or with a level that is not written as text."""
@@ -116,7 +153,7 @@ def _reader(kind: Kind, parser: RowParser, name: str) -> Read:
         return _Flags(plan.value).__getitem__
     if plan.allowed is not None:
         return plan.value
-    low, high, slow = max(plan.low, -sys.float_info.max), min(plan.high, sys.float_info.max), plan.value
+    (low, high), slow = _bounds(parser, name), plan.value
 
     def number(value: Any) -> Any:
         kind = value.__class__
@@ -125,6 +162,18 @@ def _reader(kind: Kind, parser: RowParser, name: str) -> Read:
         return float(value) if kind is int and low <= value <= high else slow(value)
 
     return number
+
+
+def _bounds(parser: RowParser, name: str) -> tuple[float, float]:
+    """Between which a value is possible; an infinity never is."""
+    plan = parser.plan(name)
+    return max(plan.low, -sys.float_info.max), min(plan.high, sys.float_info.max)
+
+
+def _listed(column: NDArray[np.float64]) -> list[Value]:
+    """As JSON has them: null where a number is missing."""
+    values: list[Value] = column.tolist()
+    return [None if value != value else value for value in values] if np.isnan(column).any() else values
 
 
 def _taker(keys: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:

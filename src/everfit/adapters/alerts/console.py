@@ -48,6 +48,10 @@ def block(alarm: Alarm) -> str:
     lines = [f"{word} {str(alarm.kind).replace('_', ' ')} at {alarm.at}"]
     # A column's name or a level may hold control characters, and a terminal would obey them.
     lines += ["  " + "".join(c if c.isprintable() else "?" for c in line) for line in alarm.message.splitlines()]
+    for shape in alarm.shapes:
+        then, now = shape.sketch()
+        name = "".join(c if c.isprintable() else "?" for c in shape.column)
+        lines += [f"  training  {then}  {name}", f"  now       {now}"]
     if alarm.cause is not None:
         lines.append(f"  {alarm.cause}")
     if alarm.false_alarm_rate is not None:

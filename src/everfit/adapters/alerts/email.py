@@ -3,7 +3,8 @@
 No extra; `alerts: [{email: {server: "smtp.example.org:587", to: [team@example.org], sender: everfit@example.org, user:
 everfit, password: "${SMTP_PASSWORD}"}}]`. The connection is secured by STARTTLS unless `tls` says otherwise; a server
 that does not offer it gets neither name, password nor alarm. A resolved alarm answers the mail that opened it, so that
-mail programs show one thread. Limits: plain text, one mail an alarm.
+mail programs show one thread. What moved is drawn: as pictures inside the mail, and in characters in its plain text.
+Limits: one mail an alarm.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import smtplib
 import ssl
 import time
 from dataclasses import dataclass, field
-from email.message import EmailMessage
-from email.utils import format_datetime
 
+from everfit.adapters.alerts.mail import mail
 from everfit.adapters.posting import PATIENCE, Patience, Sleep
 from everfit.errors import ProjectError, StorageError
-from everfit.records.watch import Alarm, AlarmState
+from everfit.records.watch import Alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class EmailAlerts:
             with self._connected() as server:
                 if self._config.user:
                     server.login(self._config.user, self._config.password or "")
-                server.send_message(mail(alarm, self._config))
+                server.send_message(mail(alarm, self._config.project, self._config.sender, self._config.to))
         except smtplib.SMTPNotSupportedError:
             return "it does not offer what is asked of it (STARTTLS, login)", True
         except smtplib.SMTPResponseException as error:
@@ -93,26 +93,3 @@ class EmailAlerts:
                 server.close()
                 raise
         return server
-
-
-def mail(alarm: Alarm, config: EmailConfig) -> EmailMessage:
-    """The alarm as a mail; control characters of column names are taken out of its headers."""
-    found = EmailMessage()
-    resolved = alarm.state is AlarmState.RESOLVED
-    line = f"[{config.project}] {'resolved: ' if resolved else ''}{alarm.kind.replace('_', ' ')}: {alarm.message}"
-    found["Subject"] = "".join(c if c.isprintable() else " " for c in line)[:200]
-    found["From"], found["To"], found["Date"] = config.sender, ", ".join(config.to), format_datetime(alarm.at)
-    domain = config.sender.rpartition("@")[2]
-    opened = f"<everfit-{alarm.id}@{domain}>"
-    found["Message-ID"] = f"<everfit-{alarm.id}-{alarm.state}@{domain}>" if resolved else opened
-    if resolved:
-        found["In-Reply-To"] = found["References"] = opened
-    rate = alarm.false_alarm_rate
-    parts = [
-        alarm.message,
-        alarm.cause or "",
-        "" if rate is None else f"False alarms of this kind: {100 * rate:.2g}% of looks.",
-        f"Alarm {alarm.id}: everfit acknowledge {alarm.id}, or everfit resolve {alarm.id}",
-    ]
-    found.set_content("\n\n".join(part for part in parts if part) + "\n")
-    return found

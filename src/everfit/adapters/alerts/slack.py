@@ -1,8 +1,9 @@
 """Alarms as messages in a Slack channel, by an incoming webhook.
 
-No extra; `alerts: [{slack: "${SLACK_WEBHOOK}"}]`. A message is a headline, the text, and its evidence as a context
-line, in Slack's blocks with a plain text beside them for notifications. Limits: those of `posting`; Slack takes one
-message a second and says 429 beyond, which is waited out; texts are cut at Slack's 3,000 characters.
+No extra; `alerts: [{slack: "${SLACK_WEBHOOK}"}]`. A message is a headline, the text, what moved drawn in characters
+(an incoming webhook takes no files), and its evidence as a context line, in Slack's blocks with a plain text beside
+them for notifications. Limits: those of `posting`; Slack takes one message a second and says 429 beyond, which is
+waited out; texts are cut at Slack's 3,000 characters.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 
 from everfit.adapters.posting import PATIENCE, Patience, Poster, Sleep
+from everfit.records.shape import Shape
 from everfit.records.watch import Alarm, AlarmState
 
 MOST_TEXT = 3_000
@@ -45,14 +47,22 @@ def message(alarm: Alarm) -> dict[str, object]:
     if alarm.false_alarm_rate is not None:
         about.append(f"false alarms: {100 * alarm.false_alarm_rate:.2g}% of looks")
     text = alarm.message if alarm.cause is None else f"{alarm.message}\n{alarm.cause}"
+    drawn = [_drawn(shape) for shape in alarm.shapes]
     return {
         "text": f"{title}: {_escaped(alarm.message)}"[:MOST_TEXT],
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": title[:MOST_HEADER]}},
             {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(text)[:MOST_TEXT]}},
+            *({"type": "section", "text": {"type": "mrkdwn", "text": one[:MOST_TEXT]}} for one in drawn),
             {"type": "context", "elements": [{"type": "mrkdwn", "text": _escaped(" | ".join(about))}]},
         ],
     }
+
+
+def _drawn(shape: Shape) -> str:
+    then, now = shape.sketch()
+    name = _escaped(shape.column).replace("`", "'")
+    return f"```{name}\ntraining  {then}\nnow       {now}```"
 
 
 def _escaped(text: str) -> str:

@@ -6,15 +6,16 @@ row is replaced whole; nested columns are refused; a power loss may lose the las
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from everfit.adapters.sqlite import Database
 from everfit.errors import StorageError
 from everfit.records.table import Row
 
+_decode = msgspec.json.Decoder().decode
 _TABLES = "CREATE TABLE IF NOT EXISTS entities (entity TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID"
 
 
@@ -53,7 +54,7 @@ class SqliteOnline:
         found = self._database.row("SELECT fields FROM entities WHERE entity = ?", (key,))
         if found is None:
             return None
-        row: Row = json.loads(found[0])
+        row: Row = _decode(found[0])
         return row
 
     def _check(self, entity: str, table: pl.DataFrame) -> None:

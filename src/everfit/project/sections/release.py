@@ -134,6 +134,11 @@ class Release(Section):
         default_factory=dict, description="Approvals that a version needs in each environment: {production: 1}."
     )
     approvers: tuple[str, ...] = Field((), description="Who may approve; nobody approves a version of their own.")
+    identity: Literal["key", "local"] = Field(
+        "key",
+        description="How an approver shows who they are: by a key of that name with the role `operate` or `admin`, or "
+        "by saying so.",
+    )
 
     foreign: Literal["undo", "adopt", "report"] = Field(
         "undo",

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
@@ -38,7 +38,10 @@ def wanted(
     return {name: FIELDS[name] for name in columns} | kinds | sent
 
 
-def within(frame: pl.DataFrame, since: datetime | None, until: datetime | None) -> pl.DataFrame:
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+
+def within(frame: Frame, since: datetime | None, until: datetime | None) -> Frame:
     """The rows with since <= time < until."""
     time = pl.col("time")
     if since is not None:

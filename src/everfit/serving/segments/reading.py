@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,9 +20,17 @@ T = TypeVar("T")
 _record: msgspec.json.Decoder[PredictionRecord] = msgspec.json.Decoder(PredictionRecord)
 
 
-def records(segment: Stored) -> Iterator[PredictionRecord]:
-    """The segment's records, in the order written. Raises StorageError where it is damaged."""
-    return _either(segment, lambda path: _lines(path, _record), lambda path: columns.records(_parquet(path)))
+def records(
+    segment: Stored, since: datetime | None = None, until: datetime | None = None
+) -> Iterator[PredictionRecord]:
+    """The segment's records with since <= time < until, in the order written. Raises StorageError where it is
+    damaged."""
+    found = _either(
+        segment,
+        lambda path: _lines(path, _record),
+        lambda path: columns.records(_parquet(path, since=since, until=until)),
+    )
+    return (one for one in found if (since is None or since <= one.time) and (until is None or one.time < until))
 
 
 def frames(segment: Stored, wanted: Mapping[str, columns.DataType]) -> Iterator[pl.DataFrame]:
@@ -53,11 +62,15 @@ def _lines(path: Path, decoder: msgspec.json.Decoder[Any]) -> Iterator[Any]:
             yield from blocks.decode(block, decoder, path)
 
 
-def _parquet(path: Path, names: list[str] | None = None) -> pl.DataFrame:
+def _parquet(
+    path: Path, names: list[str] | None = None, since: datetime | None = None, until: datetime | None = None
+) -> pl.DataFrame:
     try:
         if names is not None:
             there = pl.read_parquet_schema(path)
             names = [name for name in names if name in there]
+        if since is not None or until is not None:  # row groups of other times are not read at all
+            return chosen.within(pl.scan_parquet(path), since, until).collect()
         return pl.read_parquet(path, columns=names)
     except pl.exceptions.PolarsError as error:
         raise StorageError(

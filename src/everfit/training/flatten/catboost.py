@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from everfit.records.compiled import Link, Part
 from everfit.training.flatten.nodes import Tree, assembled
@@ -47,19 +48,26 @@ def _document(model: Any) -> Any:
 
 
 def _tree(tree: Mapping[str, Any], columns: Mapping[int, int], scale: float, outputs: int) -> Tree:
-    """The complete tree level by level: node n has the children 2n + 1 and 2n + 2, the second above the border."""
-    splits = tree["splits"] or []
+    """The complete tree level by level: node n has the children 2n + 1 and 2n + 2, the second above the border. The
+    last question, a leaf's highest bit, stands first, as where CatBoost itself explains a tree."""
+    splits = (tree["splits"] or [])[::-1]
     depth = len(splits)
     if depth > _MAX_DEPTH or any(split["split_type"] != "FloatFeature" for split in splits):
         raise ValueError(f"CatBoost's trees deeper than {_MAX_DEPTH} or over categories have no compiled form")
     inner, nodes = 2**depth - 1, np.arange(2 ** (depth + 1) - 1)
     level = np.floor(np.log2(nodes + 1)).astype(np.int64)
-    # A leaf's place among the leaves has the first question as its highest bit, its number as its lowest.
-    place = np.arange(2**depth)
-    number = sum(((place >> (depth - 1 - bit)) & 1) << bit for bit in range(depth)) if depth else place
     value = np.zeros((len(nodes), outputs))
-    value[inner:] = scale * np.array(tree["leaf_values"], dtype=np.float64).reshape(-1, outputs)[number]
+    value[inner:] = scale * np.array(tree["leaf_values"], dtype=np.float64).reshape(-1, outputs)
     feature = np.array([columns[split["float_feature_index"]] for split in splits] + [0], dtype=np.int64)
     border = np.array([split["border"] for split in splits] + [0.0], dtype=np.float32).astype(np.float64)
     left = np.where(nodes < inner, 2 * nodes + 1, -1)
-    return Tree(feature[level], border[level], left, left + 1, np.ones(len(nodes), dtype=bool), value)
+    cover = _covers(np.array(tree["leaf_weights"], dtype=np.float64))
+    return Tree(feature[level], border[level], left, left + 1, np.ones(len(nodes), dtype=bool), value, cover)
+
+
+def _covers(leaves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Level by level from the leaves' weights: a node has what its children have."""
+    levels = [leaves]
+    while len(levels[-1]) > 1:
+        levels.append(levels[-1].reshape(-1, 2).sum(axis=1))
+    return np.concatenate(levels[::-1])

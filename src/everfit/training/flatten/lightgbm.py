@@ -49,7 +49,7 @@ def _tree(fields: Mapping[str, str]) -> Tree:
     leaves = np.array(fields["leaf_value"].split(), dtype=np.float64)
     none = np.zeros(len(leaves))
     if len(leaves) == 1:
-        return Tree(none.astype(int), none, _leaf(1), _leaf(1), none.astype(bool), leaves[:, None])
+        return Tree(none.astype(int), none, _leaf(1), _leaf(1), none.astype(bool), leaves[:, None], none)
     splits = len(leaves) - 1
     threshold = np.array(fields["threshold"].split(), dtype=np.float64)
     kinds = _whole(fields["decision_type"])
@@ -68,6 +68,7 @@ def _tree(fields: Mapping[str, str]) -> Tree:
         right,
         np.concatenate((missing, none.astype(bool))),
         np.concatenate((np.zeros(splits), leaves))[:, None],
+        np.concatenate((_whole(fields["internal_count"]), _whole(fields["leaf_count"]))),
     )
 
 

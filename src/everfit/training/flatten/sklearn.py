@@ -62,7 +62,8 @@ def _histogram_tree(nodes: NDArray[Any]) -> Tree:
     leaf = nodes["is_leaf"] != 0
     left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
     missing, value = nodes["missing_go_to_left"] != 0, nodes["value"][:, None]
-    return Tree(np.where(leaf, 0, nodes["feature_idx"]), nodes["num_threshold"], left, right, missing, value)
+    feature = np.where(leaf, 0, nodes["feature_idx"])
+    return Tree(feature, nodes["num_threshold"], left, right, missing, value, nodes["count"])
 
 
 def network(estimator: Any) -> Part:
@@ -79,7 +80,7 @@ def network(estimator: Any) -> Part:
 def _tree(tree: Any, value: NDArray[np.float64]) -> Tree:
     missing = np.asarray(getattr(tree, "missing_go_to_left", np.zeros(tree.node_count)), dtype=bool)
     left, right = tree.children_left.astype(np.int64), tree.children_right.astype(np.int64)
-    return Tree(tree.feature, tree.threshold, left, right, missing, value)
+    return Tree(tree.feature, tree.threshold, left, right, missing, value, tree.weighted_n_node_samples)
 
 
 def _shares(tree: Any) -> NDArray[np.float64]:

@@ -61,4 +61,5 @@ def _tree(tree: dict[str, Any]) -> Tree:
     before = np.nextafter(numbers, np.float32(-np.inf))
     missing = np.array(tree["default_left"], dtype=bool)
     feature = np.array(tree["split_indices"], dtype=np.int64)
-    return Tree(feature, before.astype(np.float64), left, right, missing, numbers.astype(np.float64)[:, None])
+    value, cover = numbers.astype(np.float64)[:, None], np.array(tree["sum_hessian"], dtype=np.float64)
+    return Tree(feature, before.astype(np.float64), left, right, missing, value, cover)

@@ -1,0 +1,62 @@
+"""`everfit report`: what was found in production, as a page for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from everfit.cli.options import on_project
+from everfit.cli.output import Output
+
+if TYPE_CHECKING:
+    from everfit.workspace import Workspace
+
+
+@click.command("report")
+@click.option(
+    "--output",
+    "-o",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="report.html",
+    show_default=True,
+    help="The file to write.",
+)
+@on_project
+def command(workspace: Workspace, output: Output, target: Path) -> None:
+    """Write what was found in production as one page of HTML: drift by column with pictures, the score, performance
+    with its intervals over time, labels, alarms, and every decision with its reasons.
+
+    It shows what the looks have found and looks at nothing itself. The page loads nothing from anywhere, runs no
+    script, and shows no values of personal columns. With --json the same is printed as data, and no file is written.
+
+    \b
+    Examples:
+      everfit report
+      everfit report -o /srv/reports/churn.html
+      everfit report --json
+    """
+    from everfit.errors import StorageError
+    from everfit.reporting.page import page
+    from everfit.wiring import begun
+    from everfit.workspace import report
+
+    if not begun(workspace.ports):
+        from everfit.errors import NotReady
+
+        raise NotReady("nothing was trained or predicted yet, so there is nothing to report", fix="run `everfit run`")
+    found = report(workspace)
+    if output.json:
+        output.document(found)
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.part")
+        beside.write_text(page(found), encoding="utf-8")
+        beside.replace(target)
+    except OSError as error:
+        fix = "choose another file, or make its folder writable"
+        raise StorageError(f"the report cannot be written: {error.strerror}", where=str(target), fix=fix) from error
+    output.line(f"[green]✓[/] {target}: {found.rows:,} predictions of version {found.version or '-'}")

@@ -1,0 +1,1 @@
+"""Contributions of features to one output: Shapley values, exact where the model's form allows it."""

@@ -1,0 +1,113 @@
+"""What the report shows, gathered from the records, the prediction log and the labels; it only reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from everfit.evaluation import metrics
+from everfit.flow import alerting, drift, monitoring, retraining, schedule
+from everfit.flow.monitoring import Watched
+from everfit.monitoring.shapes import shape
+from everfit.records.model import Manifest
+from everfit.records.prediction import MIRRORED
+from everfit.records.watch import DriftReport, MonitorReport
+from everfit.reporting.report import ColumnView, Day, Report
+
+LOOKS = 200
+_FIELDS = ("id", "time", "version", "error", "score")
+
+
+def gather(watched: Watched, environment: str, manifest: Manifest | None, now: datetime) -> Report:
+    """The report of the champion whose `manifest` it is: the newest drift test's own window, or `monitoring.window`
+    where none has been made."""
+    looks = monitoring.looks(watched.state)[-LOOKS:]
+    project, state = watched.project, watched.state
+    found = Report(
+        project.name,
+        environment,
+        now,
+        looks=tuple(looks),
+        days=_days(watched, now),
+        alarms=tuple(alerting.history(state)),
+        retrainings=tuple(retraining.history(state)),
+        slots=tuple(schedule.history(state)),
+        tolerance=project.monitoring.tolerance,
+    )
+    if manifest is None:
+        return found
+    tested = _tested(watched, looks)
+    since = tested.since if tested else now - project.monitoring.window
+    until = tested.until if tested else now
+    table = _answered(watched, manifest, since, until)
+    window = drift.window(table, manifest.profile.columns)
+    personal = project.data.personal
+    return _with_columns(found, watched, manifest, tested, window, set(personal), since, until)
+
+
+def _with_columns(
+    found: Report,
+    watched: Watched,
+    manifest: Manifest,
+    tested: DriftReport | None,
+    window: drift.Window,
+    personal: set[str],
+    since: datetime,
+    until: datetime,
+) -> Report:
+    tests = tested.columns if tested else ()
+    views = [
+        ColumnView(
+            known.name,
+            tuple(test for test in tests if test.column == known.name),
+            None if known.name in personal else shape(known, window.columns[known.name]),
+            known.name in personal,
+        )
+        for known in manifest.profile.columns
+    ]
+    score = shape(manifest.profile.score, window.score)
+    return replace(
+        found,
+        version=watched.release.champion,
+        family=manifest.family,
+        rows=window.rows,
+        since=since,
+        until=until,
+        columns=tuple(views),
+        score=ColumnView("score", (tested.score,) if tested and tested.score else (), score),
+        higher_is_better=metrics.higher_is_better(manifest.profile.metric),
+        quality=manifest.quality,
+    )
+
+
+def _tested(watched: Watched, looks: list[MonitorReport]) -> DriftReport | None:
+    """The newest drift test of the champion."""
+    champion = watched.release.champion
+    return next((look.drift for look in reversed(looks) if look.drift and look.version in (None, champion)), None)
+
+
+def _answered(watched: Watched, manifest: Manifest, since: datetime, until: datetime) -> pl.DataFrame:
+    found = watched.log.frame(_FIELDS, since, until + timedelta(microseconds=1), drift.kinds(manifest))
+    return found.filter(pl.col("error").is_null() & (pl.col("version") == (watched.release.champion or 0)))
+
+
+def _days(watched: Watched, now: datetime) -> tuple[Day, ...]:
+    """What was asked in `monitoring.window`, whoever answered; copies for a shadow are no predictions."""
+    settings, delay = watched.project.monitoring, watched.project.data.target.delay
+    found = watched.log.frame(["id", "time", "error"], now - settings.window, now)
+    known = list(watched.labels.latest())
+    due, labelled = pl.col("time") <= now - delay, pl.col("id").is_in(known)
+    table = (
+        found.filter(~pl.col("id").str.ends_with(MIRRORED))
+        .group_by(pl.col("time").dt.date().alias("day"))
+        .agg(
+            pl.len().alias("predictions"),
+            pl.col("error").is_not_null().sum().alias("errors"),
+            due.sum().alias("due"),
+            (due & labelled).sum().alias("labelled"),
+        )
+        .sort("day")
+    )
+    return tuple(Day(**row) for row in table.iter_rows(named=True))

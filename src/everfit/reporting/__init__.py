@@ -1,0 +1,1 @@
+"""What was found, drawn: pictures and pages for people, from records alone."""

@@ -235,18 +235,6 @@ class Workspace:
         reach = labels.Reach(self.project.data.time, target.delay or window)
         return labels.store(rows, ports.log, ports.labels, manifest, now or self.clock(), reach)
 
-    def cohorts(self, by: By = "week", now: datetime | None = None) -> Cohorts:
-        """The champion's predictions by day or week: how many are due, have a label, and how good they were. NotReady
-        before the first release."""
-        from everfit.flow import cohorts
-
-        ports, release, now = self.ports, ledger.current(self.ports.state), now or self.clock()
-        manifest = _manifest(self, release)
-        if manifest is None or release.champion is None:
-            raise NotReady("nothing was predicted yet", fix="run `everfit release`")
-        since = now - self.project.monitoring.window - self.project.data.target.delay
-        return cohorts.cohorts(self.project, manifest, release.champion, ports.log, ports.labels, since, now, by)
-
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
         from everfit.flow import alerting, monitoring
@@ -300,6 +288,19 @@ def load(
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def cohorts(workspace: Workspace, by: By = "week") -> Cohorts:
+    """The champion's predictions by day or week: how many are due, have a label, and how good they were. NotReady
+    before the first release."""
+    from everfit.flow import cohorts as found
+
+    ports, release, now = workspace.ports, ledger.current(workspace.ports.state), workspace.clock()
+    manifest = _manifest(workspace, release)
+    if manifest is None or release.champion is None:
+        raise NotReady("nothing was predicted yet", fix="run `everfit release`")
+    since = now - workspace.project.monitoring.window - workspace.project.data.target.delay
+    return found.cohorts(workspace.project, manifest, release.champion, ports.log, ports.labels, since, now, by)
 
 
 def score(

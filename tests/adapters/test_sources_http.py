@@ -9,7 +9,8 @@ from threading import Event, Thread
 
 import pytest
 
-from everfit.adapters.sources.http import HttpLimits, HttpSource, shown
+from everfit.adapters.addresses import shown
+from everfit.adapters.sources.http import HttpLimits, HttpSource
 from everfit.errors import SourceError
 
 

@@ -48,7 +48,9 @@ def command(
     if [file is not None, sql is not None, show].count(True) != 1:
         raise click.UsageError("give a FILE, or --sql, or --show, and only one of them")
     if show:
-        found = workspace.cohorts(by)
+        from everfit.workspace import cohorts
+
+        found = cohorts(workspace, by)
         show_cohorts(found, output, by)
         output.document({"coverage": found.coverage, "cohorts": found})
         return

@@ -8,14 +8,13 @@ loss may lose the last seconds' labels, which are then to be sent again.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
 
 import polars as pl
 
+from everfit.adapters.labels.remembered import EPOCH, TICK, Remembered
 from everfit.adapters.sqlite import Database
 from everfit.errors import RequestError
 from everfit.records.prediction import Label
@@ -36,27 +35,6 @@ INSERT INTO labels (prediction_id, known_at, value, stored_at) SELECT :id, :at, 
     SELECT value FROM labels WHERE prediction_id = :id AND known_at <= :at ORDER BY known_at DESC, place DESC LIMIT 1
 ) ON CONFLICT DO NOTHING
 """
-# Rows as the lines of one text, which polars reads many times faster than Python makes objects of them.
-_LINES = """
-SELECT count(*), max(place), group_concat(line, char(10)) FROM (
-    SELECT place, json_quote(prediction_id) || char(9) || known_at || char(9) || coalesce(stored_at, known_at)
-        || char(9) || place || char(9)
-        || CASE typeof(value) WHEN 'text' THEN json_quote(value) ELSE printf('%!.17g', value) END AS line
-    FROM labels WHERE place > ? AND coalesce(stored_at, known_at) >= ? ORDER BY place LIMIT ?
-)
-"""
-_AT_ONCE = 200_000
-_TIME = pl.Datetime("us", "UTC")
-_LINE: dict[str, pl.DataType] = {
-    "prediction_id": pl.String(),
-    "known_at": pl.Int64(),
-    "stored_at": pl.Int64(),
-    "place": pl.Int64(),
-    "value": pl.String(),
-}
-SCHEMA: dict[str, pl.DataType] = {**_LINE, "known_at": _TIME, "stored_at": _TIME, "number": pl.Float64()}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 
 
 class SqliteLabels:
@@ -66,8 +44,7 @@ class SqliteLabels:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, _TABLES)
         self._grow()
-        self._lock = Lock()
-        self._seen, self._since, self._place, self._process = pl.DataFrame(schema=SCHEMA), _EPOCH, 0, os.getpid()
+        self._remembered = Remembered(self._database)
 
     def put(self, labels: Iterable[Label]) -> int:
         """Stores all of them or none, and returns how many were new.
@@ -92,32 +69,12 @@ class SqliteLabels:
 
     def frame(self, since: datetime | None = None) -> pl.DataFrame:
         """The same as columns."""
-        with self._lock:
-            self._read(since or _EPOCH)
-            found = self._seen
-        if since is not None:
-            found = found.filter(pl.col("stored_at") >= since)
+        found = self._remembered.since(since or EPOCH)
         return found.sort("known_at", "place").unique("prediction_id", keep="last", maintain_order=True).sort("place")
 
     def count(self) -> int:
         """Predictions that have a label."""
         return int(self._database.row("SELECT count(DISTINCT prediction_id) FROM labels")[0])
-
-    def _read(self, since: datetime) -> None:
-        """Brings what is remembered up to date, and back to `since`; what came before that is forgotten."""
-        if since < self._since or self._process != os.getpid():
-            self._seen, self._place, self._process = pl.DataFrame(schema=SCHEMA), 0, os.getpid()
-        elif since > self._since:
-            self._seen = self._seen.filter(pl.col("stored_at") >= since)
-        self._since = since
-        parts = [self._seen]
-        while True:
-            count, last, text = self._database.row(_LINES, (self._place, (since - _EPOCH) // _TICK, _AT_ONCE))
-            if not count:
-                break
-            parts.append(_table(text))
-            self._place = last
-        self._seen = pl.concat(parts)
 
     def _grow(self) -> None:
         """A file of an earlier version has no column for the time of storing."""
@@ -125,25 +82,6 @@ class SqliteLabels:
             with self._database.write() as connection:
                 if not any(row[1] == "stored_at" for row in connection.execute("PRAGMA table_info(labels)")):
                     connection.execute("ALTER TABLE labels ADD COLUMN stored_at INTEGER")
-
-
-def _table(text: str) -> pl.DataFrame:
-    found = pl.read_csv(text.encode(), separator="\t", has_header=False, quote_char=None, schema=_LINE)
-    is_text = found["value"].str.starts_with('"')
-    return found.with_columns(
-        _text(found["prediction_id"]),
-        pl.from_epoch("known_at", "us").dt.replace_time_zone("UTC"),
-        pl.from_epoch("stored_at", "us").dt.replace_time_zone("UTC"),
-        _text(found["value"].set(~is_text, None)),
-        found["value"].set(is_text, None).cast(pl.Float64).alias("number"),
-    )
-
-
-def _text(quoted: pl.Series) -> pl.Series:
-    """JSON texts as what they say."""
-    if quoted.str.contains("\\", literal=True).any():
-        return quoted.str.json_decode(pl.String)
-    return quoted.str.slice(1).str.strip_suffix('"')
 
 
 def _row(label: Label, now: datetime) -> dict[str, str | int | float]:
@@ -155,5 +93,5 @@ def _row(label: Label, now: datetime) -> dict[str, str | int | float]:
         raise RequestError(
             f"the label's {problem}", where=f"prediction {label.prediction_id}", fix="correct it and send it again"
         )
-    known, stored = ((one - _EPOCH) // _TICK for one in times)
+    known, stored = ((one - EPOCH) // TICK for one in times)
     return {"id": label.prediction_id, "at": known, "value": value, "stored": stored}

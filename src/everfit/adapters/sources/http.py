@@ -11,22 +11,20 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-import urllib.request
-from base64 import b64encode
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import polars as pl
 
+from everfit.adapters.addresses import demand_allowed, opener, request, shown
 from everfit.adapters.sources.csv import CsvSource
 from everfit.adapters.sources.parquet import ParquetSource
 from everfit.errors import SourceError
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _BLOCK = 1 << 20
 _TYPES = {"text/csv": ".csv", "application/csv": ".csv", "application/vnd.apache.parquet": ".parquet"}
 _ENDINGS = {".csv", ".tsv", ".txt", ".parquet", ".pq"}
@@ -49,7 +47,7 @@ class HttpSource:
     limits: HttpLimits = HttpLimits()
 
     def __post_init__(self) -> None:
-        _demand_allowed(self.address)
+        demand_allowed(self.address)
 
     def identity(self) -> str:
         """SHA-256 of the content, which is fetched for it: what a server says of its content's age is not to be relied
@@ -68,78 +66,11 @@ class HttpSource:
                 raise SourceError(error.what, where=shown(self.address), fix=error.fix) from error
 
 
-def shown(address: str) -> str:
-    """The address without what may be secret in it.
-
-    >>> shown("https://me:pass@example.org/labels.csv?token=1")
-    'https://example.org/labels.csv'
-    """
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-
-def _demand_allowed(address: str, before: str | None = None) -> None:
-    """SourceError where the address may not be read, or not after `before` sent there."""
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        parts, host = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not host or not address.isprintable() or " " in address:
-        raise SourceError("is no http:// or https:// address", where=_named(address), fix="correct the address")
-    local = host in LOOPBACK
-    if parts.scheme == "http" and not local:
-        fix = "use https: what comes over http may have been changed by anybody on the way"
-        raise SourceError("http is read from this machine alone", where=shown(address), fix=fix)
-    if before is not None and local and urlsplit(before).hostname not in LOOPBACK:
-        fix = "name the address that it should lead to"
-        raise SourceError("it leads to an address of this machine, which is not followed", where=shown(before), fix=fix)
-
-
-def _named(address: str) -> str:
-    """The address as `shown`, or a word where it is none."""
-    try:
-        return shown(address)
-    except ValueError:
-        return "the address"
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    max_redirections = 5
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> urllib.request.Request | None:
-        """Only to where one may go by oneself."""
-        try:
-            _demand_allowed(newurl, before=req.full_url)
-        except SourceError:
-            fp.close()
-            raise
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Knows http and https and nothing else: no file, no ftp, no data address."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _Redirects(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
 def _fetched(address: str, limits: HttpLimits, folder: Path) -> tuple[Path, str]:
     """The content as a file with its kind's ending, and its SHA-256."""
     where = shown(address)
-    request = _request(address)
     try:
-        with _opener().open(request, timeout=limits.silence) as answer:
+        with opener().open(request(address), timeout=limits.silence) as answer:
             ending = _ending(address, answer.headers.get_content_type(), where)
             return _kept(answer, folder / f"table{ending}", limits, where)
     except HTTPError as error:
@@ -153,17 +84,6 @@ def _fetched(address: str, limits: HttpLimits, folder: Path) -> tuple[Path, str]
             raise _slow(where, limits.silence) from error
         what = f"no connection ({type(getattr(error, 'reason', error)).__name__})"
         raise SourceError(what, where=where, fix="check the address, and that it can be reached from here") from error
-
-
-def _request(address: str) -> urllib.request.Request:
-    """With the user and password of the address, if it has any, for its own host alone: no redirect carries them on."""
-    parts = urlsplit(address)
-    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    request = urllib.request.Request(plain, headers={"User-Agent": "everfit"})  # noqa: S310  the scheme was checked
-    if parts.username is not None:
-        said = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        request.add_unredirected_header("Authorization", f"Basic {b64encode(said.encode()).decode()}")
-    return request
 
 
 def _ending(address: str, kind: str, where: str) -> str:

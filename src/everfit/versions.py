@@ -6,22 +6,30 @@ project.versions.approve(3)
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from everfit.errors import Conflict, EverfitError, StorageError
+from everfit.errors import Conflict, EverfitError, NotReady, ProjectError, StorageError
 from everfit.flow import ledger
 from everfit.flow.standby import Standby
 from everfit.records.access import APPROVERS
 from everfit.rollout.approval import Rule
 
 if TYPE_CHECKING:
+    import ssl
+
     from everfit.flow.mirror import Move
+    from everfit.flow.production import Expected
     from everfit.ports import Progress, StateStore
-    from everfit.records.release import ReleaseState
+    from everfit.project.load import Loaded
+    from everfit.records.release import ReleaseState, SmokeTest
+    from everfit.records.table import Value
     from everfit.records.watch import Alarm
     from everfit.wiring import Ports
+
+
+FOLLOWED = timedelta(seconds=30)  # by then a server follows the ledger, or something is wrong
 
 
 class Hand(Protocol):
@@ -54,10 +62,9 @@ class Versions:
 
         settings = self._hand.ports.loaded.project.release
         state = self._state()
-        _rehearse(self._hand.ports, version or ledger.current(state).latest)
-        return self._told(
-            release.start(state, settings, self._hand.author, version, force, self._hand.clock(), self.rule)
-        )
+        shown = _rehearsed(self._hand.ports, version or ledger.current(state).latest)
+        now, by = self._hand.clock(), self._hand.author
+        return self._told(release.start(state, settings, by, version, force, now, self.rule, shown))
 
     def resume(self) -> ReleaseState:
         """Begins the release that waits, once it is approved and no canary is under way."""
@@ -86,10 +93,9 @@ class Versions:
         from everfit.flow import promotion
 
         state = self._state()
-        _rehearse(self._hand.ports, version)
-        return self._told(
-            promotion.promote(state, version, self._hand.author, self.rule, reason, force, self._hand.clock())
-        )
+        shown = _rehearsed(self._hand.ports, version)
+        now, by = self._hand.clock(), self._hand.author
+        return self._told(promotion.promote(state, version, by, self.rule, reason, force, now, shown))
 
     def archive(self, version: int, reason: str = "archived by hand") -> ReleaseState:
         """Takes a version out of use; one that answers, or that a rollback would bring back, is refused."""
@@ -157,6 +163,18 @@ def reconcile(hand: Hand) -> tuple[Alarm, ...]:
     return tuple(alarms)
 
 
+def smoke(hand: Hand, url: str | None = None, key: str | None = None, wait: timedelta = FOLLOWED) -> SmokeTest:
+    """Asks a server that answers callers, by default the one of this project file, and writes what was found into the
+    ledger. Raises NotReady where nothing is released."""
+    from everfit.flow import production
+    from everfit.flow.asking import Asking
+
+    asked, context = _address(hand.ports.loaded)
+    found = production.smoke_test(Asking(url or asked, key or "", context), _expected(hand.ports), wait)
+    production.record(hand.ports.state, found, hand.author, hand.clock())
+    return found
+
+
 def _dealt(hand: Hand, move: Move, policy: str) -> str:
     """What becomes of a move, in words, after it was done."""
     if policy == "report":
@@ -180,11 +198,46 @@ def _alarm(hand: Hand, key: str, message: str) -> Alarm:
     return Alarm(f"{AlarmKind.RELEASE}:registry:{key}", AlarmKind.RELEASE, hand.clock(), message)
 
 
-def _rehearse(ports: Ports, version: int | None) -> None:
-    """A version that is not registered is refused by the release itself."""
+def _address(loaded: Loaded) -> tuple[str, ssl.SSLContext | None]:
+    """Where the project's own server listens, and what is trusted there: also the certificate that it shows."""
+    import ssl
+
+    serving = loaded.project.serving
+    host = f"[{serving.host}]" if ":" in serving.host else serving.host
+    if serving.tls is None:
+        return f"http://{host}:{serving.port}", None
+    try:
+        context = ssl.create_default_context(cafile=loaded.root / serving.tls.certificate)
+    except OSError as error:
+        raise ProjectError(
+            f"the certificate cannot be read: {error.strerror}",
+            where=f"serving.tls.certificate: {serving.tls.certificate}",
+            fix="correct the path",
+        ) from error
+    return f"https://{host}:{serving.port}", context
+
+
+def _expected(ports: Ports) -> Expected:
+    """What servers are held to now."""
+    from everfit.flow import routes
+    from everfit.flow.production import Expected
+    from everfit.serving.masking import row_mask
+
+    release, known, project = ledger.current(ports.state), ledger.versions(ports.state), ports.loaded.project
+    if release.champion is None:
+        raise NotReady("nothing is released, so no server has anything to show", fix="run `everfit release`")
+    used = {version for version in (release.champion, release.challenger) if version is not None}
+    models = {version: routes.load(known[version], ports.artifacts, project.training.trusted) for version in used}
+    mask = row_mask(project.data.personal, project.data.key.get_secret_value() if project.data.key else None)
+    return Expected(release, models, mask, project.serving.response.score, project.release.guard.smoke)
+
+
+def _rehearsed(ports: Ports, version: int | None) -> Mapping[str, Value]:
+    """What the version showed; one that is not registered is refused by the release itself."""
     from everfit.flow import rehearsal, routes
 
     made, project = ledger.versions(ports.state).get(version or 0), ports.loaded.project
-    if made is not None:
-        model = routes.load(made, ports.artifacts, project.training.trusted)
-        rehearsal.rehearse(model, made, project.release.guard.smoke)
+    if made is None:
+        return {}
+    model = routes.load(made, ports.artifacts, project.training.trusted)
+    return rehearsal.rehearse(model, made, project.release.guard.smoke, project.serving.response)

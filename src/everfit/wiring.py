@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from everfit.flow.bell import Bell
     from everfit.flow.training import Outside
 
+# Seconds that two workers take to import what they compute with, about.
+_WORKERS_COST = 6.0
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -134,7 +137,7 @@ class Ports:
             return _ray(training, self.loaded.root)
         from everfit.adapters.executors.processes import ProcessesExecutor
 
-        return ProcessesExecutor(training.workers or cores())
+        return ProcessesExecutor(training.workers or cores(), _WORKERS_COST)
 
     @cached_property
     def channels(self) -> Mapping[str, AlertChannel]:

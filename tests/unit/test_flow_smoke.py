@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,13 +11,15 @@ import pytest
 from tests.unit.serving_models import MemoryLog, bundle
 
 from everfit.adapters.state.sqlite import SqliteState
-from everfit.errors import ReleaseError, StorageError
+from everfit.errors import ReleaseError, RequestError, StorageError
 from everfit.flow import holding, ledger, rehearsal, release, smoke
 from everfit.project.sections.release import Release
+from everfit.project.sections.serving import Response
 from everfit.records.model import EXAMPLE_SCORE, ModelVersion
 from everfit.records.prediction import PredictionRecord
 from everfit.records.release import Action, Strategy
 from everfit.serving.model import Answer, Model, open_model
+from everfit.serving.rows import RawRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AT_ONCE = Release(strategy=Strategy.IMMEDIATE)
@@ -44,7 +47,9 @@ def test_a_version_that_nothing_was_recorded_of_is_taken_as_it_is(model: Model) 
 
 
 def test_a_rehearsal_passes_a_sound_version_and_leaves_nothing_behind(model: Model) -> None:
-    rehearsal.rehearse(model, made(smoke.recorded(model)), 5.0)
+    shown = rehearsal.rehearse(model, made(smoke.recorded(model)), 5.0, Response(score="churn_probability"))
+    assert shown["rehearsal_score"] == model.one(model.manifest.example).score
+    assert shown["rehearsal_requests"] == 7
 
 
 def test_a_version_that_is_too_slow_gets_no_traffic(model: Model) -> None:
@@ -55,14 +60,30 @@ def test_a_version_that_is_too_slow_gets_no_traffic(model: Model) -> None:
 class Careless(Model):
     """Answers whatever it is asked."""
 
-    def answer(self, rows: object) -> list[Answer]:
-        return [Answer("No", 0.5, None, {})]
+    def one(self, row: RawRow) -> Answer:
+        try:
+            return super().one(row)
+        except RequestError:
+            return Answer("No", 0.5, None, {})
+
+
+class Skewed(Model):
+    """Answers several rows otherwise than one."""
+
+    def answer(self, rows: Sequence[RawRow]) -> list[Answer]:
+        return [replace(answer, score=0.5) for answer in super().answer(rows)]
 
 
 def test_a_version_that_accepts_any_row_gets_no_traffic(model: Model) -> None:
     careless = Careless(model.manifest, model.functions, model.scorer, model.parser)
-    with pytest.raises(ReleaseError, match="it accepted a row with a column"):
+    with pytest.raises(ReleaseError, match="did not refuse a row with a column that the table does not have"):
         rehearsal.rehearse(careless, made(), 5.0)
+
+
+def test_a_version_that_answers_otherwise_over_http_gets_no_traffic(model: Model) -> None:
+    skewed = Skewed(model.manifest, model.functions, model.scorer, model.parser)
+    with pytest.raises(ReleaseError, match=r"answers its example with 0\.5 over HTTP"):
+        rehearsal.rehearse(skewed, made(), 5.0)
 
 
 @pytest.fixture

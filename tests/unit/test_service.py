@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -26,6 +27,7 @@ from everfit.errors import Conflict, GateFailed, ProjectError, StorageError
 from everfit.flow import alerting, keys, ledger, release, retraining, schedule
 from everfit.records.access import Role
 from everfit.records.codec import encode
+from everfit.records.release import EventKind
 from everfit.records.run import RunRecord, Status
 from everfit.records.schedule import Job, Slot, Turnout
 from everfit.records.watch import AlarmKind, Decision, MonitorReport, Retraining
@@ -160,6 +162,24 @@ def test_a_version_is_approved_over_http_by_the_key_of_somebody_else_than_its_au
         answer = approve(bob)
         assert (answer.status_code, answer.json()["by"], answer.json()["missing"]) == (200, "bob", 0)
     assert ledger.current(state).champion == 2
+
+
+def test_a_smoke_test_holds_the_server_to_the_release_and_takes_back_what_fails(two: SmallProject) -> None:
+    two.open("release.strategy=immediate").release(2)
+    released = ledger.events(two.open().ports.state)[-2]
+    assert {"rehearsal_score", "rehearsal_ms"} <= released.evidence.keys()
+    with serving(two.open("serving.refresh=1h")) as client:
+        url = f"--url=http://127.0.0.1:{client.port}"
+        passed = two.call("smoke", url, "--json")
+        assert passed.code == 0, passed.err
+        assert [check["passed"] for check in json.loads(passed.out)["checks"]] == [True] * 4
+        assert client.version() == 2
+    failed = two.call("smoke", url, "--wait=0", "--rollback")
+    assert failed.code == 9
+    assert "it was rolled back" in failed.err
+    last, before = ledger.events(two.open().ports.state)[:-3:-1]
+    assert (last.kind, before.kind, before.evidence["passed"]) == (EventKind.ROLLED_BACK, EventKind.TESTED, False)
+    assert ledger.current(two.open().ports.state).champion == 1
 
 
 def unseen(two: SmallProject, version: int) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "Check the data, train, compare, gate, register",
     "release": "Bring a version in front of traffic, or judge the canary",
     "serve": "Answer requests over HTTP with what is released",
+    "smoke": "Ask the servers over HTTP what is released answers",
     "predict": "Score every row of a file with what is released",
     "labels": "Store what became true of earlier predictions",
     "monitor": "Look for drift and decay, decide whether to retrain",

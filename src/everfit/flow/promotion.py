@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -59,13 +60,15 @@ def promote(
     reason: str = "promoted by hand",
     force: bool = False,
     at: datetime | None = None,
+    evidence: Mapping[str, Value] | None = None,
 ) -> ReleaseState:
-    """Makes a registered version champion without a canary, if it has the approvals that it needs."""
+    """Makes a registered version champion without a canary, if it has the approvals that it needs; the event has
+    `evidence` of what was done before."""
 
     def drafts(now: ReleaseState) -> tuple[strategy.Draft, ...]:
         promoted = strategy.promote(now, version, reason, force=force)
         approval.check(now, version, rule)
-        return promoted
+        return strategy.resting_on(promoted, evidence or {})
 
     return ledger.commit(state, drafts, by, at)
 

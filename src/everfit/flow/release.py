@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from everfit.flow.trial import Trial
 from everfit.ports import StateStore
 from everfit.project.sections.release import Release
 from everfit.records.release import ReleaseState, Verdict
+from everfit.records.table import Value
 from everfit.rollout import approval, strategy, tally, verdict
 from everfit.rollout.approval import Rule
 
@@ -27,16 +29,18 @@ def start(
     force: bool = False,
     at: datetime | None = None,
     rule: Rule = NO_APPROVAL,
+    evidence: Mapping[str, Value] | None = None,
 ) -> ReleaseState:
     """Brings a version, or the newest registered one, in front of traffic by the project's strategy. While it lacks
-    approvals it is staged instead, and nothing else changes."""
+    approvals it is staged instead, and nothing else changes. The first event has `evidence` of what was done before."""
 
     def drafts(now: ReleaseState) -> tuple[strategy.Draft, ...]:
         chosen = version if version is not None else now.latest
         if chosen is None:
             raise ReleaseError("no version is registered yet", where="release", fix="train one with `everfit run`")
         begun = strategy.start(now, chosen, settings, force=force)
-        return approval.hold(now, chosen, rule, force=force) if approval.missing(now, chosen, rule) else begun
+        held = approval.hold(now, chosen, rule, force=force) if approval.missing(now, chosen, rule) else begun
+        return strategy.resting_on(held, evidence or {})
 
     return ledger.commit(state, drafts, by, at)
 

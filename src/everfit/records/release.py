@@ -34,6 +34,7 @@ class EventKind(StrEnum):
     GATED = "gated"  # it passed its gates, with their figures
     STAGED = "staged"  # its release waits for approvals
     ARCHIVED = "archived"  # it is out of use, and not released again by itself
+    TESTED = "tested"  # servers were asked over HTTP what it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,27 @@ class Finding:
     fine: bool
     champion: int
     challenger: int
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeCheck:
+    """One thing that a server was held to, and what was found."""
+
+    name: str
+    passed: bool
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeTest:
+    """A server that answers callers, held to the ledger, whose champion was `version`; `fastest` is the time of its
+    fastest answer in seconds, None where it gave none."""
+
+    url: str
+    version: int
+    passed: bool
+    checks: tuple[SmokeCheck, ...]
+    fastest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

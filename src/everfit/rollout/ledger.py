@@ -138,6 +138,11 @@ def _gated(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     return replace(state, gated=(*_without(state.gated, event.version), event.version))
 
 
+def _tested(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    _known(state, event)
+    return state
+
+
 def _approved(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     _known(state, event)
     given = Approval(event.version, event.by, event.at, bool(event.evidence.get(PROVEN)))
@@ -285,4 +290,5 @@ _FOLDS: Mapping[EventKind, Callable[[ReleaseState, LedgerEvent], ReleaseState]] 
     EventKind.GATED: _gated,
     EventKind.STAGED: _staged,
     EventKind.ARCHIVED: _archived,
+    EventKind.TESTED: _tested,
 }

@@ -6,7 +6,7 @@ The events of one command are appended in order, each by compare-and-set on the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from everfit.errors import ReleaseError
 from everfit.project.sections.release import Release
@@ -22,6 +22,11 @@ class Draft:
     version: int
     reason: str
     evidence: Mapping[str, Value] = field(default_factory=dict)
+
+
+def resting_on(drafts: tuple[Draft, ...], evidence: Mapping[str, Value]) -> tuple[Draft, ...]:
+    """The drafts, the first of them with further evidence."""
+    return tuple(replace(one, evidence={**evidence, **one.evidence}) for one in drafts[:1]) + drafts[1:]
 
 
 def start(state: ReleaseState, version: int, release: Release, *, force: bool = False) -> tuple[Draft, ...]:

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 
-from everfit.errors import MissingExtra, SourceError
+from everfit.adapters.sources import postgres
+from everfit.adapters.sources.postgres import MINUTES, Found, refused
+from everfit.errors import SourceError
 
 _SQLITE = "sqlite:///"
-_MINUTES = 10
 _STEPS = 100_000  # of SQLite's machine between two looks at the clock
 
 
@@ -46,23 +45,20 @@ class SqlSource:
         """All columns, in the types that the database gives. Raises SourceError."""
         names, rows = _runner(self.address)(self.address, self.query)
         if not names:
-            raise _refused("it gives no rows")
+            raise refused("it gives no rows")
         if len(set(names)) < len(names):
-            raise _refused(f"the query gives the column {max(names, key=list(names).count)!r} twice")
+            raise refused(f"the query gives the column {max(names, key=list(names).count)!r} twice")
         try:
             return pl.DataFrame(rows, schema=list(names), orient="row", infer_schema_length=None)
         except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
-            raise _refused(f"its columns hold values of several types: {str(error).splitlines()[0]}") from error
-
-
-Found = tuple[Sequence[str], list[Any]]
+            raise refused(f"its columns hold values of several types: {str(error).splitlines()[0]}") from error
 
 
 def _runner(address: str) -> Callable[[str, str], Found]:
     if address.startswith(_SQLITE):
         return _of_sqlite
     if address.partition("://")[0].partition("+")[0] in ("postgresql", "postgres"):
-        return _of_postgres
+        return postgres.rows
     kind = address.partition("://")[0] if "://" in address else "something else"
     fix = "use an address such as sqlite:////srv/shop.db or postgresql://user:password@host/shop"
     raise SourceError(f"queries run on SQLite and PostgreSQL, not on {kind[:20]}", where="the database", fix=fix)
@@ -72,7 +68,7 @@ def _of_sqlite(address: str, query: str) -> Found:
     path = Path(address.removeprefix(_SQLITE))
     if not path.is_file():
         raise SourceError("there is no such database file", where=path.name, fix="correct the address")
-    deadline = time.monotonic() + 60 * _MINUTES
+    deadline = time.monotonic() + 60 * MINUTES
     try:
         place = f"file:{quote(str(path.absolute()))}?mode=ro"
         with closing(sqlite3.connect(place, uri=True)) as connection:
@@ -80,31 +76,4 @@ def _of_sqlite(address: str, query: str) -> Found:
             cursor = connection.execute(query)
             return [one[0] for one in cursor.description or ()], cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning) as error:
-        raise _refused(str(error)) from error
-
-
-def _of_postgres(address: str, query: str) -> Found:
-    try:
-        import psycopg2
-        import sqlalchemy
-    except ImportError as error:
-        fix = 'pip install "everfit[postgres]"'
-        raise MissingExtra(f"the package {error.name} is not installed", where="labels", fix=fix) from error
-    options = f"-c default_transaction_read_only=on -c statement_timeout={60_000 * _MINUTES} -c timezone=UTC"
-    try:
-        url = sqlalchemy.make_url(address.strip()).set(drivername="postgresql")
-        with closing(psycopg2.connect(url.render_as_string(False), connect_timeout=10, options=options)) as connection:
-            cursor = connection.cursor()
-            cursor.execute(query)  # without values, so that no sign in it means anything
-            return [one.name for one in cursor.description or ()], [_plain(row) for row in cursor.fetchall()]
-    except (psycopg2.Error, sqlalchemy.exc.ArgumentError) as error:
-        said = "the address cannot be read" if isinstance(error, sqlalchemy.exc.ArgumentError) else str(error)
-        raise _refused(said.strip().partition("\n")[0] or type(error).__name__) from error
-
-
-def _plain(row: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(float(value) if isinstance(value, Decimal) else value for value in row)
-
-
-def _refused(what: str) -> SourceError:
-    return SourceError(what, where="the query", fix="correct the query, and see that the database can be reached")
+        raise refused(str(error)) from error

@@ -182,19 +182,34 @@ def begun(ports: Ports) -> bool:
 
 
 def source(root: Path, address: str) -> Source:
-    """The source that an address names, by its ending; relative to `root`. ProjectError for any other.
+    """The source that an address names, http or a file by its ending; relative to `root`. ProjectError for any other.
 
     >>> source(Path("/data"), "churn.csv")
     CsvSource(path='/data/churn.csv')
     """
+    if address.lower().startswith(("http://", "https://")):
+        from everfit.adapters.sources.http import HttpSource
+
+        return HttpSource(address)
     ending = Path(address).suffix.lower()
     if "://" in address or ending not in _SOURCES:
         raise ProjectError(
             f"nothing here reads {address!r}",
             where="data.source",
-            fix=f"name a file, or a glob of files, that ends in {', '.join(_SOURCES)}",
+            fix=f"name a file, or a glob of files, that ends in {', '.join(_SOURCES)}, or an https:// address of one",
         )
     return _SOURCES[ending](str(root / address))
+
+
+def query(database: str, text: str) -> Source:
+    """The rows that a query gives; the environment variable `database` holds the address. ProjectError without it."""
+    from everfit.adapters.sources.sql import SqlSource
+
+    address = os.environ.get(database, "").strip()
+    if not address:
+        fix = f"set it to an address such as postgresql://user:password@host/shop: export {database}=..."
+        raise ProjectError("the environment variable is not set", where=database, fix=fix)
+    return SqlSource(address, text)
 
 
 def outside(

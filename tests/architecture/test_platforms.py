@@ -20,8 +20,8 @@ PLACES = {
     "onnxruntime": ("training/onnx_file.py",),
     "shap": ("training/shap_values.py",),
     "joblib": ("training/", "adapters/executors/processes.py"),
-    "sqlalchemy": ("adapters/postgres.py",),
-    "psycopg2": ("adapters/postgres.py",),
+    "sqlalchemy": ("adapters/postgres.py", "adapters/sources/postgres.py"),
+    "psycopg2": ("adapters/postgres.py", "adapters/sources/postgres.py"),
     "ray": ("adapters/executors/ray_connection.py",),
     "matplotlib": (
         "evaluation/plots.py",

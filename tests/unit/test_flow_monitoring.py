@@ -214,6 +214,13 @@ def test_a_model_that_is_wrong_by_now_is_found_and_retrained(production: Product
     assert AlarmKind.PERFORMANCE in {alarm.kind for alarm in report.alarms}
 
 
+def test_labels_of_one_class_alone_leave_a_metric_of_ranks_open(production: Production) -> None:
+    production.labels.put([Label(one.id, "No", START + 2 * DAY) for one in production.predict(400, START + DAY)])
+    report = production.look(START + 3 * DAY)
+    assert report.performance is not None
+    assert (report.performance.value, report.performance.degraded, report.performance.labels) == (None, False, 400)
+
+
 def test_each_label_is_counted_once(production: Production) -> None:
     production.label(production.predict(400, START + DAY), START + 2 * DAY)
     first, second = production.look(START + 3 * DAY), production.look(START + 4 * DAY)

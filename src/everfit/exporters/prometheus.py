@@ -3,15 +3,13 @@
 No extra. Reads `serving` (where to scrape), `monitoring`, `schedule`, `retraining` and `release.verdict` (what is late,
 old or too much) and `alerts` (Alertmanager). Whether drift, performance and data quality are worth an alarm is for
 everfit to decide, at its stated rate of false ones: the rules ask for open alarms, and not for thresholds on figures.
-Limits: one static target; a cluster brings its own discovery, and the rules hold there too.
+Limits: one static target; a cluster brings its own discovery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import islice, pairwise
 from typing import Any
 
 import yaml
@@ -22,16 +20,13 @@ from everfit.project.sections.root import Project
 
 CONFIG, RULES = "prometheus.yml", "everfit-rules.yml"
 LATENCY = 0.25  # seconds that 99 of 100 predictions may take
-_EVERY = "15s"
 _WORDS = {
     "drift": "drifted columns",
     "prediction_drift": "moved scores",
     "performance": "fallen performance",
     "data_quality": "broken data checks",
-    "pipeline_failure": "a failed pipeline",
-    "release": "a release",
+    **{"pipeline_failure": "a failed pipeline", "release": "a release"},
 }
-_GRAVE = ("performance", "pipeline_failure", "release")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ def export(project: Project, graph: Graph) -> Mapping[str, str]:
 
 
 def job(project: Project) -> str:
-    """The name of the scrape job, which is that of pushed metrics too."""
+    """The name of the scrape job and of pushed metrics."""
     return f"everfit-{project.name}"
 
 
@@ -68,13 +63,13 @@ def _config(project: Project) -> dict[str, Any]:
         # A key made by `everfit keys add prometheus --role operate`.
         target["authorization"] = {"type": "Bearer", "credentials_file": "everfit.key"}
     found: dict[str, Any] = {
-        "global": {"scrape_interval": _EVERY, "evaluation_interval": _EVERY},
+        "global": {"scrape_interval": "15s", "evaluation_interval": "15s"},
         "rule_files": [RULES],
         "scrape_configs": [target],
     }
     if monitoring.pushgateway:
         pushed = {"targets": [monitoring.pushgateway.partition("://")[2].strip("/")]}
-        found["scrape_configs"].append({"job_name": "pushgateway", "honor_labels": True, "static_configs": [pushed]})
+        found["scrape_configs"] += [{"job_name": "pushgateway", "honor_labels": True, "static_configs": [pushed]}]
     servers = [one.server for one in project.alerts if one.server and one.kind == "alertmanager"]
     managers = [server.partition("://")[2].strip("/") for server in servers]
     if managers:
@@ -147,7 +142,7 @@ def _alarms(of: str) -> Iterator[Rule]:
             f"Everfit{kind.title().replace('_', '')}",
             f'alarms_open{{{of},kind="{kind}"}} > 0',
             "0m",
-            "critical" if kind in _GRAVE else "warning",
+            "critical" if kind in ("performance", "pipeline_failure", "release") else "warning",
             f"{{{{ $value }}}} open alarms about {words}",
             "`everfit alarms` shows them, `everfit report` draws them",
         )
@@ -167,9 +162,10 @@ def _model(project: Project, of: str) -> Iterator[Rule]:
 
 
 def _pipelines(project: Project, of: str) -> Iterator[Rule]:
+    late = 3 * _pause(project) + 600
     yield Rule(
-        "EverfitLooksStopped", f"time() - monitor_look_timestamp_seconds{{{of}}} > {_silence(project):.0f}", "0m",
-        "warning", "nobody has looked at production for {{ $value | humanizeDuration }}",
+        "EverfitLooksStopped", f"time() - monitor_look_timestamp_seconds{{{of}}} > {late:.0f}", "0m", "warning",
+        "nobody has looked at production for {{ $value | humanizeDuration }}",
         "see whether `everfit up`, or the job that runs `everfit monitor`, is alive",
     )  # fmt: skip
     yield Rule(
@@ -182,13 +178,12 @@ def _pipelines(project: Project, of: str) -> Iterator[Rule]:
     )  # fmt: skip
 
 
-def _silence(project: Project) -> float:
-    """Seconds without a look that are no accident: three times the longest pause between two."""
-    cron, every = project.schedule.monitoring, project.monitoring.every.total_seconds()
-    if cron is not None:
-        times = islice(calendar.slots(cron, project.schedule.timezone, datetime(2026, 1, 1, tzinfo=UTC)), 200)
-        every = max((after - before).total_seconds() for before, after in pairwise(times))
-    return 3 * every + 600
+def _pause(project: Project) -> float:
+    """The longest time between two looks, in seconds."""
+    plan = project.schedule
+    if plan.monitoring is None:
+        return project.monitoring.every.total_seconds()
+    return calendar.longest_pause(plan.monitoring, plan.timezone).total_seconds()
 
 
 def _alert(rule: Rule) -> dict[str, Any]:

@@ -110,6 +110,14 @@ class Registry(Protocol):
         ...
 
 
+class Tracker(Protocol):
+    """Where people compare figures over time: those of production go beside those of training."""
+
+    def track(self, version: int, look: int, at: datetime, figures: Mapping[str, float]) -> None:
+        """Adds what the look of that number found about a version. Raises StorageError."""
+        ...
+
+
 class OnlineStore(Protocol):
     """The latest raw row of each entity, read in microseconds while serving."""
 

@@ -24,12 +24,14 @@ from everfit.ports import (
     Registry,
     Source,
     StateStore,
+    Tracker,
 )
 from everfit.project.load import Loaded
 from everfit.project.sections.monitoring import Channel
 from everfit.project.sections.training import Training
 
 if TYPE_CHECKING:
+    from everfit.adapters.registries.mlflow_client import MlflowConfig
     from everfit.features.functions import Functions
     from everfit.flow.bell import Bell
     from everfit.flow.training import Outside
@@ -81,19 +83,9 @@ class Ports:
     @cached_property
     def registry(self) -> Registry:
         """Experiments and versions."""
-        from everfit.adapters.registries.mlflow import MlflowConfig, MlflowRegistry
+        from everfit.adapters.registries.mlflow import MlflowRegistry
 
-        project = self.loaded.project
-        local = self.tracking_uri.startswith("sqlite:///")
-        return MlflowRegistry(
-            MlflowConfig(
-                uri=self.tracking_uri,
-                experiment=project.backends.experiment or project.name,
-                model=project.backends.model or project.name,
-                artifacts=(self.folder / "mlartifacts").absolute().as_uri() if local else None,
-                tags={"environment": self.loaded.environment, **project.backends.tags},
-            )
-        )
+        return MlflowRegistry(_mlflow(self))
 
     @property
     def tracking_uri(self) -> str:
@@ -148,6 +140,27 @@ class Ports:
             name = f"{channel.kind} {same + 1}" if same else channel.kind
             found[name] = _CHANNELS[channel.kind](channel, self.loaded.project.name)
         return found
+
+
+def tracker(ports: Ports) -> Tracker:
+    """Where the figures of the looks go."""
+    from everfit.adapters.registries.mlflow_monitoring import MlflowTracker
+
+    return MlflowTracker(_mlflow(ports))
+
+
+def _mlflow(ports: Ports) -> MlflowConfig:
+    from everfit.adapters.registries.mlflow_client import MlflowConfig
+
+    project = ports.loaded.project
+    local = ports.tracking_uri.startswith("sqlite:///")
+    return MlflowConfig(
+        uri=ports.tracking_uri,
+        experiment=project.backends.experiment or project.name,
+        model=project.backends.model or project.name,
+        artifacts=(ports.folder / "mlartifacts").absolute().as_uri() if local else None,
+        tags={"environment": ports.loaded.environment, **project.backends.tags},
+    )
 
 
 def begun(ports: Ports) -> bool:

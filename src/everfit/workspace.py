@@ -237,7 +237,7 @@ class Workspace:
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
-        from everfit.flow import alerting, monitoring
+        from everfit.flow import alerting, monitoring, tracking
 
         ports = self.ports
         # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
@@ -249,6 +249,8 @@ class Workspace:
         alerting.settle(report, ports.state, now)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         _push(self)
+        if self.project.monitoring.track:
+            tracking.track(wiring.tracker(ports), report, ports.state, self.progress)
         return report
 
     def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:

@@ -8,7 +8,7 @@ from tests.architecture.modules import imported, modules
 
 # Places are files or folders below src/everfit; what is not named here (numpy, polars, scipy) may be anywhere.
 PLACES = {
-    "mlflow": ("adapters/registries/mlflow.py",),
+    "mlflow": ("adapters/registries/mlflow_client.py",),
     "sklearn": ("training/", "evaluation/"),
     "skops": ("training/",),
     "xgboost": ("training/",),

@@ -144,7 +144,7 @@ def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
     metric = manifest.profile.metric
     if not metrics.higher_is_better(metric) or not any(words in past[-1].reason for words in policy.FALLEN):
         return None
-    earlier = [one.metrics.get(f"test_{metric}", 0.0) for one in ledger.versions(watched.state).values()]
+    earlier = [one.metrics.get(metric, 0.0) for one in ledger.versions(watched.state).values()]
     best = max(earlier, default=0.0)
     return best if manifest.profile.expected < best - watched.project.monitoring.tolerance else None
 

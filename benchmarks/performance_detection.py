@@ -114,10 +114,8 @@ def main() -> None:
             elif turned == changes[1]:
                 found_all &= sum(at is not None for at in seen[0]) >= 0.9 * streams
     rules = ["everfit", "z-test, same rate", "z-test p < .05", "2 points below"]
-    table(["loss", "worse after 2,000", "streams", *(f"{rule}" for rule in rules)], shown)
-    print(
-        "\nOf each: alarms (of streams that hold), or found, false before the change, and the median delay in labels."
-    )
+    table(["loss", "worse after 2,000", "streams", *rules], shown)
+    print("\nWhere nothing changed: streams with an alarm. Else: found, false before, and the median delay in labels.")
     allowed = len(LOSSES) * streams * rows / RUN_LENGTH
     holds = false <= stats.poisson.isf(0.001, allowed) and found_all
     goal = "no more false alarms than the stated run length allows; the larger changes found in >= 90% of streams"

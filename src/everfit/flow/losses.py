@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from everfit.evaluation import metrics
 from everfit.flow import performance
@@ -61,7 +62,7 @@ def watch(
     return found
 
 
-def _losses(pairs: pl.DataFrame, manifest: Manifest) -> losses.Floats:
+def _losses(pairs: pl.DataFrame, manifest: Manifest) -> NDArray[np.float64]:
     y, score = performance.truths(pairs, manifest), pairs["score"].cast(pl.Float64).to_numpy()
     right = metrics.predicted(performance.scores(pairs, manifest), manifest.task, manifest.threshold) == y
     outcome = right if manifest.task is Task.MULTICLASS else y

@@ -176,8 +176,8 @@ def _losses(at: datetime, version: int, found: LossReport, drift: DriftReport | 
         kind=AlarmKind.PERFORMANCE,
         at=at,
         message=f"the mean loss ({found.kind}) of version {version} has risen, seen label by label: {found.recent:.4g} "
-        f"on the newest {found.labels:,} labels, {found.expected:.4g} in the test; a false alarm of this kind comes once "
-        f"in {found.run_length:,.0f} labels at most",
+        f"on the newest {found.labels:,} labels, {found.expected:.4g} in the test; such an alarm is false once in "
+        f"{found.run_length:,.0f} labels at most",
         evidence={
             "recent": found.recent,
             "expected": found.expected,

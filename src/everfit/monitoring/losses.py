@@ -1,7 +1,7 @@
 """Whether the losses on labels, one after the other, have grown since the test: looked at as often as one likes.
 
 A window of labels must fill before its metric means anything, and a fall that begins within it is diluted. A detector
-of the mean loss takes each label when it counts. It bets that the mean has risen; `everfit.monitoring.detector` adds up.
+of the mean loss takes each label when it counts. It bets that the mean has risen; `detector` adds up what it wins.
 """
 
 from __future__ import annotations

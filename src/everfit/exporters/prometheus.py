@@ -17,16 +17,11 @@ import yaml
 from everfit.flow.graph import Graph
 from everfit.project import calendar
 from everfit.project.sections.root import Project
+from everfit.records.watch import AlarmKind
 
 CONFIG, RULES = "prometheus.yml", "everfit-rules.yml"
 LATENCY = 0.25  # seconds that 99 of 100 predictions may take
-_WORDS = {
-    "drift": "drifted columns",
-    "prediction_drift": "moved scores",
-    "performance": "fallen performance",
-    "data_quality": "broken data checks",
-    **{"pipeline_failure": "a failed pipeline", "release": "a release"},
-}
+_GRAVE = (AlarmKind.PERFORMANCE, AlarmKind.FAILURE, AlarmKind.RELEASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +132,13 @@ def _serving(project: Project, of: str) -> Iterator[Rule]:
 
 def _alarms(of: str) -> Iterator[Rule]:
     """One for each kind of alarm that is open: everfit has tested it, the rule only tells."""
-    for kind, words in _WORDS.items():
+    for kind in AlarmKind:
         yield Rule(
             f"Everfit{kind.title().replace('_', '')}",
             f'alarms_open{{{of},kind="{kind}"}} > 0',
             "0m",
-            "critical" if kind in ("performance", "pipeline_failure", "release") else "warning",
-            f"{{{{ $value }}}} open alarms about {words}",
+            "critical" if kind in _GRAVE else "warning",
+            f"{{{{ $value }}}} open alarms: {kind.replace('_', ' ')}",
             "`everfit alarms` shows them, `everfit report` draws them",
         )
 

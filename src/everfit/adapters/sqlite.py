@@ -57,8 +57,11 @@ class Database:
 
     def row(self, query: str, values: Sequence[Any] = ()) -> Any:
         """The first row, or None."""
-        with told(self._path):
+        try:
             return self._connection().execute(query, values).fetchone()
+        except sqlite3.Error:
+            with told(self._path):  # not around it all: entering it costs as much as the query
+                raise
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import datetime
+from functools import lru_cache
 
 
 def new_id(moment: datetime) -> str:
@@ -24,7 +25,12 @@ def new_ids(moment: datetime, count: int) -> list[str]:
 
 
 def _prefix(moment: datetime) -> str:
-    digits = f"{int(moment.timestamp() * 1000):012x}"
+    return _prefix_of(int(moment.timestamp() * 1000))
+
+
+@lru_cache(maxsize=8)
+def _prefix_of(milliseconds: int) -> str:
+    digits = f"{milliseconds:012x}"
     return f"{digits[:8]}-{digits[8:]}-"
 
 

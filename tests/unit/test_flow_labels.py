@@ -139,7 +139,7 @@ def test_a_label_belongs_to_the_answer_and_not_to_the_shadow_of_it(store: Sqlite
 
 
 def at(days: float, identity: str, entity: str) -> PredictionRecord:
-    return replace(record(identity, entity), time=EARLIER + timedelta(days=days))
+    return structs.replace(record(identity, entity), time=EARLIER + timedelta(days=days))
 
 
 SEQUENCE = [at(0, "a0", "ann"), at(2, "a2", "ann"), at(5, "a5", "ann"), at(1, "b1", "bob")]

@@ -1,7 +1,7 @@
 """SQLite files as the adapters here use them: one connection a thread, write-ahead log, errors that say what to do.
 
-Kill -9 loses nothing committed and leaves nothing half-written. `synchronous=NORMAL` is enough for that; FULL also survives a power loss
-at the price of one fsync a commit. Limit: the file must lie on a local disk, for the log needs shared memory.
+Kill -9 loses nothing committed and leaves nothing half-written. `synchronous=NORMAL` is enough for that; FULL also
+survives a power loss at the price of one fsync a commit. Limit: a local disk, for the log needs shared memory.
 """
 
 from __future__ import annotations

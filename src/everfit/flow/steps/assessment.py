@@ -95,6 +95,7 @@ def evaluation(
     test: np.ndarray[Any, Any],
     problem: Problem,
     best: Candidate,
+    searched_rows: np.ndarray[Any, Any],
     out_of_fold: np.ndarray[Any, Any],
     folds: tuple[Fold, ...],
     calibration: Calibration,
@@ -109,7 +110,7 @@ def evaluation(
         return metrics.metrics(problem.task, y, found, problem.classes, threshold.value)
 
     held = calibrator(calibration)(out_of_fold)
-    every = [measured(truth[~test][fold.rows], held[fold.rows]) for fold in folds]
+    every = [measured(truth[searched_rows][fold.rows], held[fold.rows]) for fold in folds]
     sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
     cv = {**metrics.over_folds(every), f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
     around = intervals.intervals(problem.task, truth[test], scores[test], threshold.value)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
     from everfit.flow.bulk import Scored
+    from everfit.flow.gathering import Gathering
     from everfit.flow.graph import Graph
     from everfit.flow.labels import Labelled
     from everfit.flow.replica import Replica
@@ -170,15 +171,24 @@ class Workspace:
         self.versions.resume()
         ports, before = self.ports, ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
-        manifest = _manifest(self, before) if before.challenger is not None else None
-        if manifest is None:
+        champion = before.champion
+        if before.challenger is None or champion is None:
             verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now)
         else:
+            manifest = self.gathering.manifest(champion, lambda: _released(self, champion))
             trial = Trial(ports.log, ports.labels, settings, manifest, self.project.data.target.delay)
-            verdict, after = release.look(ports.state, trial, self.author, now, ports.folder / "verdicts")
+            pictures = ports.folder / "verdicts"
+            verdict, after = release.look(ports.state, trial, self.author, now, pictures, self.gathering)
         if after != before:
             mirror.tell(ports.state, ports.registry, self.progress)
         return verdict, after
+
+    @cached_property
+    def gathering(self) -> Gathering:
+        """What looks at a release have counted so far."""
+        from everfit.flow.gathering import Gathering
+
+        return Gathering(self.ports.folder / "counts")
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
@@ -328,11 +338,13 @@ def _pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
     """The champion's, None while there is none."""
+    return None if answering.champion is None else _released(workspace, answering.champion)
+
+
+def _released(workspace: Workspace, version: int) -> Manifest:
     from everfit.flow import routes
 
-    if answering.champion is None:
-        return None
-    made = ledger.versions(workspace.ports.state)[answering.champion]
+    made = ledger.versions(workspace.ports.state)[version]
     return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
 
 

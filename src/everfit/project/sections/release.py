@@ -128,7 +128,12 @@ class Release(Section):
     thompson: Thompson = Field(default_factory=Thompson, description="Settings of the strategy `thompson`.")
     guard: Guard = Field(default_factory=Guard, description="What takes a version back at once.")
     verdict: Verdict = Field(default_factory=Verdict, description="When a canary goes on and when it goes back.")
-    look: Duration = Field("10s", validate_default=True, description="How often `everfit up` looks at a canary.")
+    look: Duration = Field(
+        "1s",
+        validate_default=True,
+        description="How often `everfit up` looks at a canary; less often where looking would take more than a "
+        "twentieth of the time.",
+    )
 
     approve: dict[str, int] = Field(
         default_factory=dict, description="Approvals that a version needs in each environment: {production: 1}."

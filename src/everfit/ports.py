@@ -110,6 +110,14 @@ class Registry(Protocol):
         ...
 
 
+class Tracker(Protocol):
+    """Where people compare figures over time: those of production go beside those of training."""
+
+    def track(self, version: int, look: int, at: datetime, figures: Mapping[str, float]) -> None:
+        """Adds what the look of that number found about a version. Raises StorageError."""
+        ...
+
+
 class OnlineStore(Protocol):
     """The latest raw row of each entity, read in microseconds while serving."""
 
@@ -161,8 +169,18 @@ class LabelStore(Protocol):
         """Stores them and returns how many were new."""
         ...
 
-    def latest(self) -> Mapping[str, Label]:
-        """For each prediction id, the label known last, with its place in the order of arrival."""
+    def latest(self, since: datetime | None = None) -> Mapping[str, Label]:
+        """For each prediction id, the label known last, with its place in the order of arrival; of those stored at
+        `since` or later. A label never comes before its prediction, so those of recent predictions are all there."""
+        ...
+
+    def frame(self, since: datetime | None = None) -> pl.DataFrame:
+        """The same as columns, without making records, in the order of arrival: `prediction_id`, `known_at`,
+        `stored_at`, `place`, and the truth as `value` (text) or `number` (Float64), the other one null."""
+        ...
+
+    def count(self) -> int:
+        """How many predictions have a label."""
         ...
 
 

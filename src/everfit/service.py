@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
@@ -24,7 +25,7 @@ from everfit import loops
 from everfit.errors import Conflict, EverfitError, ProjectError, StorageError
 from everfit.flow import keys, lease
 from everfit.flow.lease import Turn
-from everfit.flow.observed import observed
+from everfit.flow.observed import Observer
 from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.schedule import Job, Slot
@@ -36,7 +37,7 @@ from everfit.serving.app import create_app
 from everfit.serving.front import LOOPBACK_NAMES
 from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
-from everfit.serving.watch_metrics import WatchMetrics
+from everfit.serving.watch_metrics import Observed, WatchMetrics
 from everfit.versions import reconcile
 from everfit.workspace import Workspace, explainer
 
@@ -130,7 +131,7 @@ def _answer(
         waits=settings.log.fsync == "always",
     )
 
-    workspace.predictor.metrics.registry.register(WatchMetrics(lambda: observed(workspace.ports.state)))
+    workspace.predictor.metrics.registry.register(WatchMetrics(_observing(workspace)))
 
     def told() -> None:
         access.tell(keys.followed(workspace.ports.state, workspace.ports.folder))
@@ -150,6 +151,16 @@ def _answer(
     gc.freeze()
     with loops.following(workspace, follows, ended):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
+
+
+def _observing(workspace: Workspace) -> Callable[[], Observed]:
+    """What reads the records for /metrics; made when it is first asked, for the state store may be away until then."""
+    made = cache(lambda: Observer(workspace.ports.state))
+
+    def read() -> Observed:
+        return made()()
+
+    return read
 
 
 def _tls(workspace: Workspace) -> Tls | None:

@@ -24,15 +24,20 @@ from everfit.ports import (
     Registry,
     Source,
     StateStore,
+    Tracker,
 )
 from everfit.project.load import Loaded
 from everfit.project.sections.monitoring import Channel
 from everfit.project.sections.training import Training
 
 if TYPE_CHECKING:
+    from everfit.adapters.registries.mlflow_client import MlflowConfig
     from everfit.features.functions import Functions
     from everfit.flow.bell import Bell
     from everfit.flow.training import Outside
+
+# Seconds that two workers take to import what they compute with, about.
+_WORKERS_COST = 6.0
 
 
 @dataclass(frozen=True)
@@ -78,19 +83,9 @@ class Ports:
     @cached_property
     def registry(self) -> Registry:
         """Experiments and versions."""
-        from everfit.adapters.registries.mlflow import MlflowConfig, MlflowRegistry
+        from everfit.adapters.registries.mlflow import MlflowRegistry
 
-        project = self.loaded.project
-        local = self.tracking_uri.startswith("sqlite:///")
-        return MlflowRegistry(
-            MlflowConfig(
-                uri=self.tracking_uri,
-                experiment=project.backends.experiment or project.name,
-                model=project.backends.model or project.name,
-                artifacts=(self.folder / "mlartifacts").absolute().as_uri() if local else None,
-                tags={"environment": self.loaded.environment, **project.backends.tags},
-            )
-        )
+        return MlflowRegistry(_mlflow(self))
 
     @property
     def tracking_uri(self) -> str:
@@ -134,7 +129,7 @@ class Ports:
             return _ray(training, self.loaded.root)
         from everfit.adapters.executors.processes import ProcessesExecutor
 
-        return ProcessesExecutor(training.workers or cores())
+        return ProcessesExecutor(training.workers or cores(), _WORKERS_COST)
 
     @cached_property
     def channels(self) -> Mapping[str, AlertChannel]:
@@ -147,25 +142,61 @@ class Ports:
         return found
 
 
+def tracker(ports: Ports) -> Tracker:
+    """Where the figures of the looks go."""
+    from everfit.adapters.registries.mlflow_monitoring import MlflowTracker
+
+    return MlflowTracker(_mlflow(ports))
+
+
+def _mlflow(ports: Ports) -> MlflowConfig:
+    from everfit.adapters.registries.mlflow_client import MlflowConfig
+
+    project = ports.loaded.project
+    local = ports.tracking_uri.startswith("sqlite:///")
+    return MlflowConfig(
+        uri=ports.tracking_uri,
+        experiment=project.backends.experiment or project.name,
+        model=project.backends.model or project.name,
+        artifacts=(ports.folder / "mlartifacts").absolute().as_uri() if local else None,
+        tags={"environment": ports.loaded.environment, **project.backends.tags},
+    )
+
+
 def begun(ports: Ports) -> bool:
     """Whether anything may be stored yet; where not, a command that only reads leaves no file behind."""
     return ports.loaded.project.backends.state is not None or ports.folder.is_dir()
 
 
 def source(root: Path, address: str) -> Source:
-    """The source that an address names, by its ending; relative to `root`. ProjectError for any other.
+    """The source that an address names, http or a file by its ending; relative to `root`. ProjectError for any other.
 
     >>> source(Path("/data"), "churn.csv")
     CsvSource(path='/data/churn.csv')
     """
+    if address.lower().startswith(("http://", "https://")):
+        from everfit.adapters.sources.http import HttpSource
+
+        return HttpSource(address)
     ending = Path(address).suffix.lower()
     if "://" in address or ending not in _SOURCES:
         raise ProjectError(
             f"nothing here reads {address!r}",
             where="data.source",
-            fix=f"name a file, or a glob of files, that ends in {', '.join(_SOURCES)}",
+            fix=f"name a file, or a glob of files, that ends in {', '.join(_SOURCES)}, or an https:// address of one",
         )
     return _SOURCES[ending](str(root / address))
+
+
+def query(database: str, text: str) -> Source:
+    """The rows that a query gives; the environment variable `database` holds the address. ProjectError without it."""
+    from everfit.adapters.sources.sql import SqlSource
+
+    address = os.environ.get(database, "").strip()
+    if not address:
+        fix = f"set it to an address such as postgresql://user:password@host/shop: export {database}=..."
+        raise ProjectError("the environment variable is not set", where=database, fix=fix)
+    return SqlSource(address, text)
 
 
 def outside(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
     from everfit.flow.bulk import Scored
+    from everfit.flow.cohorts import By
     from everfit.flow.gathering import Gathering
     from everfit.flow.graph import Graph
     from everfit.flow.labels import Labelled
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from everfit.ports import Progress, Source
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
+    from everfit.records.cohorts import Cohorts
     from everfit.records.evaluation import Difference, LeakageWarning
     from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
@@ -239,11 +241,13 @@ class Workspace:
         manifest = _manifest(self, ledger.current(ports.state))
         if manifest is None:
             raise NotReady("nothing was predicted yet, so no label can belong to it", fix="run `everfit release`")
-        return labels.store(rows, ports.log, ports.labels, manifest, now or self.clock())
+        target, window = self.project.data.target, self.project.monitoring.window
+        reach = labels.Reach(self.project.data.time, target.delay or window)
+        return labels.store(rows, ports.log, ports.labels, manifest, now or self.clock(), reach)
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
-        from everfit.flow import alerting, monitoring
+        from everfit.flow import alerting, monitoring, tracking
 
         ports = self.ports
         # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
@@ -255,6 +259,8 @@ class Workspace:
         alerting.settle(report, ports.state, now)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         _push(self)
+        if self.project.monitoring.track:
+            tracking.track(wiring.tracker(ports), report, ports.state, self.progress)
         return report
 
     def retrain(self, decision: Decision, stopped: Callable[[], bool] = lambda: False) -> Retraining:
@@ -294,6 +300,19 @@ def load(
 ) -> Workspace:
     """Opens a project. ProjectError when the file is wrong."""
     return Workspace(load_project(path, environment), progress)
+
+
+def cohorts(workspace: Workspace, by: By = "week") -> Cohorts:
+    """The champion's predictions by day or week: how many are due, have a label, and how good they were. NotReady
+    before the first release."""
+    from everfit.flow import cohorts as found
+
+    ports, release, now = workspace.ports, ledger.current(workspace.ports.state), workspace.clock()
+    manifest = _manifest(workspace, release)
+    if manifest is None or release.champion is None:
+        raise NotReady("nothing was predicted yet", fix="run `everfit release`")
+    since = now - workspace.project.monitoring.window - workspace.project.data.target.delay
+    return found.cohorts(workspace.project, manifest, release.champion, ports.log, ports.labels, since, now, by)
 
 
 def score(

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from everfit.adapters.registries.mlflow import MlflowConfig, MlflowRegistry
+from everfit.adapters.registries.mlflow import MlflowRegistry
+from everfit.adapters.registries.mlflow_client import MlflowConfig
+from everfit.adapters.registries.mlflow_monitoring import MlflowTracker
 from everfit.errors import StorageError
 from everfit.records.model import TrialRun, TrialStatus
-from everfit.testing.contracts import RegistryContract
+from everfit.testing.contracts import RegistryContract, TrackerContract
 from everfit.testing.contracts.registry import TRIALS, manifest
+from everfit.testing.contracts.tracker import AT
 
 # Importing MLflow warns of its own type hints.
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
@@ -52,6 +56,27 @@ class TestMlflowRegistry(RegistryContract):
     ) -> None:
         monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
         assert self._add(self.make(tmp_path / "registry"), tmp_path / "one", "one").run_id != "0" * 32
+
+
+class TestMlflowTracker(TrackerContract):
+    def make(self, folder: Path) -> MlflowTracker:
+        return MlflowTracker(
+            MlflowConfig(f"sqlite:///{folder}/mlflow.db", "churn", "churn", tags={"team": "retention"})
+        )
+
+    def shown(self, folder: Path, version: int) -> Mapping[str, Sequence[tuple[int, datetime, float]]]:
+        (run,) = runs(folder, f"tags.version = '{version}' and tags.stage = 'monitoring'")
+        history = {name: client(folder).get_metric_history(run.info.run_id, name) for name in run.data.metrics}
+        return {
+            name: [(one.step, datetime.fromtimestamp(one.timestamp / 1000, UTC), one.value) for one in found]
+            for name, found in history.items()
+        }
+
+    def test_the_run_is_named_and_ended_and_has_the_projects_tags(self, tmp_path: Path) -> None:
+        self.make(tmp_path).track(3, 1, AT, {"drift_score": 0.1})
+        (run,) = runs(tmp_path, "")
+        assert (run.info.run_name, run.info.status) == ("monitoring version 3", "FINISHED")
+        assert run.data.tags["team"] == "retention"
 
 
 def client(folder: Path) -> Any:

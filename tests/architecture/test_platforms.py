@@ -8,7 +8,7 @@ from tests.architecture.modules import imported, modules
 
 # Places are files or folders below src/everfit; what is not named here (numpy, polars, scipy) may be anywhere.
 PLACES = {
-    "mlflow": ("adapters/registries/mlflow.py",),
+    "mlflow": ("adapters/registries/mlflow_client.py",),
     "sklearn": ("training/", "evaluation/"),
     "skops": ("training/",),
     "xgboost": ("training/",),
@@ -20,8 +20,8 @@ PLACES = {
     "onnxruntime": ("training/onnx_file.py",),
     "shap": ("training/shap_values.py",),
     "joblib": ("training/", "adapters/executors/processes.py"),
-    "sqlalchemy": ("adapters/postgres.py",),
-    "psycopg2": ("adapters/postgres.py",),
+    "sqlalchemy": ("adapters/postgres.py", "adapters/sources/postgres.py"),
+    "psycopg2": ("adapters/postgres.py", "adapters/sources/postgres.py"),
     "ray": ("adapters/executors/ray_connection.py",),
     "matplotlib": (
         "evaluation/plots.py",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services import alertmanager, postgres, pushgateway
+from tests.services import alertmanager, kserve_client, postgres, pushgateway
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +34,10 @@ def pushgateway_server() -> Iterator[str]:
         pytest.skip(reason)
     with pushgateway.pushgateway() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def kserve_environment() -> None:
+    """KServe's client, to be run by `tests.services.kserve_client.run`."""
+    if reason := kserve_client.absent():
+        pytest.skip(reason)

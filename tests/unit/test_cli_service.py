@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import polars as pl
 import pytest
@@ -95,6 +96,33 @@ def test_labels_about_nothing_are_said_to_be_so(released: SmallProject) -> None:
     outcome = released.call("labels", str(released.folder / "labels.csv"))
     assert outcome.code == 0
     assert "none of them is about a prediction in the log" in outcome.out
+
+
+def test_truths_come_from_a_query_and_are_shown_by_cohort(
+    released: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = released.open()
+    answers = workspace.predict(projects.customers(60, seed=5, first=20_000).drop("churn", "event_timestamp"))
+    connection = sqlite3.connect(released.folder / "shop.db")
+    connection.execute("CREATE TABLE truths (id, left)")
+    connection.executemany("INSERT INTO truths VALUES (?, ?)", [(one, "No") for one in answers["id"].head(45)])
+    connection.commit()
+    connection.close()
+    query = ["labels", "--sql", "SELECT id AS prediction_id, left AS value FROM truths", "--database", "SHOP"]
+    missing = released.call(*query)
+    assert missing.code == 2
+    assert "export SHOP=" in missing.err
+    monkeypatch.setenv("SHOP", f"sqlite:///{released.folder / 'shop.db'}")
+    assert "45 new labels of 45 rows" in released.call(*query).out
+    shown = released.call("labels", "--show")
+    assert "75.0% of the predictions that are due have a label" in shown.out, shown.err
+    (cohort,) = json.loads(released.call("labels", "--show", "--by", "day", "--json").out)["cohorts"]["cohorts"]
+    assert (cohort["predictions"], cohort["labelled"]) == (60, 45)
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.csv", "--show"], ["a.csv", "--sql", "SELECT 1"]])
+def test_labels_come_from_one_place(released: SmallProject, arguments: list[str]) -> None:
+    assert released.call("labels", *arguments).code == 64
 
 
 def test_a_look_at_the_canary_takes_no_version(released: SmallProject) -> None:

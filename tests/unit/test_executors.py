@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from everfit.adapters.executors import processes
 from everfit.adapters.executors.processes import ProcessesExecutor
 from everfit.adapters.executors.serial import SerialExecutor
 from everfit.errors import StepFailed
@@ -91,6 +92,23 @@ def test_processes_map_large_arrays_and_compute_in_one_thread_elsewhere() -> Non
     seen = list(ProcessesExecutor(2).map(mapped_pid, range(4), np.ones(100_000)))
     assert {(mapped, threads) for mapped, threads, _ in seen} == {(True, "1")}
     assert os.getpid() not in {pid for _, _, pid in seen}
+
+
+def busy(shared: float, item: int) -> int:
+    until = time.thread_time() + shared
+    while time.thread_time() < until:
+        pass
+    return os.getpid()
+
+
+def test_little_work_is_done_here_and_much_of_it_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_used", [float("-inf")])
+    executor = ProcessesExecutor(2, patience=0.5)
+    assert set(executor.map(busy, range(4), 0.0)) == {os.getpid()}
+    first, *rest = executor.map(busy, range(6), 0.2)
+    assert first == os.getpid()
+    assert os.getpid() not in rest
+    assert os.getpid() not in executor.map(busy, range(2), 0.0)  # the workers are there
 
 
 def test_a_second_map_in_the_same_thread_is_refused_instead_of_waiting_for_ever() -> None:

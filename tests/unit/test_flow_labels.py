@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.errors import SourceError
 from everfit.flow import labels
 from everfit.records.prediction import MIRRORED, Label, PredictionRecord
+from everfit.serving.identity import new_id
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 EARLIER = datetime(2026, 1, 20, 12, tzinfo=UTC)
@@ -43,7 +45,8 @@ def test_labels_by_prediction(store: SqliteLabels) -> None:
 
 
 def test_labels_by_entity_belong_to_its_newest_answer(store: SqliteLabels) -> None:
-    assert put(store, pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})) == labels.Labelled(1, 1, 1)
+    table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})
+    assert put(store, table) == labels.Labelled(1, 1, 1, ambiguous=1)
     assert list(store.latest()) == ["p3"]
 
 
@@ -130,3 +133,73 @@ def test_a_label_belongs_to_the_answer_and_not_to_the_shadow_of_it(store: Sqlite
     table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})
     labels.store(table, MemoryLog([*RECORDS, shadow]), store, model().manifest, NOW)
     assert list(store.latest()) == ["p3"]
+
+
+def at(days: float, identity: str, entity: str) -> PredictionRecord:
+    return replace(record(identity, entity), time=EARLIER + timedelta(days=days))
+
+
+SEQUENCE = [at(0, "a0", "ann"), at(2, "a2", "ann"), at(5, "a5", "ann"), at(1, "b1", "bob")]
+
+
+def join(store: SqliteLabels, table: pl.DataFrame, time: str | None = None, within: float = 3) -> labels.Labelled:
+    reach = labels.Reach(time, timedelta(days=within))
+    return labels.store(table, MemoryLog(SEQUENCE), store, model().manifest, NOW, reach)
+
+
+def day(days: float) -> str:
+    return (EARLIER + timedelta(days=days)).isoformat()
+
+
+def test_a_truth_with_a_time_is_about_the_entitys_last_prediction_before_it(store: SqliteLabels) -> None:
+    table = pl.DataFrame({"customerID": ["ann", "bob"], "Churn": ["Yes", "No"], "time": [day(4), day(1)]})
+    assert join(store, table, within=1.5) == labels.Labelled(2, 1, 1)
+    assert list(store.latest()) == ["b1"]
+    assert join(store, table, within=3) == labels.Labelled(2, 2, 1)
+    assert set(store.latest()) == {"b1", "a2"}
+
+
+def test_that_an_earlier_prediction_could_be_meant_too_is_told(store: SqliteLabels) -> None:
+    table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"], "time": [day(6)]})
+    assert join(store, table, within=4.5).ambiguous == 1
+    assert join(store, table, within=3.5).ambiguous == 0
+    assert list(store.latest()) == ["a5"]
+
+
+def test_the_time_may_be_in_the_projects_own_column(store: SqliteLabels) -> None:
+    table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"], "left_at": [day(3)]})
+    join(store, table, time="left_at")
+    assert list(store.latest()) == ["a2"]
+
+
+def test_without_a_time_the_last_prediction_before_the_truth_was_known_is_meant(store: SqliteLabels) -> None:
+    table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"], "known_at": [day(1)]})
+    assert join(store, table) == labels.Labelled(1, 1, 1)
+    assert list(store.latest()) == ["a0"]
+
+
+def test_rows_that_contradict_each_other_are_told_and_the_last_counts(store: SqliteLabels) -> None:
+    table = pl.DataFrame({"id": ["a0", "a0", "b1"], "Churn": ["Yes", "No", "No"], "known_at": [day(9)] * 3})
+    assert join(store, table) == labels.Labelled(3, 3, 3, conflicting=1)
+    assert store.latest()["a0"].value == "No"
+
+
+def test_only_the_time_that_the_ids_name_is_looked_through(store: SqliteLabels) -> None:
+    class Asked(MemoryLog):
+        since: datetime | None = None
+
+        def read(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[PredictionRecord]:
+            self.since = since
+            return super().read(since, until)
+
+    name = new_id(EARLIER)
+    log = Asked([record(name, "ann")])
+    table = pl.DataFrame({"id": [name], "Churn": ["Yes"]})
+    assert labels.store(table, log, store, model().manifest, NOW).matched == 1
+    assert log.since == EARLIER - timedelta(seconds=1)
+
+
+def test_both_times_are_kept(store: SqliteLabels) -> None:
+    put(store, pl.DataFrame({"id": ["p1"], "value": ["Yes"], "known_at": ["2026-01-25"]}))
+    kept = store.latest()["p1"]
+    assert (kept.known_at, kept.stored_at) == (datetime(2026, 1, 25, tzinfo=UTC), NOW)

@@ -15,15 +15,15 @@ from tests.unit.serving_models import MemoryLog, model
 
 from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.adapters.state.sqlite import SqliteState
-from everfit.flow import alerting, monitoring
+from everfit.flow import alerting, ledger, monitoring, retraining
 from everfit.monitoring.profile import profile
 from everfit.project.sections.root import Project
-from everfit.records.codec import decode
-from everfit.records.model import Evaluation, Manifest
+from everfit.records.codec import decode, encode
+from everfit.records.model import Evaluation, Manifest, ModelVersion
 from everfit.records.prediction import Label, PredictionRecord
 from everfit.records.release import ReleaseState
 from everfit.records.table import CheckResult, Kind, Row, Severity
-from everfit.records.watch import AlarmKind, MonitorReport, StreamState, Trigger
+from everfit.records.watch import AlarmKind, MonitorReport, Retraining, StreamState, Trigger
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -214,6 +214,13 @@ def test_a_model_that_is_wrong_by_now_is_found_and_retrained(production: Product
     assert AlarmKind.PERFORMANCE in {alarm.kind for alarm in report.alarms}
 
 
+def test_labels_of_one_class_alone_leave_a_metric_of_ranks_open(production: Production) -> None:
+    production.labels.put([Label(one.id, "No", START + 2 * DAY) for one in production.predict(400, START + DAY)])
+    report = production.look(START + 3 * DAY)
+    assert report.performance is not None
+    assert (report.performance.value, report.performance.degraded, report.performance.labels) == (None, False, 400)
+
+
 def test_each_label_is_counted_once(production: Production) -> None:
     production.label(production.predict(400, START + DAY), START + 2 * DAY)
     first, second = production.look(START + 3 * DAY), production.look(START + 4 * DAY)
@@ -381,3 +388,21 @@ def test_the_estimate_is_held_against_the_labels_when_they_come(production: Prod
         assert found.accuracy is not None
         assert found.estimated is not None
         assert (abs(found.accuracy - found.estimated) > 0.2) is apart
+
+
+def test_what_was_lost_is_gone_after_until_a_test_metric_is_what_an_earlier_version_reached(
+    production: Production,
+) -> None:
+    for version, reached in ((1, 0.95), (2, 0.88)):
+        made = ModelVersion("churn", version, f"hash {version}", "run", START, {"roc_auc": reached}, {})
+        ledger.register(production.state, made, "ann", START)
+    production.state.append(
+        retraining.RETRAININGS,
+        encode(Retraining(START - DAY, True, "performance has fallen: 0.7", version=2, deployed=True)),
+    )
+    production.release = replace(production.release, champion=2, latest=2, registered=(1, 2))
+    settings = production.project.retraining.model_copy(update={"restore": True})
+    production.project = production.project.model_copy(update={"retraining": settings})
+    decision = production.look(START + 2 * DAY).decision
+    assert decision.retrain
+    assert "an earlier champion reached 0.95 in its test" in decision.reasons[0]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.unit.serving_models import MemoryLog, bundle
 
@@ -67,8 +68,14 @@ class Labels:
     def put(self, labels: Iterable[Label]) -> int:
         raise NotImplementedError
 
-    def latest(self) -> Mapping[str, Label]:
+    def latest(self, since: datetime | None = None) -> Mapping[str, Label]:
         return self.known
+
+    def frame(self, since: datetime | None = None) -> pl.DataFrame:
+        raise NotImplementedError
+
+    def count(self) -> int:
+        return len(self.known)
 
 
 def look(

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import polars as pl
 import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
@@ -56,8 +57,14 @@ class MemoryLabels:
         self.kept += new
         return len(new)
 
-    def latest(self) -> Mapping[str, Label]:
+    def latest(self, since: datetime | None = None) -> Mapping[str, Label]:
         return {label.prediction_id: label for label in self.kept}
+
+    def frame(self, since: datetime | None = None) -> pl.DataFrame:
+        raise NotImplementedError
+
+    def count(self) -> int:
+        return len(self.latest())
 
 
 def predictor(target: str = "Churn", **given: Any) -> Predictor:

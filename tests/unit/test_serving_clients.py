@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+from tests.services import kserve_client
 from tests.unit.serving_models import GOOD, MemoryLog, model, one, table
 from tests.unit.test_serving_app import Http, client, post, predictor, refused
 from tests.unit.test_serving_server import running
@@ -22,6 +23,8 @@ from everfit.serving.predictor import Predictor
 
 COLUMNS = ["tenure", "charges", "plan", "senior", "signup"]
 ROWS = table(12).select("customerID", *COLUMNS).to_dicts()
+ALL = {name: [row[name] for row in ROWS] for name in COLUMNS}
+KINDS = {name: "FP64" if name == "tenure" else "BYTES" for name in COLUMNS}
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +102,38 @@ def test_mlflow_scores_a_frame(port: int) -> None:
     assert set(found["prediction"]) <= {"Yes", "No"}
 
 
+KSERVE = """
+import asyncio, json, sys
+from kserve import InferInput, InferRequest, InferenceRESTClient, RESTConfig
+
+async def main(port, columns):
+    client, url = InferenceRESTClient(RESTConfig(protocol="v2", retries=0)), f"http://127.0.0.1:{port}"
+    inputs = [InferInput(name, [len(values)], kind, values) for name, kind, values in columns]
+    answer = await client.infer(url, InferRequest("churn", inputs), model_name="churn")
+    print(json.dumps({
+        "live": await client.is_server_live(url),
+        "ready": await client.is_server_ready(url),
+        "model": await client.is_model_ready(url, "churn"),
+        "other": await client.is_model_ready(url, "other"),
+        "outputs": {output.name: output.as_numpy().tolist() for output in answer.outputs},
+    }))
+
+asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
+"""
+
+
+@pytest.mark.usefixtures("kserve_environment")
+def test_kserve_infers(port: int) -> None:
+    columns = [[name, KINDS[name], ALL[name]] for name in COLUMNS]
+    said = json.loads(kserve_client.run(KSERVE, str(port), json.dumps(columns)))
+    assert (said["live"], said["ready"], said["model"], said["other"]) == (True, True, True, False)
+    assert said["outputs"]["score"] == scores()
+    assert set(said["outputs"]["prediction"]) <= {"Yes", "No"}
+
+
 @pytest.fixture(scope="module")
 def server() -> Http:
     return client(predictor())
-
-
-ALL = {name: [row[name] for row in ROWS] for name in COLUMNS}
 
 
 @pytest.mark.parametrize(
@@ -213,5 +242,4 @@ def test_a_framework_above_reaches_the_same_endpoints() -> None:
 
 
 def inputs_json() -> list[dict[str, object]]:
-    kinds = {name: "FP64" if name == "tenure" else "BYTES" for name in COLUMNS}
-    return [{"name": n, "datatype": kinds[n], "shape": [len(ROWS)], "data": ALL[n]} for n in COLUMNS]
+    return [{"name": n, "datatype": KINDS[n], "shape": [len(ROWS)], "data": ALL[n]} for n in COLUMNS]

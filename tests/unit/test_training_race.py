@@ -143,12 +143,12 @@ def test_large_folds_reach_the_workers_as_read_only_maps() -> None:
 def test_no_batch_begins_after_the_seconds_are_over() -> None:
     found = raced(shared(FOREST), 40, made_up(depth), seconds=1e-9)
     assert found.candidate.trials == 1
-    assert raced(shared(FOREST), 40, made_up(depth), seconds=60).candidate.trials == 40
+    assert raced(shared(FOREST), 40, made_up(depth), seconds=60).candidate.trials > 20
 
 
 @pytest.mark.parametrize("trials", [1, 2, 7])
 def test_the_budget_of_trials_is_kept(trials: int) -> None:
-    assert raced(shared(FOREST), trials, made_up(depth)).candidate.trials == trials
+    assert raced(shared(FOREST), trials, made_up(lambda _: 1.0)).candidate.trials == trials
 
 
 def test_somebody_is_told_of_the_best_so_far() -> None:
@@ -184,14 +184,24 @@ def test_the_score_after_some_rounds_is_that_of_a_model_of_so_many_rounds(name: 
         np.testing.assert_allclose(found.held_out[stage], alone.held_out[0], rtol=1e-6)
 
 
-def test_the_number_of_rounds_is_the_best_mean_over_the_folds() -> None:
+def test_the_number_of_rounds_is_the_best_mean_over_the_folds_of_those_that_all_reached() -> None:
     of = shared(LIGHTGBM, folds(rows=300, number=3))
     found = race.first(of, "log_loss", IN_TURN).candidate
     at = stages(of.family.defaults, 300)
     curves = [trial(of, Job({**of.family.defaults, "n_estimators": at[-1]}, fold, at)).scores for fold in range(3)]
-    best = int(np.mean(curves, axis=0).argmax())
+    reached = min(map(len, curves))
+    best = int(np.mean([curve[:reached] for curve in curves], axis=0).argmax())
     assert 0 < best < len(at) - 1
     assert found.params["n_estimators"] == at[best]
+
+
+@pytest.mark.parametrize(("trials", "tried"), [(8, 5), (16, 9), (4, 4)])
+def test_a_search_ends_once_half_of_its_trials_in_a_row_got_no_further_than_the_first_fold(
+    trials: int, tried: int
+) -> None:
+    first = resolve(FOREST, Task.BINARY, 7).racing.defaults
+    found = raced(shared(FOREST, folds(number=5)), trials, made_up(lambda job: 1.0 if job.params == first else 0.5))
+    assert [len(one.scores) for one in found.candidate.tried] == [5, *[1] * (tried - 1)]
 
 
 @pytest.mark.parametrize("given", [{"params": {"n_estimators": 17}}, {"space": {"n_estimators": (17,)}}])

@@ -37,7 +37,17 @@ RAISED = Alarm("drift:1:age", AlarmKind.DRIFT, AT, "age moved")
 OVER = replace(RAISED, state=AlarmState.RESOLVED)
 EMPTY = FailedCheck("nulls", "age", Severity.WARNING, "12%", "at most 5%", 0.12, 0.04, 1e-6, is_news=True)
 CHECKED = QualityLook(AT, Origin.PREDICTIONS, 500, 0.75, 12, (EMPTY,), 0.001, "7")
-OBSERVED = Observed(LOOK, LOOK, (RAISED, OVER), (RUN, replace(RUN, id="b", status=Status.FAILED)), quality=(CHECKED,))
+OBSERVED = Observed(
+    LOOK,
+    LOOK,
+    (RAISED, OVER),
+    {("training", Status.DONE): 1, ("training", Status.FAILED): 1},
+    (RUN,),
+    quality=(CHECKED,),
+    rows=800,
+    events={"promoted": 2},
+    tests={3: {"precision": 0.7, "recall": 0.6, "f1": 0.65}},
+)
 
 
 def test_looks_alarms_and_runs_stand_beside_the_servers_own_metrics() -> None:
@@ -60,6 +70,13 @@ def test_looks_alarms_and_runs_stand_beside_the_servers_own_metrics() -> None:
         'pipeline_runs_total{pipeline="training",status="failed"} 1.0',
         'pipeline_duration_seconds{pipeline="training"} 7.0',
         'pipeline_step_duration_seconds{pipeline="training",step="fit"} 2.0',
+        "data_rows_processed_total 800.0",
+        "model_training_duration_seconds 2.0",
+        'model_precision{version="3"} 0.7',
+        'model_recall{version="3"} 0.6',
+        'model_f1_score{version="3"} 0.65',
+        'model_deployments_total{event="promoted"} 2.0',
+        'alarms_open{kind="data_quality"} 0.0',
     ):
         assert line in text
     assert "release_number" in text

@@ -88,8 +88,11 @@ def test_an_adapter_is_made_once(folder: Path) -> None:
 
 def test_the_executor_is_the_one_that_the_project_names(folder: Path) -> None:
     assert isinstance(ports(folder, "production").executor, SerialExecutor)
-    assert ports(folder, None, "training.workers=3").executor == ProcessesExecutor(3)
-    assert ports(folder).executor == ProcessesExecutor(wiring.cores())
+    for settings, workers in (("training.workers=3",), 3), ((), wiring.cores()):
+        found = ports(folder, None, *settings).executor
+        assert isinstance(found, ProcessesExecutor)
+        assert found.workers == workers
+        assert found.patience > 0
     assert ports(folder, None, "training.executor=ray", "training.workers=2").executor == RayExecutor("local", 2)
     assert ports(folder, None, "training.executor=ray://head:10001").executor == RayExecutor("ray://head:10001")
 

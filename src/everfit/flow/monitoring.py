@@ -37,6 +37,7 @@ LOOKS = "looks"
 _DRAWN = 3  # columns with a picture in an alarm
 _FIELDS = ("id", "time", "version", "error", "score", "prediction")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CLOCKS = timedelta(hours=1)  # what the clocks of those who predict and those who store labels may differ by
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,17 @@ def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: i
         performance=found.performance,
         drift=found.drift,
         impact=found.impact,
-        labels=sum(one.known_at > since for one in watched.labels.latest().values()) if asks_data and since else 0,
+        labels=_known_since(watched.labels, since) if asks_data and since else 0,
         per_day=recent / (span / timedelta(days=1)),
         drifting_since=_drifting_since(watched.state, found, now),
         label_delay=watched.project.data.target.delay,
         short_of=_short_of(watched, manifest),
     )
+
+
+def _known_since(labels: LabelStore, since: datetime) -> int:
+    """How many labels of predictions were learned after that."""
+    return labels.frame(since - CLOCKS).filter(pl.col("known_at") > since).height
 
 
 def _drifting_since(state: StateStore, found: _Found, now: datetime) -> datetime | None:
@@ -135,7 +141,7 @@ def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
     metric = manifest.profile.metric
     if not metrics.higher_is_better(metric) or not any(words in past[-1].reason for words in policy.FALLEN):
         return None
-    earlier = [one.metrics.get(f"test_{metric}", 0.0) for one in ledger.versions(watched.state).values()]
+    earlier = [one.metrics.get(metric, 0.0) for one in ledger.versions(watched.state).values()]
     best = max(earlier, default=0.0)
     return best if manifest.profile.expected < best - watched.project.monitoring.tolerance else None
 
@@ -148,10 +154,19 @@ def looks(state: StateStore) -> list[MonitorReport]:
 def _answered(watched: Watched, manifest: Manifest | None, now: datetime) -> pl.DataFrame:
     """What the champion answered since it became champion, and which is in the longest window now or was there when
     its label came due."""
-    reach = watched.project.monitoring.window + watched.project.data.target.delay
-    since = max(now - reach, watched.release.champion_since or _EPOCH)
     champion = watched.release.champion
-    return _read(watched, manifest, since, now).filter(pl.col("version") == (champion or 0))
+    return _read(watched, manifest, _reach(watched, now), now).filter(pl.col("version") == (champion or 0))
+
+
+def _reach(watched: Watched, now: datetime) -> datetime:
+    """Since when the champion's answers count."""
+    longest = watched.project.monitoring.window + watched.project.data.target.delay
+    return max(now - longest, watched.release.champion_since or _EPOCH)
+
+
+def _newest(labels: pl.DataFrame) -> int:
+    """The place of the label that came last."""
+    return int(labels["place"].max() or 0) if labels.height else 0  # type: ignore[arg-type]  # places are whole numbers
 
 
 def _asked(watched: Watched, manifest: Manifest, now: datetime) -> pl.DataFrame:
@@ -223,7 +238,7 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         asked = quality.Asked(watched.release.champion or 0, since, drifted.until)
         checked = quality.window(watched.project, manifest, watched.log, asked, alpha)
         impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score, manifest.threshold)
-    known = watched.labels.latest()
+    known = watched.labels.frame(_reach(watched, now) - CLOCKS)
     judged = performance.judge(
         watched.project, manifest, answered, performance.Fresh(known, before.judged, before.labels, now), alpha
     )
@@ -241,5 +256,5 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         streams=streams,
     )
     raised = tuple(_pictured(one, manifest, window, watched.project.data.personal) for one in raised)
-    newest = max((label.place for label in known.values()), default=0) if judged else 0
+    newest = max(before.labels, _newest(known)) if judged else 0
     return _Found(drifted, impact, judged, raised, newest, streams, checked)

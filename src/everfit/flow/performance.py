@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,12 +11,12 @@ import numpy as np
 import polars as pl
 
 from everfit.data import target as targets
+from everfit.errors import ProjectError
 from everfit.evaluation import metrics
 from everfit.monitoring import performance
 from everfit.monitoring.estimate import confidence
 from everfit.project.sections.root import Project
 from everfit.records.model import Manifest
-from everfit.records.prediction import Label
 from everfit.records.table import Task
 from everfit.records.watch import PerformanceReport
 
@@ -26,9 +25,9 @@ _OF_LABELS = ("accuracy", "precision", "recall", "f1")
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """The labels, and up to where performance was judged before: when, and at which of them."""
+    """The labels, as a `LabelStore`'s frame, and up to where performance was judged before: when, and at which."""
 
-    known: Mapping[str, Label]
+    known: pl.DataFrame
     since: datetime
     place: int
     now: datetime
@@ -41,41 +40,53 @@ def judge(
     matured now and was not at the last time, once there are enough of them."""
     delay = project.data.target.delay
     matured = answered.filter(pl.col("time") <= fresh.now - delay)
-    labelled = matured.join(_labels(fresh.known), on="id", how="inner", maintain_order="left")
+    labelled = matured.join(fresh.known, left_on="id", right_on="prediction_id", how="inner", maintain_order="left")
     pairs = labelled.filter(_counts(fresh, delay))
     if pairs.height < project.monitoring.rows:
         return None
-    truths = pl.DataFrame({manifest.target: [fresh.known[name].value for name in pairs["id"]]}, strict=False)
-    y = targets.encode(truths, manifest.target, manifest.classes, manifest.task)
-    scores, metric = _scores(pairs, manifest)
-    found = performance.performance(
+    found = measured(project, manifest, pairs, labelled.height / matured.height, alpha)
+    if manifest.task is Task.REGRESSION:
+        return found
+    sure = pairs["score"].cast(pl.Float64).drop_nulls().to_numpy()
+    foretold = confidence(manifest.task, sure, manifest.threshold)
+    right = metrics.predicted(_scores(pairs, manifest), manifest.task, manifest.threshold) == truths(pairs, manifest)
+    return replace(found, accuracy=float(right.mean()), estimated=float(foretold.mean()) if len(sure) else None)
+
+
+def measured(
+    project: Project, manifest: Manifest, pairs: pl.DataFrame, coverage: float, alpha: float
+) -> PerformanceReport:
+    """The metric on labelled predictions (`score`, `prediction`, and the truth as `value` or `number`), with bounds of
+    confidence 1 - `alpha` each."""
+    metric = judged_by(manifest)
+    return performance.performance(
         manifest.task,
-        y,
-        scores,
+        truths(pairs, manifest),
+        _scores(pairs, manifest),
         metric=metric,
         measure=partial(_value, metric, manifest),
         higher_is_better=metrics.higher_is_better(metric),
         expected=manifest.evaluation.test[metric],
         expected_labels=manifest.profile.labels,
         tolerance=project.monitoring.tolerance,
-        coverage=labelled.height / matured.height,
+        coverage=coverage,
         alpha=alpha,
     )
-    if manifest.task is Task.REGRESSION:
-        return found
-    sure = pairs["score"].cast(pl.Float64).drop_nulls().to_numpy()
-    foretold = confidence(manifest.task, sure, manifest.threshold)
-    accuracy = metrics.predicted(scores, manifest.task, manifest.threshold) == y
-    return replace(found, accuracy=float(accuracy.mean()), estimated=float(foretold.mean()) if len(sure) else None)
 
 
-def _labels(known: Mapping[str, Label]) -> pl.DataFrame:
-    columns = {
-        "id": [label.prediction_id for label in known.values()],
-        "known_at": [label.known_at for label in known.values()],
-        "place": [label.place for label in known.values()],
-    }
-    return pl.DataFrame(columns, schema={"id": pl.String, "known_at": pl.Datetime("us", "UTC"), "place": pl.Int64})
+def judged_by(manifest: Manifest) -> str:
+    """The metric that production is judged by: the project's own. The log keeps the predicted class and its score, so
+    that of several classes a metric that needs the scores of all of them gives way to accuracy."""
+    metric = manifest.profile.metric
+    return metric if manifest.task is not Task.MULTICLASS or metric.startswith(_OF_LABELS) else "accuracy"
+
+
+def truths(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
+    """(rows,) the truths of labelled predictions as the metrics take them."""
+    column = "number" if manifest.task is Task.REGRESSION else "value"
+    return targets.encode(
+        pairs.select(pl.col(column).alias(manifest.target)), manifest.target, manifest.classes, manifest.task
+    )
 
 
 def _counts(fresh: Fresh, delay: timedelta) -> pl.Expr:
@@ -85,19 +96,20 @@ def _counts(fresh: Fresh, delay: timedelta) -> pl.Expr:
 
 
 def _value(metric: str, manifest: Manifest, y: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]) -> float:
-    """The metric under its own sign, and by the threshold of this model."""
+    """The metric under its own sign, and by the threshold of this model; NaN where the rows do not define it."""
     if manifest.task is Task.BINARY and metric.startswith(_OF_LABELS):
         scores = np.eye(2)[metrics.predicted(scores, manifest.task, manifest.threshold)]
-    value = metrics.measure(metric, manifest.task, manifest.classes)(y, scores)
+    try:
+        value = metrics.measure(metric, manifest.task, manifest.classes)(y, scores)
+    except ProjectError:  # all of one class: there is nothing to rank
+        return float("nan")
     return value if metrics.higher_is_better(metric) else -value
 
 
-def _scores(pairs: pl.DataFrame, manifest: Manifest) -> tuple[np.ndarray[Any, Any], str]:
-    """Scores as the metric takes them. The log keeps one score a row, so several classes are judged by accuracy."""
+def _scores(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
+    """Scores as the metric takes them; of several classes, one that is certain of the class that was predicted."""
     if manifest.task is Task.MULTICLASS:
         places = {name: place for place, name in enumerate(manifest.classes)}
-        return np.eye(len(places))[[places[name] for name in pairs["prediction"]]], "accuracy"
+        return np.eye(len(places))[[places[name] for name in pairs["prediction"]]]
     score = pairs["score"].cast(pl.Float64).to_numpy()
-    if manifest.task is Task.REGRESSION:
-        return score, manifest.profile.metric
-    return np.column_stack([1 - score, score]), manifest.profile.metric
+    return score if manifest.task is Task.REGRESSION else np.column_stack([1 - score, score])

@@ -312,10 +312,11 @@ def runs(state: StateStore) -> list[RunRecord]:
     for number, text in state.read(RUNS):
         record = decode(RunRecord, text, where=f"run record {number}")
         newest[record.id] = record
-    return [_reconciled(record) for record in newest.values()]
+    return [reconciled(record) for record in newest.values()]
 
 
-def _reconciled(record: RunRecord) -> RunRecord:
+def reconciled(record: RunRecord) -> RunRecord:
+    """The run as it stands: failed where its process is gone without a last word."""
     if record.status is not Status.RUNNING or _goes_on(record):
         return record
     return replace(record, status=Status.FAILED, error="interrupted: its process is gone")

@@ -244,9 +244,9 @@ def _line(record: RunRecord) -> RunLine:
 def _traffic(log: PredictionLog, labels: LabelStore, since: datetime, now: datetime, delay: timedelta) -> Traffic:
     # Copies for a shadow are no predictions: nobody was answered.
     found = log.frame(["id", "time", "version", "error"], since).filter(~pl.col("id").str.ends_with(MIRRORED))
-    answered, known = found.filter(pl.col("error").is_null()), labels.latest()
+    answered, known = found.filter(pl.col("error").is_null()), labels.frame(since - monitoring.CLOCKS)
     due = answered.filter(pl.col("time") <= now - delay)["id"]
     versions = dict(found.group_by("version").len().sort("version").iter_rows())
     last: datetime | None = found.select(pl.col("time").max()).item()
-    labelled = int(due.is_in(list(known)).sum())
-    return Traffic(since, found.height, found.height - answered.height, last, versions, len(due), labelled, len(known))
+    labelled, failed = int(due.is_in(known["prediction_id"].implode()).sum()), found.height - answered.height
+    return Traffic(since, found.height, failed, last, versions, len(due), labelled, labels.count())

@@ -49,9 +49,11 @@ class PredictionRecord:
 @dataclass(frozen=True, slots=True)
 class Label:
     """The truth about an earlier prediction: `known_at` is when it was learned; a later label for the same prediction
-    corrects the earlier one and both are kept. `place` is the order in which a store got it, from 1."""
+    corrects the earlier one and both are kept. `place` is the order in which a store got it, from 1, and `stored_at`
+    when; a store that is not told takes its own time."""
 
     prediction_id: str
     value: str | float
     known_at: datetime
     place: int = field(default=0, compare=False)
+    stored_at: datetime | None = field(default=None, compare=False)

@@ -84,8 +84,8 @@ def create_app(
         add(f"{path}/ready", routes.inference.ready, methods=["GET"], summary="Whether the model answers.")
         add(path, routes.inference.model, methods=["GET"], summary="What the model takes and gives.")
     add("/v2", routes.inference.server, methods=["GET"], summary="The server, by the Open Inference Protocol.")
-    add("/v2/health/live", routes.health, methods=["GET"], summary="Whether the process is alive.")
-    add("/v2/health/ready", routes.ready, methods=["GET"], summary="Whether a model is loaded.")
+    add("/v2/health/live", routes.inference.live, methods=["GET"], summary="Whether the process is alive.")
+    add("/v2/health/ready", routes.inference.loaded, methods=["GET"], summary="Whether a model is loaded.")
     add("/feedback", routes.feedback, methods=["POST"], summary="Say what turned out to be true.")
     if approve is not None:
         approving = Approving(approve, limits).approve

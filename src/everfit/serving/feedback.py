@@ -39,7 +39,10 @@ def _label(
     if not isinstance(value, (str, int, float)):
         raise _wrong(place, "value", "is neither a text nor a number")
     return Label(
-        identity, _truth(place, originals.get(value, value) if isinstance(value, str) else value, manifest), now
+        identity,
+        _truth(place, originals.get(value, value) if isinstance(value, str) else value, manifest),
+        now,
+        stored_at=now,
     )
 
 

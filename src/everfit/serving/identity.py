@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def new_id(moment: datetime) -> str:
@@ -21,6 +24,18 @@ def new_ids(moment: datetime, count: int) -> list[str]:
     """So many of them at once, of one moment."""
     prefix = _prefix(moment)
     return [prefix + _unguessable() for _ in range(count)]
+
+
+def made_at(identity: str) -> datetime | None:
+    """When an id was made, to the millisecond; None for one that was not made by `new_id`.
+
+    >>> made_at(new_id(datetime.fromisoformat("2026-11-03T10:00:00.5+00:00"))).isoformat()
+    '2026-11-03T10:00:00.500000+00:00'
+    >>> made_at("order-7")
+    """
+    if _ID.fullmatch(identity) is None:
+        return None
+    return datetime.fromtimestamp(int(identity[:8] + identity[9:13], 16) / 1000, UTC)
 
 
 def _prefix(moment: datetime) -> str:

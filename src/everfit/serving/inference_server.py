@@ -59,6 +59,15 @@ class InferenceServer:
         found = inference.find(self._answering.predictor.snapshot, model, version)
         return {"name": model, "version": str(found), "ready": True}
 
+    async def live(self) -> dict[str, Any]:
+        """200 while the process answers at all."""
+        return {"live": True}
+
+    async def loaded(self) -> dict[str, Any]:
+        """200 once a model is loaded; 503 before."""
+        self._answering.predictor.snapshot.champion  # noqa: B018  raises NotReady
+        return {"ready": True}
+
     async def server(self) -> dict[str, Any]:
         """The server's metadata."""
         return {"name": "everfit", "version": installed("everfit"), "extensions": list(inference.EXTENSIONS)}

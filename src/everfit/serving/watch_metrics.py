@@ -9,8 +9,8 @@ the project.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, push_to_gateway
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -19,22 +19,38 @@ from prometheus_client.registry import Collector
 
 from everfit.errors import EverfitError, StorageError
 from everfit.records.quality import QualityLook
+from everfit.records.release import EventKind
 from everfit.records.run import RunRecord, Status
 from everfit.records.schedule import Slot, Turnout
-from everfit.records.watch import Alarm, AlarmState, DriftReport, MonitorReport
+from everfit.records.watch import Alarm, AlarmKind, AlarmState, DriftReport, MonitorReport
+
+_DEPLOYED = (EventKind.RELEASED, EventKind.PROMOTED, EventKind.ROLLED_BACK)
+_TESTED = {
+    "model_test_accuracy": "accuracy",
+    "model_precision": "precision",
+    "model_recall": "recall",
+    "model_f1_score": "f1",
+    "model_test_roc_auc": "roc_auc",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The last look, the last one that judged performance, the alarms, the runs, the last time of each job, and the
-    quality of the last window and of the last run's table."""
+    """The last look, the last one that judged performance, the alarms that are not resolved; how many runs of each
+    pipeline `ended` with each status, and the `last` one of each; the last time of each job; the quality of the last
+    window and of the last run's table; the rows that runs have read in all; how often each event of the ledger
+    happened; and the test metrics of the versions that answer."""
 
     look: MonitorReport | None
     judged: MonitorReport | None
     alarms: tuple[Alarm, ...]
-    runs: tuple[RunRecord, ...]
+    ended: Mapping[tuple[str, Status], int] = field(default_factory=dict)
+    last: tuple[RunRecord, ...] = ()
     slots: tuple[Slot, ...] = ()
     quality: tuple[QualityLook, ...] = ()
+    rows: int = 0
+    events: Mapping[str, int] = field(default_factory=dict)
+    tests: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
 class WatchMetrics(Collector):
@@ -62,7 +78,8 @@ class WatchMetrics(Collector):
         if found.judged is not None:
             yield from _performance(found.judged)
         yield _alarms(found.alarms)
-        yield from _runs(found.runs)
+        yield from _runs(found.ended, found.last)
+        yield from _models(found)
         yield from _quality(found.quality)
         yield from _schedule(found.slots)
 
@@ -116,25 +133,46 @@ def _performance(look: MonitorReport) -> Iterator[Metric]:
 
 def _alarms(alarms: tuple[Alarm, ...]) -> Metric:
     family = GaugeMetricFamily("alarms_open", "Alarms that are not resolved.", labels=("kind",))
-    for kind, count in sorted(Counter(one.kind for one in alarms if one.state is not AlarmState.RESOLVED).items()):
-        family.add_metric((str(kind),), count)
+    standing = Counter(one.kind for one in alarms if one.state is not AlarmState.RESOLVED)
+    for kind in AlarmKind:  # all of them, so that a rule on any finds a series
+        family.add_metric((kind.value,), standing[kind])
     return family
 
 
-def _runs(runs: tuple[RunRecord, ...]) -> Iterator[Metric]:
-    ended = [run for run in runs if run.status is not Status.RUNNING]
+def _runs(ended: Mapping[tuple[str, Status], int], last: tuple[RunRecord, ...]) -> Iterator[Metric]:
     counted = CounterMetricFamily("pipeline_runs", "Runs that ended.", labels=("pipeline", "status"))
-    for (pipeline, status), count in sorted(Counter((run.pipeline, run.status) for run in ended).items()):
-        counted.add_metric((pipeline, "success" if status is Status.DONE else str(status)), count)
+    for (pipeline, status), count in sorted(ended.items()):
+        counted.add_metric((pipeline, "success" if status is Status.DONE else status.value), count)
     yield counted
     lasted = GaugeMetricFamily("pipeline_duration_seconds", "How long the last run took.", labels=("pipeline",))
+    when = GaugeMetricFamily("pipeline_last_run_timestamp_seconds", "When the last run ended.", labels=("pipeline",))
     step = GaugeMetricFamily("pipeline_step_duration_seconds", "The last run's steps.", labels=("pipeline", "step"))
-    for run in {run.pipeline: run for run in ended}.values():
+    for run in last:
         if run.ended_at is not None:
             lasted.add_metric((run.pipeline,), (run.ended_at - run.started_at).total_seconds())
+            when.add_metric((run.pipeline,), run.ended_at.timestamp())
         for one in run.steps:
             step.add_metric((run.pipeline, one.name), one.seconds)
-    yield from (lasted, step)
+    yield from (lasted, when, step)
+
+
+def _models(found: Observed) -> Iterator[Metric]:
+    """What was trained and put in front of traffic, and how good those versions were in their tests."""
+    yield CounterMetricFamily("data_rows_processed", "Rows that runs have read and checked.", found.rows)
+    deployed = CounterMetricFamily("model_deployments", "Versions released, promoted, rolled back.", labels=("event",))
+    for event in _DEPLOYED:
+        deployed.add_metric((event.value,), found.events.get(event.value, 0))
+    yield deployed
+    trained = [run for run in found.last if run.pipeline == "training" and run.status is Status.DONE]
+    text = "What the steps of the last training took when they were last run."
+    for run in trained:
+        yield GaugeMetricFamily("model_training_duration_seconds", text, sum(step.seconds for step in run.steps))
+    for name, metric in _TESTED.items():
+        family = GaugeMetricFamily(name, f"The version's {metric} in its test.", labels=("version",))
+        for version, test in found.tests.items():
+            if metric in test:
+                family.add_metric((str(version),), test[metric])
+        yield family
 
 
 def _quality(looks: tuple[QualityLook, ...]) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ is added, each time the one with which the mean is best.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -52,15 +52,19 @@ def blend(every: Sequence[Searched], folds: Sequence[Fold], measure: Measure) ->
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """A fold's validation rows, scored by every model."""
+    """A fold's validation rows, scored by every model; `known` are blends of them, by how often each was added."""
 
     y: NDArray[Any]
     scores: Sequence[Matrix]
     measure: Measure
+    known: dict[tuple[float, ...], float] = field(default_factory=dict)
 
-    def score(self, weights: NDArray[np.float64]) -> float:
-        """The metric of the blend with these weights."""
-        return self.measure(self.y, mixed(weights.tolist(), self.scores))
+    def score(self, counts: NDArray[np.float64]) -> float:
+        """The metric of the blend with weights in these proportions."""
+        key = tuple(counts.tolist())
+        if key not in self.known:
+            self.known[key] = self.measure(self.y, mixed((counts / counts.sum()).tolist(), self.scores))
+        return self.known[key]
 
     def fewer(self) -> _Part:
         """Some of the rows, evenly spread: enough to tell weights apart."""
@@ -74,7 +78,7 @@ def _select(parts: Sequence[_Part]) -> NDArray[np.float64]:
     best, chosen = -np.inf, counts
     for _ in range(_ADDED):
         tried = [counts + unit for unit in np.eye(len(counts))]
-        means = [fmean(part.score(one / one.sum()) for part in parts) for one in tried]
+        means = [fmean(part.score(one) for part in parts) for one in tried]
         at = int(np.argmax(means))
         counts = tried[at]
         if means[at] > best:

@@ -102,7 +102,7 @@ FAMILIES: Mapping[str, Entry] = {
         "sklearn.ensemble",
         "GradientBoostingClassifier",
         "GradientBoostingRegressor",
-        {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 2, "subsample": 0.5, "max_features": 0.3,
+        {"n_estimators": 60, "learning_rate": 0.2, "max_depth": 3, "subsample": 0.5, "max_features": 0.3,
          "min_samples_leaf": 20},
         {"n_estimators": (60, 100, 150), "learning_rate": (0.05, 0.1, 0.2), "max_depth": (2, 3, 4, 6),
          "subsample": (0.5, 0.7, 1.0), "max_features": ("sqrt", 0.3, 0.6), "min_samples_leaf": (5, 20, 50)},

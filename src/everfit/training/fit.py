@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,8 +76,15 @@ def threads(x: Matrix, cores: int) -> int:
     return max(1, min(cores, x.size // _CELLS_A_THREAD))
 
 
-def fitted(family: Family, params: Mapping[str, Param], terms: Terms, sample: Sample) -> Any:
-    """The family's estimator after fitting, set to score in one thread.
+def fitted(
+    family: Family,
+    params: Mapping[str, Param],
+    terms: Terms,
+    sample: Sample,
+    watch: Callable[[Any], Mapping[str, Any]] | None = None,
+) -> Any:
+    """The family's estimator after fitting, set to score in one thread. `watch` gets it before, and says what else
+    `fit` is to be given.
 
     Linear algebra runs in one thread: with several, sums are taken in another order and the last bits change with the
     machine. So do scikit-learn's histograms. A forest that scores in several threads adds its trees in the order in
@@ -85,13 +92,12 @@ def fitted(family: Family, params: Mapping[str, Param], terms: Terms, sample: Sa
     """
     estimator = family.build(params, sample.x.shape[1], _signs(terms, sample.columns))
     x = single(sample.x) if package(estimator) == "xgboost" else np.asarray(sample.x, dtype=np.float64)
-    weight = weights(terms, sample)
+    more: dict[str, Any] = dict(watch(estimator)) if watch else {}
+    if (weight := weights(terms, sample)) is not None:
+        _check_weight(estimator, family.name)
+        more["sample_weight"] = weight
     with one_thread(openmp=not hasattr(estimator, "n_jobs")):
-        if weight is None:
-            estimator.fit(x, sample.y)
-        else:
-            _check_weight(estimator, family.name)
-            estimator.fit(x, sample.y, sample_weight=weight)
+        estimator.fit(x, sample.y, **more)
     if getattr(estimator, "n_jobs", None) is not None:
         estimator.n_jobs = 1
     return estimator

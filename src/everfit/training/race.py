@@ -51,14 +51,14 @@ class Entrant:
 
     def scores(self, folds: Sequence[int] | None = None) -> NDArray[np.float64]:
         """The metric on each of these folds, or of all seen, at the stage that is best on all that were seen."""
-        curves = np.array([self.seen[fold].scores for fold in sorted(self.seen) if folds is None or fold in folds])
-        best: NDArray[np.float64] = curves[:, self.stage]
-        return best
+        stage = self.stage
+        return np.array([self.seen[fold].scores[stage] for fold in sorted(self.seen) if folds is None or fold in folds])
 
     @property
     def stage(self) -> int:
-        """The stage with the greatest mean over the folds seen, the earliest of equals."""
-        return int(np.mean([outcome.scores for outcome in self.seen.values()], axis=0).argmax())
+        """The stage with the greatest mean over the folds seen, the earliest of equals, of those that all reached."""
+        reached = zip(*(outcome.scores for outcome in self.seen.values()), strict=False)
+        return int(np.mean(list(reached), axis=1).argmax())
 
     @property
     def final(self) -> Params:
@@ -110,15 +110,17 @@ def tune(
 ) -> Searched:
     """The family's search after its first setting, `trials` settings in all.
 
-    After `seconds` no new batch begins. `tell` hears of the best so far after each batch. Never raises: a family of
-    which nothing worked is a candidate that does not work.
+    After `seconds` no new batch begins, and none once half of `trials` in a row got no further than the first fold.
+    `tell` hears of the best so far after each batch. Never raises: a family of which nothing worked is a candidate
+    that does not work.
     """
     family = shared.family.racing
     began, sampler = monotonic(), Sampler(family, shared.terms.seed)
     done, winner = list(begun.candidate.tried), begun
     sampler.tell(done[0], family.defaults)
     strong = [{**family.defaults, **family.strong}] if family.strong else []
-    while len(done) < trials and (seconds is None or monotonic() - began < seconds):
+    in_vain = 0
+    while len(done) < trials and 2 * in_vain < trials and (seconds is None or monotonic() - began < seconds):
         batch = sampler.ask(min(BATCH, trials - len(done)), strong)
         strong = []
         if not batch:
@@ -130,6 +132,8 @@ def tune(
             sampler.tell(done[-1], entrant.params)
         if winner.candidate.works:
             tell(f"{shared.choice.name}: {abs(winner.candidate.score):.4f} is the best of {len(done)} settings")
+        behind = all(len(entrant.seen) == 1 for entrant in entrants)
+        in_vain = in_vain + len(entrants) if behind else 0
     return replace(winner, candidate=_counted(winner.candidate, done))
 
 

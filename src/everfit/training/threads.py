@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # ships no types
 
 
 @contextmanager
@@ -16,6 +18,13 @@ def one_thread(openmp: bool = False) -> Iterator[None]:
     back in the middle of another; and once lifted, OpenBLAS (seen with 0.3.31) does not take it from another thread
     again, so that the same fit would round otherwise in another thread. OpenMP has a limit of its own in each thread.
     """
-    threadpool_limits(limits=1, user_api="blas")
-    with threadpool_limits(limits=1, user_api="openmp") if openmp else nullcontext():
+    pools = _pools(len(sys.modules))
+    pools.limit(limits=1, user_api="blas")
+    with pools.limit(limits=1, user_api="openmp") if openmp else nullcontext():
         yield
+
+
+@lru_cache(maxsize=1)
+def _pools(_modules: int) -> ThreadpoolController:
+    """The libraries with threads, looked for again once more modules are loaded: it takes longer than a small fit."""
+    return ThreadpoolController()

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from everfit.project.sections.training import ModelChoice
 from everfit.records.model import Param
 from everfit.records.table import Task
 from everfit.training.families import Family, resolve
 from everfit.training.fit import Sample, Terms, fitted
-from everfit.training.rounds import staged
+from everfit.training.growth import Growth
 from everfit.training.scorers import Matrix, scorer
+from everfit.training.threads import one_thread
 
 Params = Mapping[str, Param]
 Measure = Callable[[NDArray[Any], Matrix], float]
@@ -71,8 +72,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The metric on the fold at each stage and the scores behind it, (stages, rows, classes) or (stages, rows); or why
-    there are none. `seconds` is how long it took."""
+    """The metric on the fold at each stage that was reached and the scores behind it, (stages, rows, classes) or
+    (stages, rows); or why there are none. `seconds` is how long it took."""
 
     scores: tuple[float, ...]
     held_out: Matrix
@@ -90,10 +91,8 @@ def trial(shared: Shared, job: Job) -> Outcome:
     it is counted and never taken for a score.
     """
     began = perf_counter()
-    fold = shared.folds[job.fold]
     try:
-        held_out = np.stack(list(_held_out(shared, job)))
-        scores = tuple(float(shared.measure(fold.y_valid, found)) for found in held_out)
+        scores, held_out = _measured(shared, job)
     except Exception as error:  # noqa: BLE001  an estimator may raise anything; the error is kept and reported
         return Outcome((), np.empty(0), perf_counter() - began, f"{type(error).__name__}: {error}")
     seconds = perf_counter() - began
@@ -102,25 +101,31 @@ def trial(shared: Shared, job: Job) -> Outcome:
     return Outcome(scores, held_out, seconds)
 
 
-def _held_out(shared: Shared, job: Job) -> Iterable[Matrix]:
-    """The scores of the fold's validation rows by the setting fitted on its training rows, stage by stage."""
-    fold, terms = shared.folds[job.fold], shared.terms
-    sample = Sample(fold.x_train, fold.y_train, fold.w_train, fold.columns)
+def _measured(shared: Shared, job: Job) -> tuple[tuple[float, ...], Matrix]:
+    """The metric and the scores of the fold's validation rows, stage by stage."""
+    fold, every = shared.folds[job.fold], shared.terms.classes
+    sample, terms = Sample(fold.x_train, fold.y_train, fold.w_train, fold.columns), shared.terms
     if terms.task is Task.REGRESSION:
-        yield from _scores(fitted(shared.family, job.params, terms, sample), fold.x_valid, job.stages)
-        return
-    # A rare class may have no row in this fold; it then gets the probability 0.
-    present, y = np.unique(fold.y_train, return_inverse=True)
-    fewer = replace(terms, classes=tuple(terms.classes[i] for i in present))
-    estimator = fitted(shared.family, job.params, fewer, replace(sample, y=y))
-    for found in _scores(estimator, fold.x_valid, job.stages):
-        scores = np.zeros((len(found), len(terms.classes)))
-        scores[:, present] = found
-        yield scores
+        widened = _as_they_are
+    else:
+        # A rare class may have no row in this fold; it then gets the probability 0.
+        present, y = np.unique(fold.y_train, return_inverse=True)
+        terms, sample = replace(terms, classes=tuple(every[i] for i in present)), replace(sample, y=y)
+        widened = partial(_widened, present=present, classes=len(every))
+    growth = Growth(job.stages, fold.x_valid, lambda scores: float(shared.measure(fold.y_valid, widened(scores))))
+    with one_thread(openmp=True):
+        if not job.stages:
+            scores = widened(scorer(fitted(shared.family, job.params, terms, sample)).score(fold.x_valid))
+            return (float(shared.measure(fold.y_valid, scores)),), scores[np.newaxis]
+        growth.finish(fitted(shared.family, job.params, terms, sample, growth.watch))
+    return tuple(growth.worth), np.stack([widened(scores) for scores in growth.found])
 
 
-def _scores(estimator: Any, x: Matrix, at: Sequence[int]) -> Iterable[Matrix]:
-    if not at:
-        return [scorer(estimator).score(x)]
-    with threadpool_limits(limits=1, user_api="openmp"):
-        return list(staged(estimator, x, at))
+def _as_they_are(scores: Matrix) -> Matrix:
+    return scores
+
+
+def _widened(scores: Matrix, present: NDArray[np.intp], classes: int) -> Matrix:
+    every = np.zeros((len(scores), classes))
+    every[:, present] = scores
+    return every

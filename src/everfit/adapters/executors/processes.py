@@ -28,6 +28,7 @@ _WATCH_SECONDS = 1.0
 
 _lock = threading.Lock()
 _holder: list[int] = []  # the thread whose turn it is
+_used = [float("-inf")]  # when workers were last at work
 
 
 @contextmanager
@@ -44,20 +45,32 @@ def _turn() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class ProcessesExecutor:
-    """Runs items in `workers` processes, which stay for the next map and end when idle or when this process is gone."""
+    """Runs items in `workers` processes, which stay for the next map and end when idle or when this process is gone.
+
+    Workers first import what they compute with: while there are none, items run here as long as the rest of them would
+    take less than `patience` seconds of processor, judged by those that have run."""
 
     workers: int = 0
+    patience: float = 0.0
 
     def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
         """The results in the order of the items; this thread's turn ends when the iterator is used up or closed.
 
         Raises RuntimeError when this thread still holds an iterator that is neither.
         """
-        if not items:
-            return iter(())
-        return self._run(function, items, shared)
+        return self._run(function, items, shared) if items else iter(())
 
     def _run(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
+        done, spent, are_none = 0, 0.0, time.monotonic() - _used[0] > _IDLE_SECONDS
+        while are_none and done < len(items) and spent * (len(items) - done) < self.patience * (done or 1):
+            began = time.thread_time()
+            result = function(shared, items[done])
+            done, spent = done + 1, spent + time.thread_time() - began
+            yield result
+        if done < len(items):
+            yield from self._elsewhere(function, items[done:], shared)
+
+    def _elsewhere(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
         from joblib import Parallel, cpu_count, delayed
 
         with _turn():
@@ -78,6 +91,7 @@ class ProcessesExecutor:
                     yield result
             finally:
                 _close(results)
+                _used[:] = [time.monotonic()]
 
 
 def _close(results: Any) -> None:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 from everfit.adapters.registries.mlflow_aliases import show, shown
-from everfit.adapters.registries.mlflow_file import held, settle
+from everfit.adapters.registries.mlflow_client import MlflowConfig, experiment, opened
 from everfit.adapters.registries.mlflow_shape import shape
 from everfit.adapters.registries.mlflow_trials import log_trials
 from everfit.records.model import Manifest, ModelVersion, TrialRun
-
-
-@dataclass(frozen=True)
-class MlflowConfig:
-    """Where MLflow is and what it should call things. `artifacts` is the URI of a SQLite store's artifacts."""
-
-    uri: str
-    experiment: str
-    model: str
-    artifacts: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +26,7 @@ class MlflowRegistry:
         """Logs a run with the bundle as its model and registers that as the next version, once a bundle.
 
         The trials are logged before anything is registered: what fails among them leaves no version behind."""
-        with self._client() as (mlflow, client):
+        with opened(self.config.uri) as (mlflow, client):
             if digest in (known := {found.bundle_hash: found for found in self._search(client)}):
                 return known[digest]
             run_id, source = self._log(mlflow, client, bundle, digest, manifest, trials)
@@ -50,28 +38,18 @@ class MlflowRegistry:
 
     def versions(self) -> list[ModelVersion]:
         """All versions, oldest first."""
-        with self._client() as (_, client):
+        with opened(self.config.uri) as (_, client):
             return self._search(client)
 
     def aliases(self) -> Mapping[str, int]:
         """What the aliases of the ledger's names are at now."""
-        with self._client() as (_, client):
+        with opened(self.config.uri) as (_, client):
             return shown(client, self.config.model)
 
     def mirror(self, aliases: Mapping[str, int], stages: Mapping[int, str]) -> None:
         """Sets aliases and tags, and removes those of the ledger's names that are not among them."""
-        with self._client() as (_, client):
+        with opened(self.config.uri) as (_, client):
             show(client, self.config.model, aliases, stages)
-
-    @contextmanager
-    def _client(self) -> Iterator[tuple[Any, Any]]:
-        """MLflow, quiet, without its usage reports to the outside, pointed at the store; and its client."""
-        settle()
-        import mlflow
-
-        with held(mlflow, self.config.uri):
-            mlflow.set_tracking_uri(self.config.uri)
-            yield mlflow, mlflow.MlflowClient()
 
     def _search(self, client: Any) -> list[ModelVersion]:
         name = f"name = '{self.config.model}'"
@@ -81,10 +59,8 @@ class MlflowRegistry:
         self, mlflow: Any, client: Any, bundle: Path, digest: str, manifest: Manifest, trials: Sequence[TrialRun]
     ) -> tuple[str, str]:
         """The id of a new run that holds everything about the training, and the address of its model."""
-        name, tags = self.config.experiment, {"project": manifest.model, **self.config.tags}
-        found = client.get_experiment_by_name(name)
-        kind = {"mlflow.experimentKind": "custom_model_development"}  # which pages the user interface shows first
-        identity = found.experiment_id if found else client.create_experiment(name, self.config.artifacts, tags | kind)
+        tags = {"project": manifest.model, **self.config.tags}
+        identity = experiment(client, self.config, tags)
         for left in client.search_runs([identity], f"tags.bundle = '{digest}' and attributes.status = 'RUNNING'"):
             client.set_terminated(left.info.run_id, "KILLED")  # as its process was: the bundle never became a version
         tags |= {"framework": manifest.family, "stage": "training", "bundle": digest}

@@ -51,6 +51,7 @@ class Monitoring(Section):
     pushgateway: str | None = Field(
         None, description="A Pushgateway's address, to which each look pushes its metrics; for looks that are jobs."
     )
+    track: bool = Field(True, description="Log what each look found to MLflow: a run for each version.")
     alarms: Rate = Field("1/month", validate_default=True, description="False alarms that the team accepts, in all.")
 
 

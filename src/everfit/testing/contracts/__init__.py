@@ -17,7 +17,18 @@ from collections.abc import Mapping
 
 import pytest
 
-_SUITES = ("alerts", "artifacts", "executor", "labels", "online", "predictions", "registry", "source", "state")
+_SUITES = (
+    "alerts",
+    "artifacts",
+    "executor",
+    "labels",
+    "online",
+    "predictions",
+    "registry",
+    "source",
+    "state",
+    "tracker",
+)
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _SUITES))
 
 from everfit import ports  # noqa: E402
@@ -30,6 +41,7 @@ from everfit.testing.contracts.predictions import PredictionLogContract  # noqa:
 from everfit.testing.contracts.registry import RegistryContract  # noqa: E402
 from everfit.testing.contracts.source import SourceContract  # noqa: E402
 from everfit.testing.contracts.state import StateStoreContract  # noqa: E402
+from everfit.testing.contracts.tracker import TrackerContract  # noqa: E402
 
 CONTRACTS: Mapping[type, type] = {
     ports.AlertChannel: AlertChannelContract,
@@ -41,6 +53,7 @@ CONTRACTS: Mapping[type, type] = {
     ports.Registry: RegistryContract,
     ports.Source: SourceContract,
     ports.StateStore: StateStoreContract,
+    ports.Tracker: TrackerContract,
 }
 
 __all__ = [
@@ -54,4 +67,5 @@ __all__ = [
     "RegistryContract",
     "SourceContract",
     "StateStoreContract",
+    "TrackerContract",
 ]

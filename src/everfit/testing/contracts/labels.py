@@ -15,17 +15,49 @@ _FIRST = Label("p1", "Yes", _NOON)
 _CORRECTED = Label("p1", "No", _NOON + timedelta(days=1))
 
 
-class LabelStoreContract:
-    """Labels by prediction id: idempotent, corrections kept, the label known last counts."""
+class _Reading:
+    """By records, by columns, and in part."""
 
     def make(self, folder: Path) -> LabelStore:
         """Opens the store in the folder."""
         raise NotImplementedError
 
+    def test_columns_say_what_the_labels_say(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        odd = 'tab\tline\nquote" \\ Zoë'
+        store.put(
+            [_FIRST, _CORRECTED, Label(odd, odd, _NOON), Label("p2", 0.1 + 0.2, _NOON), Label("p3", -1e-300, _NOON)]
+        )
+        found = store.frame()
+        assert found.columns == ["prediction_id", "known_at", "stored_at", "place", "value", "number"]
+        assert found.select("prediction_id", "known_at", "value", "number").rows() == [
+            ("p1", _CORRECTED.known_at, "No", None),
+            (odd, _NOON, odd, None),
+            ("p2", _NOON, None, 0.1 + 0.2),
+            ("p3", _NOON, None, -1e-300),
+        ]
+        assert {label.prediction_id: label.place for label in store.latest().values()} == dict(
+            found.select("prediction_id", "place").rows()
+        )
+
+    def test_of_labels_stored_since_a_time_none_is_missing(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        store.put([replace(_FIRST, stored_at=_NOON), Label("p2", "No", _NOON, stored_at=_NOON + timedelta(days=3))])
+        assert list(store.latest(_NOON + timedelta(days=1))) == ["p2"]
+        assert list(store.latest(_NOON)) == ["p1", "p2"]
+        store.put([replace(_CORRECTED, stored_at=_NOON + timedelta(days=4))])
+        assert store.frame(_NOON + timedelta(days=2))["value"].to_list() == ["No", "No"]
+        assert store.latest()["p1"].stored_at == _NOON + timedelta(days=4)
+
+
+class LabelStoreContract(_Reading):
+    """Labels by prediction id: idempotent, corrections kept, the label known last counts."""
+
     def test_empty_store_knows_no_label(self, tmp_path: Path) -> None:
         store = self.make(tmp_path)
         assert store.put([]) == 0
         assert dict(store.latest()) == {}
+        assert store.frame().is_empty()
 
     def test_labels_come_back_as_they_were(self, tmp_path: Path) -> None:
         labels = [_FIRST, Label("p2", 12.5, _NOON), Label("p3", "1.0", _NOON + timedelta(microseconds=1))]
@@ -68,6 +100,12 @@ class LabelStoreContract:
         store.put([_FIRST, _CORRECTED])
         assert store.put([_FIRST]) == 0
         assert store.latest()["p1"] == _CORRECTED
+
+    def test_predictions_that_have_a_label_are_counted_once(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        assert store.count() == 0
+        store.put([_FIRST, _CORRECTED, Label("p2", 1.0, _NOON)])
+        assert store.count() == 2
 
     def test_text_and_number_are_different_values(self, tmp_path: Path) -> None:
         assert self.make(tmp_path).put([Label("p1", "1.0", _NOON), Label("p1", 1.0, _NOON)]) == 2

@@ -138,11 +138,26 @@ class Versions:
         return Standby(self._hand.ports.folder)
 
     def _told(self, after: ReleaseState) -> ReleaseState:
-        from everfit.flow import mirror
-
         self._standby.save(after, ledger.versions(self._hand.ports.state))
-        mirror.tell(self._hand.ports.state, self._hand.ports.registry, self._hand.progress)
+        tell(self._hand)
         return after
+
+
+def tell(hand: Hand) -> None:
+    """Tells the registry what it does not show of the ledger, and delivers what is released. A registry that is away is
+    no error, and hears of it later; a target that cannot be written raises StorageError after everything else."""
+    from everfit.flow import mirror
+
+    ports = hand.ports
+    mirror.tell(ports.state, ports.registry, hand.progress)
+    _deliver(ports)
+
+
+def _deliver(ports: Ports) -> None:
+    from everfit.flow import delivery
+
+    if ports.target is not None:
+        delivery.deliver(ports.state, ports.artifacts, ports.target)
 
 
 def reconcile(hand: Hand) -> tuple[Alarm, ...]:
@@ -160,6 +175,7 @@ def reconcile(hand: Hand) -> tuple[Alarm, ...]:
     if not found or policy != "report":
         mirror.tell(ports.state, ports.registry, hand.progress)
     alerting.send(tuple(alarms), ports.channels, ports.state, hand.progress)
+    _deliver(ports)
     return tuple(alarms)
 
 

@@ -24,6 +24,7 @@ from everfit.ports import (
     Registry,
     Source,
     StateStore,
+    Target,
     Tracker,
 )
 from everfit.project.load import Loaded
@@ -86,6 +87,16 @@ class Ports:
         from everfit.adapters.registries.mlflow import MlflowRegistry
 
         return MlflowRegistry(_mlflow(self))
+
+    @cached_property
+    def target(self) -> Target | None:
+        """Where what is released is copied to."""
+        settings = self.loaded.project.release.target
+        if settings is None:
+            return None
+        from everfit.adapters.targets.folder import FolderTarget, FolderTargetConfig
+
+        return FolderTarget(FolderTargetConfig(self.loaded.root / settings.folder))
 
     @property
     def tracking_uri(self) -> str:

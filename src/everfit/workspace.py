@@ -24,7 +24,7 @@ from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
 from everfit.records.model import GateReport
-from everfit.versions import Versions
+from everfit.versions import Versions, tell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -167,7 +167,7 @@ class Workspace:
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the challenger on trial, or else holds a new champion to its first hour, and acts on the verdict."""
-        from everfit.flow import holding, mirror, release
+        from everfit.flow import holding, release
         from everfit.flow.trial import Trial
 
         self.versions.resume()
@@ -182,7 +182,7 @@ class Workspace:
             pictures = ports.folder / "verdicts"
             verdict, after = release.look(ports.state, trial, self.author, now, pictures, self.gathering)
         if after != before:
-            mirror.tell(ports.state, ports.registry, self.progress)
+            tell(self)
         return verdict, after
 
     @cached_property

@@ -105,6 +105,15 @@ class Thompson(Section):
     every: Duration = Field("1h", validate_default=True, description="How often the share is set anew.")
 
 
+class Target(Section):
+    """Where the champion's bundle is copied to, and the one that a rollback would bring back."""
+
+    folder: str = Field(
+        description="A folder, also a mounted bucket: deploy/production. Relative to the project file, one for each "
+        "environment."
+    )
+
+
 class Guard(Section):
     """What takes a version back at once, whatever the strategy."""
 
@@ -135,6 +144,7 @@ class Release(Section):
         "twentieth of the time.",
     )
 
+    target: Target | None = Field(None, description="Where what is released is copied to; nowhere if not given.")
     approve: dict[str, int] = Field(
         default_factory=dict, description="Approvals that a version needs in each environment: {production: 1}."
     )

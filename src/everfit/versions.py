@@ -154,10 +154,12 @@ def tell(hand: Hand) -> None:
 
 
 def _deliver(ports: Ports) -> None:
+    from everfit import wiring
     from everfit.flow import delivery
 
-    if ports.target is not None:
-        delivery.deliver(ports.state, ports.artifacts, ports.target)
+    target = wiring.target(ports.loaded)
+    if target is not None:
+        delivery.deliver(ports.state, ports.artifacts, target)
 
 
 def reconcile(hand: Hand) -> tuple[Alarm, ...]:
@@ -167,6 +169,7 @@ def reconcile(hand: Hand) -> tuple[Alarm, ...]:
     from everfit.flow import alerting, mirror
 
     ports, policy = hand.ports, hand.ports.loaded.project.release.foreign
+    _deliver(ports)  # needs no registry
     found = mirror.moves(ports.state, ports.registry)
     alarms = [_alarm(hand, f"{move.told}:{move.alias}", f"{move}; {_dealt(hand, move, policy)}") for move in found]
     for version in mirror.missing(ledger.current(ports.state), ports.registry):
@@ -175,7 +178,6 @@ def reconcile(hand: Hand) -> tuple[Alarm, ...]:
     if not found or policy != "report":
         mirror.tell(ports.state, ports.registry, hand.progress)
     alerting.send(tuple(alarms), ports.channels, ports.state, hand.progress)
-    _deliver(ports)
     return tuple(alarms)
 
 

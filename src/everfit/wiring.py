@@ -88,16 +88,6 @@ class Ports:
 
         return MlflowRegistry(_mlflow(self))
 
-    @cached_property
-    def target(self) -> Target | None:
-        """Where what is released is copied to."""
-        settings = self.loaded.project.release.target
-        if settings is None:
-            return None
-        from everfit.adapters.targets.folder import FolderTarget, FolderTargetConfig
-
-        return FolderTarget(FolderTargetConfig(self.loaded.root / settings.folder))
-
     @property
     def tracking_uri(self) -> str:
         """Where MLflow's clients find the store."""
@@ -177,6 +167,16 @@ def _mlflow(ports: Ports) -> MlflowConfig:
 def begun(ports: Ports) -> bool:
     """Whether anything may be stored yet; where not, a command that only reads leaves no file behind."""
     return ports.loaded.project.backends.state is not None or ports.folder.is_dir()
+
+
+def target(loaded: Loaded) -> Target | None:
+    """Where what is released is copied to, if anywhere."""
+    settings = loaded.project.release.target
+    if settings is None:
+        return None
+    from everfit.adapters.targets.folder import FolderTarget, FolderTargetConfig
+
+    return FolderTarget(FolderTargetConfig(loaded.root / settings.folder))
 
 
 def source(root: Path, address: str) -> Source:

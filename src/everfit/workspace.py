@@ -137,6 +137,7 @@ class Workspace:
         self.author = author or _user()
         self.clock = clock
         self.versions = Versions(self)  # approve, promote, archive and the rest of what people do by hand
+        self.gathered: Gathering | None = None  # what looks at a release have counted so far
         self.tallies: Path | None = None  # where several servers of the project count together
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
@@ -173,24 +174,17 @@ class Workspace:
         self.versions.resume()
         ports, before = self.ports, ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
-        champion = before.champion
+        champion, gathering = before.champion, _gathering(self)
         if before.challenger is None or champion is None:
             verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now)
         else:
-            manifest = self.gathering.manifest(champion, lambda: _released(self, champion))
+            manifest = gathering.manifest(champion, lambda: _released(self, champion))
             trial = Trial(ports.log, ports.labels, settings, manifest, self.project.data.target.delay)
             pictures = ports.folder / "verdicts"
-            verdict, after = release.look(ports.state, trial, self.author, now, pictures, self.gathering)
+            verdict, after = release.look(ports.state, trial, self.author, now, pictures, gathering)
         if after != before:
             tell(self)
         return verdict, after
-
-    @cached_property
-    def gathering(self) -> Gathering:
-        """What looks at a release have counted so far."""
-        from everfit.flow.gathering import Gathering
-
-        return Gathering(self.ports.folder / "counts")
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one."""
@@ -358,6 +352,14 @@ def _pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
     """The champion's, None while there is none."""
     return None if answering.champion is None else _released(workspace, answering.champion)
+
+
+def _gathering(workspace: Workspace) -> Gathering:
+    if workspace.gathered is None:
+        from everfit.flow.gathering import Gathering
+
+        workspace.gathered = Gathering(workspace.ports.folder / "counts")
+    return workspace.gathered
 
 
 def _released(workspace: Workspace, version: int) -> Manifest:

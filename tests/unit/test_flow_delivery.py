@@ -12,7 +12,7 @@ from tests.unit.test_cli_rollback import Told
 
 from everfit.adapters import content
 from everfit.flow import ledger
-from everfit.versions import reconcile
+from everfit.versions import tell
 from everfit.wiring import Ports
 from everfit.workspace import load
 
@@ -73,7 +73,7 @@ def test_a_target_that_cannot_be_written_is_told_after_the_release_and_made_up_f
     assert "the model cannot be delivered" in refused.err
     assert ledger.current(ports.state).champion == 1
     Path("deploy").unlink()
-    reconcile(load("everfit.yaml"))
+    tell(load("everfit.yaml"))
     assert current() == "churn-v1"
 
 

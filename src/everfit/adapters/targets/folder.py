@@ -71,7 +71,8 @@ class FolderTarget:
     def current(self) -> Deployed | None:
         """What `current.json` names; None before the first, and where it is no longer readable."""
         try:
-            return Deployed(**json.loads((self._root / POINTER).read_text(encoding="utf-8")))
+            with _told(self._root):
+                return Deployed(**json.loads((self._root / POINTER).read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -92,17 +93,25 @@ class FolderTarget:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """One at a time, whoever else delivers here."""
-        try:
+        with _told(self._root):
             self._incoming.mkdir(parents=True, exist_ok=True)
             with FileLock(self._root / ".lock"):
                 sweep(self._incoming)
                 yield
-        except OSError as error:
-            raise StorageError(
-                f"the model cannot be delivered: {error.strerror or error}",
-                where=str(error.filename or self._root),
-                fix="free disk space, or make the folder of `release.target` writable",
-            ) from error
+
+
+@contextmanager
+def _told(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"the model cannot be delivered: {error.strerror or error}",
+            where=str(error.filename or root),
+            fix="free disk space, or make the folder of `release.target` writable",
+        ) from error
 
 
 def _hash(folder: Path) -> str:

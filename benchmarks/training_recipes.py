@@ -51,8 +51,9 @@ def everfit(table: Table, test: NDArray[np.bool_], _effort: Effort) -> tuple[Sco
     problem, executor = Problem(table.task, "y", table.classes, metric), SerialExecutor()
     encoder = features.encoder(table.features, test)
     weight = np.empty(0)
+    rows = features.searched_rows(table.truth, test, training.budget.rows, training.seed)
     folds = features.folds(
-        table.features, table.truth, weight, test, problem, Split(), None, table.features, _FOLDS, training.seed
+        table.features, table.truth, weight, rows, problem, Split(), None, table.features, _FOLDS, training.seed
     )
     terms = model.terms(problem, encoder, None, {}, training.seed)
     choices = families.competing(training)
@@ -68,7 +69,7 @@ def everfit(table: Table, test: NDArray[np.bool_], _effort: Effort) -> tuple[Sco
     blended = model.blended(searched, folds, problem)
     best = model.best(model.candidates(searched, blended), training.select)
     held_out = model.out_of_fold(best, searched, blended)
-    calibration = scoring.calibration(held_out, table.truth, test, problem, training.calibration, training.seed)
+    calibration = scoring.calibration(held_out, table.truth, rows, problem, training.calibration, training.seed)
     with tempfile.TemporaryDirectory() as folder:
         path = model.estimator(
             best, choices, encoder, table.features, table.truth, weight, test, terms, 1, Path(folder)

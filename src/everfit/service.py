@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -33,7 +33,9 @@ from everfit.records.watch import MonitorReport, Retraining
 from everfit.scheduler import rounds
 from everfit.serving import workers
 from everfit.serving.access import Access
+from everfit.serving.answering import Answering
 from everfit.serving.app import create_app
+from everfit.serving.commit import GroupCommit
 from everfit.serving.front import LOOPBACK_NAMES
 from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
@@ -83,6 +85,10 @@ def serve(
     _load(workspace)
     loops.thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
     try:
+        if settings.grpc is not None:
+            from everfit.serving import grpc_server
+
+            grpc_server.check((at[0], settings.grpc.port), settings.workers)
         listener = bind(*at, protected=_is_protected(workspace))
         if settings.workers == 1:
             _answer(workspace, listener, started, ended)
@@ -149,8 +155,25 @@ def _answer(
     # What is loaded stays: without this the collector walks through all of it, in the middle of a request.
     gc.collect()
     gc.freeze()
-    with loops.following(workspace, follows, ended):
+    with loops.following(workspace, follows, ended), _grpc(workspace, listener, access):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
+
+
+def _grpc(workspace: Workspace, listener: socket.socket, access: Access) -> AbstractContextManager[object]:
+    """The inference protocol over gRPC while the block runs, where the project wants it."""
+    settings = workspace.project.serving
+    if settings.grpc is None:
+        return nullcontext()
+    from everfit.serving import grpc_server
+    from everfit.serving.grpc_inference import Inference
+
+    log = workspace.ports.log
+    answering = Answering(workspace.predictor, GroupCommit(log, waits=settings.log.fsync == "always"))
+    inference = Inference(answering, settings.response, settings.limits)
+    address = (listener.getsockname()[0], settings.grpc.port)
+    return grpc_server.running(
+        inference, address, settings.limits, access, _tls(workspace), shared=settings.workers > 1
+    )
 
 
 def _observing(workspace: Workspace) -> Callable[[], Observed]:

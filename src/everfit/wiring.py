@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,17 @@ from everfit.project.load import Loaded
 from everfit.project.sections.monitoring import Channel
 from everfit.project.sections.training import Training
 
+# What `everfit export` knows, each the exporter of that name, with what it says of it.
+PLATFORMS = {"prometheus": "A scrape configuration and alerting rules"}
+Exporter = Callable[["Project", "Graph"], Mapping[str, str]]
+
 if TYPE_CHECKING:
     from everfit.adapters.registries.mlflow_client import MlflowConfig
     from everfit.features.functions import Functions
     from everfit.flow.bell import Bell
+    from everfit.flow.graph import Graph
     from everfit.flow.training import Outside
+    from everfit.project.sections.root import Project
 
 # Seconds that two workers take to import what they compute with, about.
 _WORKERS_COST = 6.0
@@ -162,6 +169,12 @@ def _mlflow(ports: Ports) -> MlflowConfig:
         artifacts=(ports.folder / "mlartifacts").absolute().as_uri() if local else None,
         tags={"environment": ports.loaded.environment, **project.backends.tags},
     )
+
+
+def exporter(platform: str) -> Exporter:
+    """What writes the files for a platform, of `PLATFORMS`."""
+    found: Exporter = import_module(f"everfit.exporters.{platform}").export
+    return found
 
 
 def begun(ports: Ports) -> bool:

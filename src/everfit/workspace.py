@@ -277,6 +277,12 @@ def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
     return run["dataset"], run["quality"]
 
 
+def exported(workspace: Workspace, platform: str) -> Mapping[str, str]:
+    """The files, by path, that bring the project to a platform of `wiring.PLATFORMS`."""
+    _, graph, _ = _pipeline(workspace)
+    return wiring.exporter(platform)(workspace.project, graph)
+
+
 def report(workspace: Workspace, now: datetime | None = None) -> Report:
     """What production looks like, from the last looks, the prediction log and the labels. It only reads: no prediction
     counts as tested for it, and nobody is told."""

@@ -30,6 +30,8 @@ PLACES = {
         "evaluation/value_plots.py",
     ),
     "cronsim": ("project/calendar.py",),
+    "grpc": ("serving/grpc_server.py",),
+    "google": ("serving/grpc_messages.py",),
     "fastapi": ("serving/",),
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),

@@ -137,6 +137,23 @@ def test_random_search_runs_from_the_file(project: Callable[..., SmallProject]) 
     assert run.took("logistic") > 0
 
 
+def test_the_search_reads_a_sample_of_a_large_table_and_the_best_is_fitted_on_all_of_it(
+    project: Callable[..., SmallProject],
+) -> None:
+    made = project(rows=1_500)
+    found = made.open("training.budget.rows=1000").run().run
+    truth, sample, test = found["truth"], found["searched_rows"], found["test"]
+    assert sample.sum() == 1_000 < (~test).sum()
+    assert not (sample & test).any()
+    assert abs(truth[sample].mean() - truth[~test].mean()) < 0.002
+    assert sum(len(fold.y_valid) for fold in found["folds"]) == len(found["out_of_fold"]) == 1_000
+    assert found["manifest"].searched_rows == 1_000
+    assert "cross-validation on 1,000 of the training rows" in (found["bundle"] / "card.md").read_text()
+    whole = made.open().run().run
+    assert whole["manifest"].searched_rows == (~test).sum()
+    assert whole["encoder"] == found["encoder"]  # of all training rows both times
+
+
 def test_two_runs_of_the_same_project_make_the_same_bundle(project: Callable[..., SmallProject]) -> None:
     digests: list[str] = []
     for name, executor in (("one", "serial"), ("two", "processes")):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services import alertmanager, kserve_client, postgres, pushgateway
+from tests.services import alertmanager, kserve_client, postgres, prometheus, pushgateway
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +34,13 @@ def pushgateway_server() -> Iterator[str]:
         pytest.skip(reason)
     with pushgateway.pushgateway() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def prometheus_installed() -> None:
+    """Prometheus and promtool, to be started by `tests.services.prometheus`."""
+    if reason := prometheus.absent():
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Evaluation, Manifest, ModelVersion
 from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.profile import LossKind, LossProfile
 from everfit.records.release import ReleaseState
 from everfit.records.table import CheckResult, Kind, Row, Severity
 from everfit.records.watch import AlarmKind, MonitorReport, Retraining, StreamState, Trigger
@@ -219,6 +220,20 @@ def test_labels_of_one_class_alone_leave_a_metric_of_ranks_open(production: Prod
     report = production.look(START + 3 * DAY)
     assert report.performance is not None
     assert (report.performance.value, report.performance.degraded, report.performance.labels) == (None, False, 400)
+
+
+def test_a_fall_is_seen_label_by_label_before_a_window_is_full(production: Production) -> None:
+    held = LossProfile(LossKind.BRIER, 2_000, 0.12, 0.17, 1.0)
+    production.manifest = replace(production.manifest, profile=replace(production.manifest.profile, losses=held))
+    production.label(production.predict(190, START + DAY), START + 2 * DAY, turned=True)
+    report = production.look(START + 3 * DAY)
+    assert report.performance is None
+    assert report.losses is not None
+    assert (report.losses.degraded, report.losses.labels) == (True, 190)
+    (alarm,) = [one for one in report.alarms if one.kind is AlarmKind.PERFORMANCE]
+    assert "has risen, seen label by label" in alarm.message
+    assert (report.decision.retrain, report.decision.trigger) == (True, Trigger.PERFORMANCE)
+    assert production.look(START + 4 * DAY).losses is None  # each label once
 
 
 def test_each_label_is_counted_once(production: Production) -> None:

@@ -1,4 +1,5 @@
-"""Which cross-validation fold a training row belongs to: cut the way the test part was cut."""
+"""Which training rows a search reads, and which cross-validation fold each belongs to: cut the way the test part was
+cut."""
 
 from __future__ import annotations
 
@@ -42,6 +43,22 @@ def fold_numbers(
         numbers[random.permutation(rows)] = (np.arange(len(rows)) + start) % folds
         start += len(rows)
     return numbers
+
+
+def thinned(y: NDArray[Any], most: int, seed: int) -> NDArray[np.bool_]:
+    """(rows,) true for at most `most` rows, drawn at random and evenly over the order of `y`: each class, and each
+    stretch of values, keeps its share.
+
+    >>> found = thinned(np.array([0] * 60 + [1] * 30), 30, seed=1)
+    >>> int(found[:60].sum()), int(found[60:].sum())
+    (20, 10)
+    """
+    if len(y) <= most:
+        return np.ones(len(y), dtype=np.bool_)
+    by_value = np.lexsort((np.random.default_rng([seed, most]).random(len(y)), y))
+    chosen = np.zeros(len(y), dtype=np.bool_)
+    chosen[by_value[(np.arange(most) * len(y)) // most]] = True
+    return chosen
 
 
 def _dealt(count: int, folds: int, random: np.random.Generator) -> Numbers:

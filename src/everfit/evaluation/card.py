@@ -202,7 +202,8 @@ def _candidates(manifest: Manifest, candidates: Sequence[Candidate]) -> Part | N
         known = isfinite(each.score)  # a family that could not be trained has no score
         found = (sign * each.score, each.spread) if known else (None, None)
         rows.append((each.family, *found, each.trials, each.failed))
-    text = f"Each family's best setting by cross-validation on the training rows; {manifest.family} was chosen."
+    read = f"{manifest.searched_rows:,} of the training rows" if manifest.searched_rows else "the training rows"
+    text = f"Each family's best setting by cross-validation on {read}; {manifest.family} was chosen, fitted on all."
     headers = ("Family", f"{metric}, mean", "Standard deviation", "Trials", "Failed")
     return Part("candidates", "Candidates", text, table=Table(headers, tuple(rows)))
 

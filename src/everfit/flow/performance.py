@@ -49,7 +49,7 @@ def judge(
         return found
     sure = pairs["score"].cast(pl.Float64).drop_nulls().to_numpy()
     foretold = confidence(manifest.task, sure, manifest.threshold)
-    right = metrics.predicted(_scores(pairs, manifest), manifest.task, manifest.threshold) == truths(pairs, manifest)
+    right = metrics.predicted(scores(pairs, manifest), manifest.task, manifest.threshold) == truths(pairs, manifest)
     return replace(found, accuracy=float(right.mean()), estimated=float(foretold.mean()) if len(sure) else None)
 
 
@@ -62,7 +62,7 @@ def measured(
     return performance.performance(
         manifest.task,
         truths(pairs, manifest),
-        _scores(pairs, manifest),
+        scores(pairs, manifest),
         metric=metric,
         measure=partial(_value, metric, manifest),
         higher_is_better=metrics.higher_is_better(metric),
@@ -89,6 +89,14 @@ def truths(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
     )
 
 
+def counted(project: Project, answered: pl.DataFrame, fresh: Fresh) -> pl.DataFrame:
+    """The labelled predictions that count now and did not before, in the order in which they came to count."""
+    delay = project.data.target.delay
+    matured = answered.filter(pl.col("time") <= fresh.now - delay)
+    pairs = matured.join(fresh.known, left_on="id", right_on="prediction_id", how="inner", maintain_order="left")
+    return pairs.filter(_counts(fresh, delay)).sort(pl.max_horizontal("known_at", pl.col("time") + delay), "place")
+
+
 def _counts(fresh: Fresh, delay: timedelta) -> pl.Expr:
     """Whether a label is matured now, and was not there or not matured at the last time."""
     matured = pl.max_horizontal("known_at", pl.col("time") + delay)
@@ -106,7 +114,7 @@ def _value(metric: str, manifest: Manifest, y: np.ndarray[Any, Any], scores: np.
     return value if metrics.higher_is_better(metric) else -value
 
 
-def _scores(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
+def scores(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
     """Scores as the metric takes them; of several classes, one that is certain of the class that was predicted."""
     if manifest.task is Task.MULTICLASS:
         places = {name: place for place, name in enumerate(manifest.classes)}

@@ -62,7 +62,14 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
     steps = [
         *_plain(table.table, table.columns, table.quality, table.valid, table.dataset, table.problem),
         *_plain(
-            table.truth, table.weight, table.test, features.names, features.features, features.encoder, features.folds
+            table.truth,
+            table.weight,
+            table.test,
+            features.names,
+            features.features,
+            features.encoder,
+            features.searched_rows,
+            features.folds,
         ),
         step(model.terms),
         *_search(project.training, [choice.name for choice in choices]),
@@ -135,6 +142,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "select": training.select,
         "seconds": training.budget.seconds and training.budget.seconds / len(families.competing(training)),
         "fold_count": training.budget.folds,
+        "most_rows": training.budget.rows,
         "seed": training.seed,
         "class_weight": training.class_weight,
         "monotone": training.monotone,

@@ -184,7 +184,8 @@ class Manifest:
     `calibration` comes after the estimator's score; `threshold_choice` says why the threshold is what it is;
     `exactness` says whether the compiled form is served;
     `leakage` holds what looks like leakage; `members` are the models of a blend;
-    `exports` says what came of the forms for other programs.
+    `exports` says what came of the forms for other programs; `searched_rows` is the number of training rows that the
+    search read, 0 where that was not written down.
     """
 
     model: str
@@ -214,6 +215,7 @@ class Manifest:
     shap: tuple[Importance, ...] = ()
     exports: tuple[ExportedForm, ...] = ()
     checked: tuple[CheckResult, ...] = ()
+    searched_rows: int = 0
 
     @property
     def title(self) -> str:
@@ -239,6 +241,7 @@ class Manifest:
             **{f"model.{name}": value for name, value in self.params.items()},
             "data_source": self.lineage.dataset.source,
             "rows": self.lineage.dataset.rows,
+            "searched_rows": self.searched_rows,
             "dataset": self.lineage.dataset.fingerprint,
             "code": self.lineage.code_hash,
             "config": self.lineage.config_hash,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from everfit.records.table import Kind
 
@@ -33,15 +34,37 @@ class ColumnProfile:
     slack: float = 0.0
 
 
+class LossKind(StrEnum):
+    """What a single prediction costs once its truth is known: `error` is 1 where the class is wrong, `brier` the
+    squared difference of the score and 0 or 1, `absolute` and `squared` are the error of a number."""
+
+    ERROR = "error"
+    BRIER = "brier"
+    ABSOLUTE = "absolute"
+    SQUARED = "squared"
+
+
+@dataclass(frozen=True, slots=True)
+class LossProfile:
+    """The losses of single test rows: how many, their mean, standard deviation, and the greatest."""
+
+    kind: LossKind
+    rows: int
+    mean: float
+    std: float
+    greatest: float
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """The columns that the model reads, and its own score on the test rows as the column `score`.
 
     `metric` and `expected` are the test metric that performance is later held against, and its value on `labels`
-    test rows."""
+    test rows; `losses` are those of these rows, one by one."""
 
     columns: tuple[ColumnProfile, ...]
     score: ColumnProfile
     metric: str
     expected: float
     labels: int
+    losses: LossProfile | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from everfit.records.profile import LossKind
 from everfit.records.quality import QualityLook
 from everfit.records.shape import Shape
 from everfit.records.table import Value
@@ -113,6 +114,34 @@ class PerformanceReport:
     alpha: float
     accuracy: float | None = None
     estimated: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LossReport:
+    """The losses on labels, one after the other. `recent` is the mean of the `labels` that counted in this look, and
+    `expected` that of the test; `total` labels were seen of this version. `evidence` is the detector's peak, and
+    `degraded` that it passed `run_length`, which is also the average number of labels to a false alarm, at least."""
+
+    kind: LossKind
+    recent: float | None
+    expected: float
+    labels: int
+    total: int
+    evidence: float
+    run_length: float
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LossState:
+    """The detector of losses after the labels that counted until `at` and came up to `place`; of one version."""
+
+    version: int
+    at: datetime | None = None
+    place: int = 0
+    labels: int = 0
+    total: float = 0.0
+    sums: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,3 +281,4 @@ class MonitorReport:
     streams: tuple[StreamAlarm, ...] = ()
     version: int | None = None
     quality: QualityLook | None = None
+    losses: LossReport | None = None

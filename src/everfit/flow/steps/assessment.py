@@ -17,6 +17,7 @@ from everfit.evaluation import importance as shuffling
 from everfit.evaluation.calibration import calibrated, calibrator
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
+from everfit.monitoring import losses
 from everfit.monitoring import profile as profiling
 from everfit.project.sections.training import Gates
 from everfit.records.calibration import Calibration, ThresholdChoice
@@ -94,6 +95,7 @@ def evaluation(
     test: np.ndarray[Any, Any],
     problem: Problem,
     best: Candidate,
+    searched_rows: np.ndarray[Any, Any],
     out_of_fold: np.ndarray[Any, Any],
     folds: tuple[Fold, ...],
     calibration: Calibration,
@@ -108,7 +110,7 @@ def evaluation(
         return metrics.metrics(problem.task, y, found, problem.classes, threshold.value)
 
     held = calibrator(calibration)(out_of_fold)
-    every = [measured(truth[~test][fold.rows], held[fold.rows]) for fold in folds]
+    every = [measured(truth[searched_rows][fold.rows], held[fold.rows]) for fold in folds]
     sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
     cv = {**metrics.over_folds(every), f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
     around = intervals.intervals(problem.task, truth[test], scores[test], threshold.value)
@@ -224,13 +226,18 @@ def comparison(
 def profile(
     features: pl.DataFrame,
     scores: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
     evaluation: Evaluation,
+    threshold: ThresholdChoice,
 ) -> Profile:
-    """What the model's inputs looked like in training, and its scores on the test rows."""
-    found = steps.arrays(features.filter(~test))
-    score = scores[test] if scores.ndim == 1 else scores[test][:, -1] if scores.shape[1] == 2 else scores[test].max(1)
-    return profiling.profile(
-        found, steps.kinds(found), score, problem.metric, evaluation.test[problem.metric], int(test.sum())
-    )
+    """What the model's inputs looked like in training, and its scores and losses on the test rows."""
+    found, held, y = steps.arrays(features.filter(~test)), scores[test], truth[test]
+    score = held if held.ndim == 1 else held[:, -1] if held.shape[1] == 2 else held.max(1)
+    right = metrics.predicted(held, problem.task, threshold.value) == y
+    kind = losses.kind(problem.task, problem.metric)
+    outcome = right.astype(np.float64) if problem.task is Task.MULTICLASS else y.astype(np.float64)
+    kept = losses.baseline(kind, losses.losses(kind, score, outcome, right))
+    expected = evaluation.test[problem.metric]
+    return profiling.profile(found, steps.kinds(found), score, problem.metric, expected, int(test.sum()), kept)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from everfit.data import schema
-from everfit.data.folds import fold_numbers
+from everfit.data.folds import fold_numbers, thinned
 from everfit.features import encoder as encoding
 from everfit.features import functions as feature_functions
 from everfit.features import rowwise, select
@@ -48,11 +48,20 @@ def encoder(features: pl.DataFrame, test: np.ndarray[Any, Any]) -> Encoder:
     return fitted(features.filter(~test))
 
 
+def searched_rows(
+    truth: np.ndarray[Any, Any], test: np.ndarray[Any, Any], most_rows: int, seed: int
+) -> np.ndarray[Any, Any]:
+    """(rows,) true for the training rows that the search reads: all of them, or as many as it may."""
+    found: np.ndarray[Any, Any] = ~test
+    found[found] = thinned(truth[~test], most_rows, seed)
+    return found
+
+
 def folds(
     features: pl.DataFrame,
     truth: np.ndarray[Any, Any],
     weight: np.ndarray[Any, Any],
-    test: np.ndarray[Any, Any],
+    searched_rows: np.ndarray[Any, Any],
     problem: Problem,
     split: Split,
     time: str | None,
@@ -60,8 +69,8 @@ def folds(
     fold_count: int,
     seed: int,
 ) -> tuple[Fold, ...]:
-    """The training rows cut for cross-validation; each fold has an encoder of its own, fitted on its own part."""
-    rows = np.flatnonzero(~test)
+    """The rows of the search cut for cross-validation; each fold has an encoder of its own, fitted on its own part."""
+    rows = np.flatnonzero(searched_rows)
     number = fold_numbers(
         truth[rows],
         fold_count,

@@ -108,8 +108,8 @@ def best(candidates: tuple[Candidate, ...], select: str) -> Candidate:
 
 
 def out_of_fold(best: Candidate, searched: tuple[Searched, ...], blended: tuple[Searched, ...]) -> np.ndarray[Any, Any]:
-    """Every training row scored by the best candidate as fitted without it: (training rows, classes) probabilities, or
-    (training rows,) values, in the order of the table."""
+    """Every row of the search scored by the best candidate as fitted without it: (rows, classes) probabilities, or
+    (rows,) values, in the order of the table."""
     return next(one.held_out for one in (*searched, *blended) if one.candidate.family == best.family)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from everfit.errors import GateFailed
@@ -79,6 +80,7 @@ def manifest(
     names: tuple[str, ...],
     encoder: Encoder,
     best: Candidate,
+    searched_rows: np.ndarray[Any, Any],
     evaluation: Evaluation,
     gates: GateReport,
     profile: Profile,
@@ -121,6 +123,7 @@ def manifest(
         shap=shap_importance,
         exports=exports,
         checked=quality.results,
+        searched_rows=int(searched_rows.sum()),
     )
 
 

@@ -24,14 +24,14 @@ from everfit.training import bundle
 def calibration(
     out_of_fold: np.ndarray[Any, Any],
     truth: np.ndarray[Any, Any],
-    test: np.ndarray[Any, Any],
+    searched_rows: np.ndarray[Any, Any],
     problem: Problem,
     calibration_method: str,
     seed: int,
 ) -> Calibration:
-    """What makes probabilities of the scores, chosen on training rows only. Raises ProjectError for regression."""
+    """What makes probabilities of the scores, chosen on the rows of the search. Raises ProjectError for regression."""
     if problem.task is not Task.REGRESSION:
-        return calibration_fit.choose(out_of_fold, truth[~test], calibration_method, seed)
+        return calibration_fit.choose(out_of_fold, truth[searched_rows], calibration_method, seed)
     if calibration_method not in ("auto", "none"):
         raise ProjectError(
             f"{calibration_method} calibrates probabilities, and {problem.target} is a number",
@@ -45,15 +45,15 @@ def threshold(
     out_of_fold: np.ndarray[Any, Any],
     calibration: Calibration,
     truth: np.ndarray[Any, Any],
-    test: np.ndarray[Any, Any],
+    searched_rows: np.ndarray[Any, Any],
     problem: Problem,
     threshold_rule: Threshold,
 ) -> ThresholdChoice:
-    """The score from which the positive class is predicted, chosen on training rows only. Raises ProjectError where
+    """The score from which the positive class is predicted, chosen on the rows of the search. Raises ProjectError where
     one is asked for and there are not two classes, StepFailed for an objective out of reach."""
     if problem.task is Task.BINARY:
         held = calibrator(calibration)(out_of_fold)[:, 1]
-        return thresholds.choose(held, truth[~test] == 1, threshold_rule)
+        return thresholds.choose(held, truth[searched_rows] == 1, threshold_rule)
     if threshold_rule != Threshold():
         raise ProjectError(
             f"a threshold needs a target of two classes, and {problem.target} is a {problem.task} target",

@@ -43,6 +43,11 @@ class Budget(Section):
         None, gt=0, description="After this long no new settings are begun; the first of each family always is."
     )
     folds: int = Field(5, ge=2, description="Cross-validation folds.")
+    rows: int = Field(
+        50_000,
+        ge=1_000,
+        description="Training rows that the search reads at most, drawn at random; the best is fitted on all of them.",
+    )
 
 
 class Cost(Section):

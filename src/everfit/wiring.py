@@ -26,6 +26,7 @@ from everfit.ports import (
     Registry,
     Source,
     StateStore,
+    Target,
     Tracker,
 )
 from everfit.project.load import Loaded
@@ -188,6 +189,16 @@ def exporter(platform: str) -> Exporter:
 def begun(ports: Ports) -> bool:
     """Whether anything may be stored yet; where not, a command that only reads leaves no file behind."""
     return ports.loaded.project.backends.state is not None or ports.folder.is_dir()
+
+
+def target(loaded: Loaded) -> Target | None:
+    """Where what is released is copied to, if anywhere."""
+    settings = loaded.project.release.target
+    if settings is None:
+        return None
+    from everfit.adapters.targets.folder import FolderTarget, FolderTargetConfig
+
+    return FolderTarget(FolderTargetConfig(loaded.root / settings.folder))
 
 
 def source(root: Path, address: str) -> Source:

@@ -24,7 +24,7 @@ from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
 from everfit.records.model import GateReport
-from everfit.versions import Versions
+from everfit.versions import Versions, tell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from everfit.features.functions import Functions
     from everfit.flow.bulk import Scored
     from everfit.flow.cohorts import By
+    from everfit.flow.gathering import Gathering
     from everfit.flow.graph import Graph
     from everfit.flow.labels import Labelled
     from everfit.flow.monitoring import Watched
@@ -136,6 +137,7 @@ class Workspace:
         self.author = author or _user()
         self.clock = clock
         self.versions = Versions(self)  # approve, promote, archive and the rest of what people do by hand
+        self.gathered: Gathering | None = None  # what looks at a release have counted so far
         self.tallies: Path | None = None  # where several servers of the project count together
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
@@ -166,20 +168,22 @@ class Workspace:
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the challenger on trial, or else holds a new champion to its first hour, and acts on the verdict."""
-        from everfit.flow import holding, mirror, release
+        from everfit.flow import holding, release
         from everfit.flow.trial import Trial
 
         self.versions.resume()
         ports, before = self.ports, ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
-        manifest = _manifest(self, before) if before.challenger is not None else None
-        if manifest is None:
+        champion, gathering = before.champion, _gathering(self)
+        if before.challenger is None or champion is None:
             verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now)
         else:
+            manifest = gathering.manifest(champion, lambda: _released(self, champion))
             trial = Trial(ports.log, ports.labels, settings, manifest, self.project.data.target.delay)
-            verdict, after = release.look(ports.state, trial, self.author, now, ports.folder / "verdicts")
+            pictures = ports.folder / "verdicts"
+            verdict, after = release.look(ports.state, trial, self.author, now, pictures, gathering)
         if after != before:
-            mirror.tell(ports.state, ports.registry, self.progress)
+            tell(self)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
@@ -343,11 +347,21 @@ def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
     """The champion's, None while there is none."""
+    return None if answering.champion is None else _released(workspace, answering.champion)
+
+
+def _gathering(workspace: Workspace) -> Gathering:
+    if workspace.gathered is None:
+        from everfit.flow.gathering import Gathering
+
+        workspace.gathered = Gathering(workspace.ports.folder / "counts")
+    return workspace.gathered
+
+
+def _released(workspace: Workspace, version: int) -> Manifest:
     from everfit.flow import routes
 
-    if answering.champion is None:
-        return None
-    made = ledger.versions(workspace.ports.state)[answering.champion]
+    made = ledger.versions(workspace.ports.state)[version]
     return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 from tests.unit.flow_places import Told
 from tests.unit.serving_models import MemoryLog, model
 
@@ -152,7 +153,7 @@ def test_only_the_champions_answers_since_it_is_champion_count(production: Produ
     production.predict(250, START + DAY, seed=6)
     failed = production.predict(300, START + DAY, seed=7, shift=-25)
     production.log.records = [
-        replace(r, error="failed", score=None) if r in failed else r for r in production.log.records
+        structs.replace(r, error="failed", score=None) if r in failed else r for r in production.log.records
     ]
     report = production.look(START + 2 * DAY)
     assert report.predictions == 250
@@ -164,7 +165,7 @@ def emptied(production: Production, every: int) -> None:
     """Every so many-th row that was sent loses its tenure."""
     sent = production.log.records
     production.log.records = [
-        replace(one, input={**one.input, "tenure": None}) if place % every == 0 else one
+        structs.replace(one, input={**one.input, "tenure": None}) if place % every == 0 else one
         for place, one in enumerate(sent)
     ]
 

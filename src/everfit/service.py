@@ -48,7 +48,12 @@ _COMMAND = "from everfit.cli.main import main; main()"
 _REGISTRY = timedelta(minutes=1)
 _TURN = timedelta(seconds=10)
 _NAMES = {Job.DATA: "data", Job.TRAINING: "training", Job.MONITORING: "monitor"}  # in what is told
+_LOOKING = 0.05  # the share of the time that looks at a canary may take
 _CLOCK = timedelta(seconds=5)  # how often the schedule looks at the clock
+# A request makes some hundred objects and leaves none in a cycle.
+_OBJECTS_A_COLLECTION = 20_000
+# How long a thread beside the loop may keep it waiting for the interpreter: ten times less than by default.
+_TURN_SECONDS = 0.0005
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 
 
@@ -155,6 +160,8 @@ def _answer(
     # What is loaded stays: without this the collector walks through all of it, in the middle of a request.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
+    sys.setswitchinterval(_TURN_SECONDS)
     with loops.following(workspace, follows, ended), _grpc(workspace, listener, access):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
 
@@ -250,7 +257,8 @@ def _act(
     by_clock = rounds(workspace, look, training, stop, tell)
     works: dict[Job, Callable[[], object]] = {Job.MONITORING: look, **by_clock}
     rhythms = {Job.MONITORING: workspace.project.monitoring.every, **dict.fromkeys(by_clock, _CLOCK)}
-    canary = loops.thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
+    every = workspace.project.release.look
+    canary = loops.thread(workspace, "canary", _in(turn, judge), every, stop, _LOOKING)
     for thread in (
         canary,
         loops.thread(workspace, "turn", keep, _TURN, stop),

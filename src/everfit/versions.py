@@ -138,11 +138,28 @@ class Versions:
         return Standby(self._hand.ports.folder)
 
     def _told(self, after: ReleaseState) -> ReleaseState:
-        from everfit.flow import mirror
-
         self._standby.save(after, ledger.versions(self._hand.ports.state))
-        mirror.tell(self._hand.ports.state, self._hand.ports.registry, self._hand.progress)
+        tell(self._hand)
         return after
+
+
+def tell(hand: Hand) -> None:
+    """Tells the registry what it does not show of the ledger, and delivers what is released. A registry that is away is
+    no error, and hears of it later; a target that cannot be written raises StorageError after everything else."""
+    from everfit.flow import mirror
+
+    ports = hand.ports
+    mirror.tell(ports.state, ports.registry, hand.progress)
+    _deliver(ports)
+
+
+def _deliver(ports: Ports) -> None:
+    from everfit import wiring
+    from everfit.flow import delivery
+
+    target = wiring.target(ports.loaded)
+    if target is not None:
+        delivery.deliver(ports.state, ports.artifacts, target)
 
 
 def reconcile(hand: Hand) -> tuple[Alarm, ...]:
@@ -152,6 +169,7 @@ def reconcile(hand: Hand) -> tuple[Alarm, ...]:
     from everfit.flow import alerting, mirror
 
     ports, policy = hand.ports, hand.ports.loaded.project.release.foreign
+    _deliver(ports)  # needs no registry
     found = mirror.moves(ports.state, ports.registry)
     alarms = [_alarm(hand, f"{move.told}:{move.alias}", f"{move}; {_dealt(hand, move, policy)}") for move in found]
     for version in mirror.missing(ledger.current(ports.state), ports.registry):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from tests.unit.serving_models import MemoryLog, bundle
 
 from everfit.adapters.state.sqlite import SqliteState

@@ -10,6 +10,7 @@ from pathlib import Path
 from everfit.errors import ReleaseError
 from everfit.flow import ledger, verdicts
 from everfit.flow import trial as evidence
+from everfit.flow.gathering import Gathering
 from everfit.flow.trial import Trial
 from everfit.ports import StateStore
 from everfit.project.sections.release import Release
@@ -46,23 +47,33 @@ def start(
 
 
 def look(
-    state: StateStore, trial: Trial, by: str, now: datetime | None = None, pictures: Path | None = None
+    state: StateStore,
+    trial: Trial,
+    by: str,
+    now: datetime | None = None,
+    pictures: Path | None = None,
+    gathering: Gathering | None = None,
 ) -> tuple[Verdict | None, ReleaseState]:
     """Judges the challenger on what both arms did since its release began, and acts on the verdict; None without one.
 
-    A picture of every verdict that is kept is drawn into the folder `pictures`."""
+    With `gathering` only what is new is read, but for a verdict that is kept: that one rests on a count from the start,
+    and its picture is drawn into the folder `pictures` after it was acted on."""
     now = now or datetime.now(UTC)
     before = ledger.current(state)
     if before.challenger is None or before.champion is None:
         return None, before
-    scale = evidence.scale(trial, before)
+    scale = gathering.scale(trial, before) if gathering else evidence.scale(trial, before)
+    if gathering is not None:
+        counts = gathering.counts(trial, before, scale, now)
+        found = verdict.judge(before, trial.settings, counts, scale, now)
+        if not verdicts.worth_keeping(state, trial, found):
+            return found, before
     seen = evidence.observed(trial, before, scale.losses, now)
     counts = tally.tally(seen, evidence.steps(before, now), before.champion, before.challenger, scale.thresholds)
     found = verdict.judge(before, trial.settings, counts, scale, now)
     kept = verdicts.worth_keeping(state, trial, found)
     if kept and pictures is not None:
-        drawn = verdicts.draw(pictures, trial, before, found, seen, scale, now)
-        found = replace(found, picture=str(drawn))
+        found = replace(found, picture=str(verdicts.picture_of(pictures, before)))
     overtaken = False
 
     def drafts(current: ReleaseState) -> tuple[strategy.Draft, ...]:
@@ -73,6 +84,8 @@ def look(
     after = ledger.commit(state, drafts, by, now)
     if kept and not overtaken:
         verdicts.keep(state, found)
+        if found.picture:
+            verdicts.draw(Path(found.picture), trial, before, found, seen, scale, now)
     return found, after
 
 

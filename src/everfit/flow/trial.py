@@ -81,18 +81,19 @@ def steps(state: ReleaseState, until: datetime) -> list[Step]:
     ]
 
 
-def observed(trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: datetime) -> Observed:
-    """What both arms did since the release began, with the losses of the predictions whose labels have matured."""
-    rows = _rows(trial.log, state, now)
+def observed(
+    trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: datetime, since: datetime | None = None
+) -> Observed:
+    """What both arms did from the release's start, or `since`, with the losses of the predictions whose labels have
+    matured. An entity's code is the same in every look."""
+    rows = _rows(trial.log, state, now, since or state.step_times[0])
     time = rows["time"].dt.epoch("us").to_numpy() / 1e6
-    # A mirrored entity is one of its own: both versions score it.
-    entity = rows.select(
-        2 * pl.coalesce("entity", "asked").rank("dense").cast(pl.Int64) + pl.col("mirrored")
-    ).to_series()
+    codes = rows.select(pl.coalesce("entity", "asked").hash()).to_series().to_numpy().view(np.int64)
     return Observed(
         time=time,
         version=rows["version"].to_numpy(),
-        entity=entity.to_numpy(),
+        # A mirrored entity is one of its own: both versions score it.
+        entity=codes ^ rows["mirrored"].cast(pl.Int64).to_numpy(),
         failed=rows["error"].to_numpy(),
         latency=rows["latency"].to_numpy(),
         score=rows["score"].fill_null(float("nan")).to_numpy(),
@@ -100,12 +101,12 @@ def observed(trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: dat
     )
 
 
-def _rows(log: PredictionLog, state: ReleaseState, now: datetime) -> pl.DataFrame:
+def _rows(log: PredictionLog, state: ReleaseState, now: datetime, since: datetime) -> pl.DataFrame:
     """The columns `_FIELDS` of both arms in the order of their time, `error` as whether there was one; `asked` is the
     id of the prediction that was answered."""
     arms = [version for version in (state.champion, state.challenger) if version is not None]
     rows = (
-        log.frame(_FIELDS, state.step_times[0], now)
+        log.frame(_FIELDS, since, now)
         .filter(pl.col("version").is_in(arms))
         .with_columns(
             pl.col("error").is_not_null(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -117,6 +118,27 @@ class ReleaseState:
         """The versions that answer, or that a rollback would let answer."""
         parts = (self.champion, self.previous_champion, self.challenger)
         return tuple(dict.fromkeys(version for version in parts if version is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A bundle that a target holds as files under `name`, with the hash of its content; `release` is the number of the
+    ledger's event after which it is the one to use."""
+
+    name: str
+    model: str
+    version: int
+    digest: str
+    release: int
+
+
+def deployment(model: str, version: int) -> str:
+    """The name of a deployment, by model and version, as file systems and DNS take it.
+
+    >>> deployment("Churn classifier", 3), deployment("churn", 12)
+    ('churn-classifier-v3', 'churn-v12')
+    """
+    return f"{re.sub(r'[^a-z0-9]+', '-', model.lower()).strip('-')[:200] or 'model'}-v{version}"
 
 
 class Action(StrEnum):

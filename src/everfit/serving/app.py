@@ -19,6 +19,7 @@ from everfit.ports import LabelStore
 from everfit.project.sections.serving import Limits
 from everfit.project.sections.serving import Response as ResponseSection
 from everfit.records.prediction import Prediction
+from everfit.records.release import deployment
 from everfit.serving import answers, explanations, feedback, invocations, page
 from everfit.serving.access import Access
 from everfit.serving.answering import Answering
@@ -206,7 +207,13 @@ class _Routes:
         """The server's version, the release that it follows, and the arms with their shares of traffic."""
         snapshot = self._predictor.snapshot
         arms = [
-            {"arm": arm.name, "version": arm.version, "share": arm.weight, "family": manifest.family}
+            {
+                "arm": arm.name,
+                "version": arm.version,
+                "deployment": deployment(manifest.model, arm.version),
+                "share": arm.weight,
+                "family": manifest.family,
+            }
             for arm in snapshot.table.arms
             for manifest in [snapshot.models[arm.version].manifest]
         ]

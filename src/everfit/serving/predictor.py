@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
+import msgspec
+
 from everfit.errors import RequestError, StorageError
 from everfit.ports import OnlineStore, PredictionLog
 from everfit.records.prediction import Prediction, PredictionRecord
@@ -40,8 +42,7 @@ class Scored:
     snapshot: Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """One row that has its answer: the records that are to be in the log first, and what then counts and gives the
     prediction. `settle` raises what the champion raised."""
 

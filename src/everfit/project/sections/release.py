@@ -105,6 +105,15 @@ class Thompson(Section):
     every: Duration = Field("1h", validate_default=True, description="How often the share is set anew.")
 
 
+class Target(Section):
+    """Where the champion's bundle is copied to, and the one that a rollback would bring back."""
+
+    folder: str = Field(
+        description="A folder, also a mounted bucket: deploy/production. Relative to the project file, one for each "
+        "environment."
+    )
+
+
 class Guard(Section):
     """What takes a version back at once, whatever the strategy."""
 
@@ -128,8 +137,14 @@ class Release(Section):
     thompson: Thompson = Field(default_factory=Thompson, description="Settings of the strategy `thompson`.")
     guard: Guard = Field(default_factory=Guard, description="What takes a version back at once.")
     verdict: Verdict = Field(default_factory=Verdict, description="When a canary goes on and when it goes back.")
-    look: Duration = Field("10s", validate_default=True, description="How often `everfit up` looks at a canary.")
+    look: Duration = Field(
+        "1s",
+        validate_default=True,
+        description="How often `everfit up` looks at a canary; less often where looking would take more than a "
+        "twentieth of the time.",
+    )
 
+    target: Target | None = Field(None, description="Where what is released is copied to; nowhere if not given.")
     approve: dict[str, int] = Field(
         default_factory=dict, description="Approvals that a version needs in each environment: {production: 1}."
     )

@@ -34,7 +34,7 @@ _TASKS: Mapping[Criterion, tuple[Task, ...]] = {
     Criterion.LOG_LOSS: (Task.BINARY,),
     Criterion.MAE: (Task.REGRESSION,),
 }
-_FIELDS = ("id", "time", "entity", "version", "error", "latency", "score", "prediction")
+_FIELDS = ("id", "time", "entity", "arm", "version", "error", "latency", "score", "prediction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,8 @@ def _rows(log: PredictionLog, state: ReleaseState, now: datetime, since: datetim
             asked=pl.col("id").str.strip_suffix(MIRRORED),
         )
     )
+    if state.strategy is Strategy.AB:  # an arm that was stopped is answered by the champion, and is nobody's evidence
+        rows = rows.filter((pl.col("version") == state.challenger) | (pl.col("arm") == state.names[0]))
     return _paired(rows, state).sort("time", maintain_order=True)
 
 

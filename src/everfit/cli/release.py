@@ -87,7 +87,9 @@ def show_state(state: ReleaseState, output: Output) -> None:
     output.line(f"[bold green]Version {state.champion}[/] is champion since {state.champion_since:%Y-%m-%d %H:%M} UTC.")
     for one in state.variants:
         how = (
-            "was stopped, its entities get the champion" if one.stopped else f"is on trial with {one.share:.0%} of them"
+            "was stopped, its entities get the champion"
+            if one.stopped
+            else f"is on trial with {one.share:.0%} of entities"
         )
         output.line(f"[bold]Version {one.version}[/], arm {escape(one.name)}, {how}.")
     if state.challenger is not None and not state.variants:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from everfit.data import target as targets
 from everfit.errors import ReleaseError
+from everfit.flow.monitoring import CLOCKS
 from everfit.ports import LabelStore, PredictionLog
 from everfit.project.sections.release import Release
 from everfit.records.model import Manifest
-from everfit.records.prediction import MIRRORED, Label
+from everfit.records.prediction import MIRRORED
 from everfit.records.release import Criterion, ReleaseState, Strategy
 from everfit.records.table import Task
 from everfit.rollout import quantiles
@@ -97,7 +98,7 @@ def observed(
         failed=rows["error"].to_numpy(),
         latency=rows["latency"].to_numpy(),
         score=rows["score"].fill_null(float("nan")).to_numpy(),
-        losses=_losses(trial, rows, losses, now),
+        losses=_losses(trial, rows, losses, now, state.step_times[0]),
     )
 
 
@@ -148,26 +149,36 @@ def _loss(criterion: Criterion, manifest: Manifest) -> Loss:
             return Loss(criterion, 10.0, 1.0)
 
 
-def _losses(trial: Trial, rows: pl.DataFrame, wanted: Sequence[Loss], now: datetime) -> list[NDArray[np.float64]]:
-    """Each label-based loss as a share of the greatest that counts, NaN for what has no matured label."""
+def _losses(
+    trial: Trial, rows: pl.DataFrame, wanted: Sequence[Loss], now: datetime, since: datetime
+) -> list[NDArray[np.float64]]:
+    """Each label-based loss as a share of the greatest that counts, NaN for what has no matured label. No label was
+    stored before `since`, when the first of the predictions was made."""
     if not wanted:
         return []
-    known = trial.labels.latest()
-    matured = (rows["time"] <= now - trial.delay) & ~rows["error"]
-    labels = [known.get(id_) if due else None for id_, due in zip(rows["asked"], matured, strict=True)]
-    places = np.array([i for i, label in enumerate(labels) if label is not None and label.known_at <= now], dtype=int)
+    known = trial.labels.frame(since - CLOCKS).filter(pl.col("known_at") <= now)
+    due = rows.with_row_index("row").filter(pl.col("time") <= now - trial.delay, ~pl.col("error"))
+    part = due.join(
+        known.select("value", "number", asked="prediction_id"), on="asked", how="inner", maintain_order="left"
+    )
     losses = [np.full(len(rows), np.nan) for _ in wanted]
-    if len(places):
-        y = _truths(trial.manifest, [labels[i] for i in places])
-        part = rows[places]
+    if part.height:
+        y, places = _truths(trial.manifest, part), part["row"].to_numpy()
         for loss, column in zip(wanted, losses, strict=True):
             column[places] = _values(loss.criterion, trial.manifest, part, y) / loss.greatest
     return losses
 
 
-def _truths(manifest: Manifest, labels: list[Label | None]) -> NDArray[Any]:
-    values = pl.DataFrame({manifest.target: [label.value for label in labels if label is not None]}, strict=False)
-    return targets.encode(values, manifest.target, manifest.classes, manifest.task)
+def _truths(manifest: Manifest, labelled: pl.DataFrame) -> NDArray[Any]:
+    """The truths as the model knows them; a class may have come as its name or as a number."""
+    texts, numbers = labelled["value"], labelled["number"]
+    if not texts.null_count():
+        values = texts
+    elif not numbers.null_count():
+        values = numbers
+    else:
+        values = texts.fill_null(numbers.cast(pl.String))
+    return targets.encode(values.to_frame(manifest.target), manifest.target, manifest.classes, manifest.task)
 
 
 def _values(criterion: Criterion, manifest: Manifest, rows: pl.DataFrame, y: NDArray[Any]) -> NDArray[np.float64]:

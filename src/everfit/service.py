@@ -139,6 +139,7 @@ def _answer(
         access=access,
         approve=lambda version, reason, key: _approved(workspace, version, reason, key),
         waits=settings.log.fsync == "always",
+        batches=settings.batching == "auto",
     )
 
     workspace.predictor.metrics.registry.register(WatchMetrics(_observing(workspace)))
@@ -174,7 +175,8 @@ def _grpc(workspace: Workspace, listener: socket.socket, access: Access) -> Abst
     from everfit.serving.grpc_inference import Inference
 
     log = workspace.ports.log
-    answering = Answering(workspace.predictor, GroupCommit(log, waits=settings.log.fsync == "always"))
+    commit = GroupCommit(log, waits=settings.log.fsync == "always")
+    answering = Answering(workspace.predictor, commit, settings.batching == "auto")
     inference = Inference(answering, settings.response, settings.limits)
     address = (listener.getsockname()[0], settings.grpc.port)
     return grpc_server.running(

@@ -30,8 +30,8 @@ from everfit.records.watch import (
 from everfit.reporting.page import page
 from everfit.reporting.pictures import Line, Point, bars, course
 from everfit.reporting.report import ColumnView, Report
+from everfit.reports import report
 from everfit.testing.churn import TARGET
-from everfit.workspace import report
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 HOSTILE = '<img src="https://evil.example/x.png" onerror="alert(1)">'

@@ -112,6 +112,8 @@ def show(report: MonitorReport, output: Output, needed: int) -> None:
                 f"[dim]accuracy on them {number(performance.accuracy)}; "
                 f"{number(performance.estimated)} was estimated from the scores alone[/]"
             )
+        elif performance.estimated is not None:
+            output.line(f"[dim]{performance.metric} of {number(performance.estimated)} was estimated without labels[/]")
     losses = report.losses
     if losses is not None:
         output.line(

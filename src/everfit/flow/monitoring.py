@@ -14,7 +14,7 @@ import polars as pl
 
 from everfit.evaluation import metrics
 from everfit.flow import drift, ledger, losses, performance, quality, retraining
-from everfit.monitoring import alarms, estimate
+from everfit.monitoring import alarms
 from everfit.monitoring.shapes import shape
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
@@ -241,7 +241,7 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         since = max(untested, watched.release.champion_since or untested)
         asked = quality.Asked(watched.release.champion or 0, since, drifted.until)
         checked = quality.window(watched.project, manifest, watched.log, asked, alpha)
-        impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score, manifest.threshold)
+        impact = performance.foretold(manifest, fresh)
     known = watched.labels.frame(_reach(watched, now) - CLOCKS)
     judged = performance.judge(
         watched.project, manifest, answered, performance.Fresh(known, before.judged, before.labels, now), alpha

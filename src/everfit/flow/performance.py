@@ -13,12 +13,13 @@ import polars as pl
 from everfit.data import target as targets
 from everfit.errors import ProjectError
 from everfit.evaluation import metrics
-from everfit.monitoring import performance
+from everfit.features.encoder import transform
+from everfit.monitoring import estimate, performance
 from everfit.monitoring.estimate import confidence
 from everfit.project.sections.root import Project
 from everfit.records.model import Manifest
 from everfit.records.table import Task
-from everfit.records.watch import PerformanceReport
+from everfit.records.watch import ImpactEstimate, PerformanceReport
 
 _OF_LABELS = ("accuracy", "precision", "recall", "f1")
 
@@ -46,11 +47,13 @@ def judge(
         return None
     found = measured(project, manifest, pairs, labelled.height / matured.height, alpha)
     if manifest.task is Task.REGRESSION:
-        return found
+        told = foretold(manifest, pairs)
+        same = told is not None and told.metric == found.metric
+        return replace(found, estimated=told.current if told is not None and same else None)
     sure = pairs["score"].cast(pl.Float64).drop_nulls().to_numpy()
-    foretold = confidence(manifest.task, sure, manifest.threshold)
+    sureness = confidence(manifest.task, sure, manifest.threshold)
     right = metrics.predicted(scores(pairs, manifest), manifest.task, manifest.threshold) == truths(pairs, manifest)
-    return replace(found, accuracy=float(right.mean()), estimated=float(foretold.mean()) if len(sure) else None)
+    return replace(found, accuracy=float(right.mean()), estimated=float(sureness.mean()) if len(sure) else None)
 
 
 def measured(
@@ -72,6 +75,19 @@ def measured(
         coverage=coverage,
         alpha=alpha,
     )
+
+
+def foretold(manifest: Manifest, rows: pl.DataFrame) -> ImpactEstimate | None:
+    """What the metric is to be expected on predictions without their labels: for classes from their scores alone, for
+    numbers from their features; None where nothing foretells it."""
+    score = rows["score"].cast(pl.Float64).to_numpy()
+    if manifest.task is not Task.REGRESSION:
+        return estimate.impact(manifest.task, manifest.profile.score.sample, score, manifest.threshold)
+    if manifest.profile.loss_model is None:
+        return None
+    columns = {name: rows[f"features.{name}"].to_numpy() for name in manifest.features}
+    matrix = np.column_stack([transform(manifest.encoder, columns), score])
+    return estimate.loss_impact(manifest.profile.loss_model, matrix, manifest.profile.metric)
 
 
 def judged_by(manifest: Manifest) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 from everfit.evaluation import metrics
 from everfit.flow import alerting, drift, monitoring, retraining, schedule
 from everfit.flow.monitoring import Watched
+from everfit.monitoring import unrolled
 from everfit.monitoring.shapes import shape
 from everfit.records.model import Manifest
 from everfit.records.prediction import MIRRORED
@@ -38,13 +39,35 @@ def gather(watched: Watched, environment: str, manifest: Manifest | None, now: d
     )
     if manifest is None:
         return found
-    tested = _tested(watched, looks)
-    since = tested.since if tested else now - project.monitoring.window
-    until = tested.until if tested else now
-    table = _answered(watched, manifest, since, until)
-    window = drift.window(table, manifest.profile.columns)
+    tested, window, (since, until) = _window(watched, manifest, looks, now)
     personal = project.data.personal
     return _with_columns(found, watched, manifest, tested, window, set(personal), since, until)
+
+
+def windows(watched: Watched, manifest: Manifest, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The reference and the window of the newest drift test as rows of the same columns, the score among them, without
+    personal columns: of the reference each column's distribution as the profile has it, see `unrolled.rows`."""
+    _, window, _ = _window(watched, manifest, monitoring.looks(watched.state)[-LOOKS:], now)
+    profile, personal = manifest.profile, watched.project.data.personal
+    known = [one for one in profile.columns if one.name not in personal]
+    reference = unrolled.rows([*known, profile.score])
+    values = {**window.columns, profile.score.name: pl.Series(profile.score.name, window.score)}
+    current = pl.DataFrame([_as(values[name], kind).alias(name) for name, kind in reference.schema.items()])
+    return reference, current
+
+
+def _as(values: pl.Series, kind: pl.DataType) -> pl.Series:
+    return values.dt.epoch("us").cast(pl.Float64) / 1e6 if values.dtype.is_temporal() else values.cast(kind)
+
+
+def _window(
+    watched: Watched, manifest: Manifest, looks: list[MonitorReport], now: datetime
+) -> tuple[DriftReport | None, drift.Window, tuple[datetime, datetime]]:
+    tested = _tested(watched, looks)
+    since = tested.since if tested else now - watched.project.monitoring.window
+    until = tested.until if tested else now
+    table = _answered(watched, manifest, since, until)
+    return tested, drift.window(table, manifest.profile.columns), (since, until)
 
 
 def _with_columns(

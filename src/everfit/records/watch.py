@@ -101,7 +101,8 @@ class PerformanceReport:
     """The model on predictions whose labels are known. `low` and `high` bound the metric with confidence 1 - alpha;
     `coverage` is the share of matured predictions that have a label; `degraded` when even the favourable bound is
     worse than `expected` by more than the tolerance. For classes, `accuracy` is that of the same rows, and `estimated`
-    what the scores alone had foretold of it: their difference is the estimate's error."""
+    what the scores alone had foretold of it; for numbers, `estimated` is what had been foretold of the metric itself.
+    The difference is the estimate's error."""
 
     metric: str
     value: float | None
@@ -146,13 +147,15 @@ class LossState:
 
 @dataclass(frozen=True, slots=True)
 class ImpactEstimate:
-    """What drift probably costs, without labels: the metric expected from the scores alone on reference and current
-    rows, and the drop between them (positive is worse). Blind to a changed relation of target and features."""
+    """What drift probably costs, without labels: the metric expected from the scores alone (of a regression, from the
+    features) on reference and current rows, and the drop between them (positive is worse), for `relative` ones as a
+    share of the reference. Blind to a changed relation of target and features."""
 
     metric: str
     reference: float
     current: float
     drop: float
+    relative: bool = False
 
 
 class AlarmKind(StrEnum):

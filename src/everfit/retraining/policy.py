@@ -222,8 +222,9 @@ def _by_drift(
         return _Finding(
             Trigger.DRIFT, False, f"{what} drifted, but nothing says that it costs anything: no estimate, no labels"
         )
-    cost = f"the estimated loss of {impact.metric} is {100 * impact.drop:.2f} points"
-    bar = f"{100 * least:.2f} points"
+    unit = "% of it" if impact.relative else " points"
+    cost = f"the estimated loss of {impact.metric} is {100 * impact.drop:.2f}{unit}"
+    bar = f"{100 * least:.2f}{unit}"
     if impact.drop >= least:
         return _Finding(Trigger.DRIFT, True, f"{what} drifted and {cost}, at least the {bar} for which drift retrains")
     return _Finding(

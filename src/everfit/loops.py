@@ -38,10 +38,16 @@ class Told:
 
 
 def thread(
-    workspace: Workspace, name: str, work: Callable[[], object], every: timedelta, stop: threading.Event
+    workspace: Workspace,
+    name: str,
+    work: Callable[[], object],
+    every: timedelta,
+    stop: threading.Event,
+    share: float = 1.0,
 ) -> threading.Thread:
     """A thread that is to `repeat` the work."""
-    return threading.Thread(target=repeat, args=(workspace, name, work, every, stop), name=name, daemon=True)
+    given = (workspace, name, work, every, stop, None, share)
+    return threading.Thread(target=repeat, args=given, name=name, daemon=True)
 
 
 def repeat(
@@ -51,12 +57,16 @@ def repeat(
     every: timedelta,
     stop: threading.Event,
     wait: Callable[[float], object] | None = None,
+    share: float = 1.0,
 ) -> None:
-    """Does the work until `stop`, with a pause after each round, or until `wait` returns."""
+    """Does the work until `stop`, with a pause after each round, or until `wait` returns. The work takes at most that
+    share of the time: what takes long is done less often."""
     told = Told()
     while not stop.is_set():
+        began = time.monotonic()
         once(workspace, name, work, told)
-        (wait or stop.wait)(every.total_seconds())
+        took = time.monotonic() - began
+        (wait or stop.wait)(max(every.total_seconds(), took * (1 / share - 1)))
 
 
 def once(workspace: Workspace, name: str, work: Callable[[], object], told: Told) -> None:

@@ -5,7 +5,7 @@ Every adapter passes the contract suite of its port in `everfit.testing.contract
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -14,6 +14,7 @@ import polars as pl
 
 from everfit.records.model import Manifest, ModelVersion, TrialRun
 from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.release import Deployed
 from everfit.records.table import Kind, Row
 from everfit.records.watch import Alarm
 
@@ -118,6 +119,14 @@ class Tracker(Protocol):
         ...
 
 
+class DriftPage(Protocol):
+    """Somebody else's report of two windows of the same columns."""
+
+    def write(self, reference: pl.DataFrame, current: pl.DataFrame, page: Path) -> None:
+        """Writes it as one page of HTML. Raises MissingExtra and StorageError."""
+        ...
+
+
 class OnlineStore(Protocol):
     """The latest raw row of each entity, read in microseconds while serving."""
 
@@ -190,6 +199,27 @@ class Executor(Protocol):
     def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
         """The results of `function(shared, item)` in the order of the items, each as soon as it and those before it
         are there. Large arrays in `shared` are not copied for each item. What the function raises arrives as itself."""
+        ...
+
+
+class Target(Protocol):
+    """Somewhere outside that holds released bundles as files, one of which is the current one. Safe between processes.
+    Raises StorageError when it cannot be written."""
+
+    def put(self, name: str, bundle: Path, content: str) -> None:
+        """Makes the bundle be there under the name of a deployment, its bytes verified against the hash `content`."""
+        ...
+
+    def point(self, deployed: Deployed) -> None:
+        """Makes a deployment that is there the current one at once, unless that is of a later release."""
+        ...
+
+    def current(self) -> Deployed | None:
+        """The deployment to use; None before the first."""
+        ...
+
+    def keep(self, names: Collection[str]) -> None:
+        """Removes every deployment but these and the current one."""
         ...
 
 

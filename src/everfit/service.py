@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -33,7 +33,9 @@ from everfit.records.watch import MonitorReport, Retraining
 from everfit.scheduler import rounds
 from everfit.serving import workers
 from everfit.serving.access import Access
+from everfit.serving.answering import Answering
 from everfit.serving.app import create_app
+from everfit.serving.commit import GroupCommit
 from everfit.serving.front import LOOPBACK_NAMES
 from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
@@ -46,7 +48,12 @@ _COMMAND = "from everfit.cli.main import main; main()"
 _REGISTRY = timedelta(minutes=1)
 _TURN = timedelta(seconds=10)
 _NAMES = {Job.DATA: "data", Job.TRAINING: "training", Job.MONITORING: "monitor"}  # in what is told
+_LOOKING = 0.05  # the share of the time that looks at a canary may take
 _CLOCK = timedelta(seconds=5)  # how often the schedule looks at the clock
+# A request makes some hundred objects and leaves none in a cycle.
+_OBJECTS_A_COLLECTION = 20_000
+# How long a thread beside the loop may keep it waiting for the interpreter: ten times less than by default.
+_TURN_SECONDS = 0.0005
 _AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 
 
@@ -82,6 +89,10 @@ def serve(
     _load(workspace)
     loops.thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
     try:
+        if settings.grpc is not None:
+            from everfit.serving import grpc_server
+
+            grpc_server.check((at[0], settings.grpc.port), settings.workers)
         listener = bind(*at, protected=_is_protected(workspace))
         if settings.workers == 1:
             _answer(workspace, listener, started, ended)
@@ -128,6 +139,7 @@ def _answer(
         access=access,
         approve=lambda version, reason, key: _approved(workspace, version, reason, key),
         waits=settings.log.fsync == "always",
+        batches=settings.batching == "auto",
     )
 
     workspace.predictor.metrics.registry.register(WatchMetrics(_observing(workspace)))
@@ -148,8 +160,28 @@ def _answer(
     # What is loaded stays: without this the collector walks through all of it, in the middle of a request.
     gc.collect()
     gc.freeze()
-    with loops.following(workspace, follows, ended):
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
+    sys.setswitchinterval(_TURN_SECONDS)
+    with loops.following(workspace, follows, ended), _grpc(workspace, listener, access):
         listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
+
+
+def _grpc(workspace: Workspace, listener: socket.socket, access: Access) -> AbstractContextManager[object]:
+    """The inference protocol over gRPC while the block runs, where the project wants it."""
+    settings = workspace.project.serving
+    if settings.grpc is None:
+        return nullcontext()
+    from everfit.serving import grpc_server
+    from everfit.serving.grpc_inference import Inference
+
+    log = workspace.ports.log
+    commit = GroupCommit(log, waits=settings.log.fsync == "always")
+    answering = Answering(workspace.predictor, commit, settings.batching == "auto")
+    inference = Inference(answering, settings.response, settings.limits)
+    address = (listener.getsockname()[0], settings.grpc.port)
+    return grpc_server.running(
+        inference, address, settings.limits, access, _tls(workspace), shared=settings.workers > 1
+    )
 
 
 def _observing(workspace: Workspace) -> Callable[[], Observed]:
@@ -225,7 +257,8 @@ def _act(
     by_clock = rounds(workspace, look, training, stop, tell)
     works: dict[Job, Callable[[], object]] = {Job.MONITORING: look, **by_clock}
     rhythms = {Job.MONITORING: workspace.project.monitoring.every, **dict.fromkeys(by_clock, _CLOCK)}
-    canary = loops.thread(workspace, "canary", _in(turn, judge), workspace.project.release.look, stop)
+    every = workspace.project.release.look
+    canary = loops.thread(workspace, "canary", _in(turn, judge), every, stop, _LOOKING)
     for thread in (
         canary,
         loops.thread(workspace, "turn", keep, _TURN, stop),

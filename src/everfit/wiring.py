@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from everfit.errors import ProjectError
 from everfit.ports import (
     AlertChannel,
     ArtifactStore,
+    DriftPage,
     Executor,
     LabelStore,
     OnlineStore,
@@ -24,17 +26,24 @@ from everfit.ports import (
     Registry,
     Source,
     StateStore,
+    Target,
     Tracker,
 )
 from everfit.project.load import Loaded
 from everfit.project.sections.monitoring import Channel
 from everfit.project.sections.training import Training
 
+# What `everfit export` knows, each the exporter of that name, with what it says of it.
+PLATFORMS = {"prometheus": "A scrape configuration and alerting rules"}
+Exporter = Callable[["Project", "Graph"], Mapping[str, str]]
+
 if TYPE_CHECKING:
     from everfit.adapters.registries.mlflow_client import MlflowConfig
     from everfit.features.functions import Functions
     from everfit.flow.bell import Bell
+    from everfit.flow.graph import Graph
     from everfit.flow.training import Outside
+    from everfit.project.sections.root import Project
 
 # Seconds that two workers take to import what they compute with, about.
 _WORKERS_COST = 6.0
@@ -149,6 +158,14 @@ def tracker(ports: Ports) -> Tracker:
     return MlflowTracker(_mlflow(ports))
 
 
+def evidently(ports: Ports) -> DriftPage:
+    """Evidently's report."""
+    from everfit.adapters.reports.evidently import EvidentlyConfig, EvidentlyReports
+
+    python = ports.loaded.project.monitoring.evidently.python
+    return EvidentlyReports(EvidentlyConfig(python, ports.loaded.root / ".everfit" / "environments"))
+
+
 def _mlflow(ports: Ports) -> MlflowConfig:
     from everfit.adapters.registries.mlflow_client import MlflowConfig
 
@@ -163,9 +180,25 @@ def _mlflow(ports: Ports) -> MlflowConfig:
     )
 
 
+def exporter(platform: str) -> Exporter:
+    """What writes the files for a platform, of `PLATFORMS`."""
+    found: Exporter = import_module(f"everfit.exporters.{platform}").export
+    return found
+
+
 def begun(ports: Ports) -> bool:
     """Whether anything may be stored yet; where not, a command that only reads leaves no file behind."""
     return ports.loaded.project.backends.state is not None or ports.folder.is_dir()
+
+
+def target(loaded: Loaded) -> Target | None:
+    """Where what is released is copied to, if anywhere."""
+    settings = loaded.project.release.target
+    if settings is None:
+        return None
+    from everfit.adapters.targets.folder import FolderTarget, FolderTargetConfig
+
+    return FolderTarget(FolderTargetConfig(loaded.root / settings.folder))
 
 
 def source(root: Path, address: str) -> Source:

@@ -24,7 +24,7 @@ from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
 from everfit.records.model import GateReport
-from everfit.versions import Versions
+from everfit.versions import Versions, tell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from everfit.features.functions import Functions
     from everfit.flow.bulk import Scored
     from everfit.flow.cohorts import By
+    from everfit.flow.gathering import Gathering
     from everfit.flow.graph import Graph
     from everfit.flow.labels import Labelled
+    from everfit.flow.monitoring import Watched
     from everfit.flow.replica import Replica
     from everfit.flow.run import Given, Run, Runner
     from everfit.ports import Progress, Source
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import DatasetVersion, QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
-    from everfit.reporting.report import Report
     from everfit.serving.explaining import Explainer
     from everfit.serving.predictor import Predictor
 
@@ -136,6 +137,7 @@ class Workspace:
         self.author = author or _user()
         self.clock = clock
         self.versions = Versions(self)  # approve, promote, archive and the rest of what people do by hand
+        self.gathered: Gathering | None = None  # what looks at a release have counted so far
         self.tallies: Path | None = None  # where several servers of the project count together
         root = str(loaded.root.absolute())
         if root not in sys.path:  # estimators by dotted path live beside the project file
@@ -147,7 +149,7 @@ class Workspace:
         from everfit.flow import online
 
         ports = self.ports
-        runner, graph, given = _pipeline(self)
+        runner, graph, given = pipeline(self)
 
         def stopped(run: Run, error: EverfitError) -> None:
             _watch_quality(self, run)
@@ -166,20 +168,22 @@ class Workspace:
 
     def look(self, now: datetime | None = None) -> tuple[Verdict | None, ReleaseState]:
         """Judges the challenger on trial, or else holds a new champion to its first hour, and acts on the verdict."""
-        from everfit.flow import holding, mirror, release
+        from everfit.flow import holding, release
         from everfit.flow.trial import Trial
 
         self.versions.resume()
         ports, before = self.ports, ledger.current(self.ports.state)
         settings, now = self.project.release, now or self.clock()
-        manifest = _manifest(self, before) if before.challenger is not None else None
-        if manifest is None:
+        champion, gathering = before.champion, _gathering(self)
+        if before.challenger is None or champion is None:
             verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now)
         else:
+            manifest = gathering.manifest(champion, lambda: _released(self, champion))
             trial = Trial(ports.log, ports.labels, settings, manifest, self.project.data.target.delay)
-            verdict, after = release.look(ports.state, trial, self.author, now, ports.folder / "verdicts")
+            pictures = ports.folder / "verdicts"
+            verdict, after = release.look(ports.state, trial, self.author, now, pictures, gathering)
         if after != before:
-            mirror.tell(ports.state, ports.registry, self.progress)
+            tell(self)
         return verdict, after
 
     def rollback(self, reason: str = "rolled back by hand") -> ReleaseState:
@@ -240,12 +244,9 @@ class Workspace:
         from everfit.flow import alerting, monitoring, tracking
 
         ports = self.ports
-        # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
-        answering = ledger.current(ports.state)
-        manifest = _manifest(self, answering)
-        watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
+        found, manifest = watched(self)
         now = now or self.clock()
-        report = monitoring.look(watched, manifest, now, forced)
+        report = monitoring.look(found, manifest, now, forced)
         alerting.settle(report, ports.state, now)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         _push(self)
@@ -268,21 +269,20 @@ class Workspace:
 def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
     """Reads the source, checks it and gives it its version, as the beginning of a run does, which then finds it in the
     cache. Raises ChecksFailed, SourceError and what else stopped it."""
-    runner, graph, given = _pipeline(workspace)
+    runner, graph, given = pipeline(workspace)
     run = runner.run(graph.upto("dataset"), given, pipeline="data")
     return run["dataset"], run["quality"]
 
 
-def report(workspace: Workspace, now: datetime | None = None) -> Report:
-    """What production looks like, from the last looks, the prediction log and the labels. It only reads: no prediction
-    counts as tested for it, and nobody is told."""
-    from everfit.flow import monitoring, reporting
+def watched(workspace: Workspace) -> tuple[Watched, Manifest | None]:
+    """What a look reads, and the champion's manifest, None while there is none. The ledger is read once for both: a
+    promotion meanwhile must not hold one model's predictions against another's profile."""
+    from everfit.flow import monitoring
 
     ports = workspace.ports
     answering = ledger.current(ports.state)
-    watched = monitoring.Watched(workspace.project, answering, ports.log, ports.labels, ports.state)
-    environment, manifest = workspace.loaded.environment, _manifest(workspace, answering)
-    return reporting.gather(watched, environment, manifest, now or workspace.clock())
+    found = monitoring.Watched(workspace.project, answering, ports.log, ports.labels, ports.state)
+    return found, _manifest(workspace, answering)
 
 
 def load(
@@ -329,7 +329,7 @@ def explainer(workspace: Workspace) -> Explainer:
     return Explainer(ports.log, explaining.opener(workspace.predictor, lambda: ports.state, ports.artifacts, trusted))
 
 
-def _pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
+def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
     """The training of this project, and what runs it."""
     from everfit.flow import training
     from everfit.flow.run import Runner
@@ -347,11 +347,21 @@ def _pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:
     """The champion's, None while there is none."""
+    return None if answering.champion is None else _released(workspace, answering.champion)
+
+
+def _gathering(workspace: Workspace) -> Gathering:
+    if workspace.gathered is None:
+        from everfit.flow.gathering import Gathering
+
+        workspace.gathered = Gathering(workspace.ports.folder / "counts")
+    return workspace.gathered
+
+
+def _released(workspace: Workspace, version: int) -> Manifest:
     from everfit.flow import routes
 
-    if answering.champion is None:
-        return None
-    made = ledger.versions(workspace.ports.state)[answering.champion]
+    made = ledger.versions(workspace.ports.state)[version]
     return routes.load(made, workspace.ports.artifacts, workspace.project.training.trusted).manifest
 
 

@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from everfit.adapters.artifacts import content
+from everfit.adapters import content
 from everfit.records.release import EventKind
 from everfit.records.run import Status
 from tests.integration import projects, zygote

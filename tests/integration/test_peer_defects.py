@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from everfit.adapters.artifacts import content
+from everfit.adapters import content
 from everfit.data import fingerprint
 from everfit.errors import NotReady, StorageError
 from everfit.flow import ledger

@@ -25,6 +25,15 @@ FAMILIES = "  models: [logistic]"
 TWO = "  models: [logistic, {name: random_forest, params: {n_estimators: 10}}]"
 
 
+NUMBERS = """\
+project: prices
+data: {source: customers.csv, target: {column: price}, entity: customer_id}
+training: {models: [logistic], budget: {trials: 1, folds: 3}, executor: serial}
+monitoring: {rows: 200}
+alerts: []
+"""
+
+
 def statuses(project: SmallProject) -> dict[str, Status]:
     """How each step of the last run ended."""
     return {step.name: step.status for step in project.runs()[-1].steps}
@@ -184,3 +193,24 @@ def test_a_form_that_nobody_knows_is_a_mistake_in_the_project(project: Callable[
     made.edit("  executor: serial", "  executor: serial\n  export: [pmml]")
     outcome = made.call("run")
     assert (outcome.code, "training.export" in outcome.err) == (2, True), outcome.err
+
+
+def test_a_regression_foretells_its_error_on_rows_that_moved(project: Callable[..., SmallProject]) -> None:
+    made = project(settings=NUMBERS)
+    rng = np.random.default_rng(1)
+    rows = pl.DataFrame(
+        {"customer_id": [f"c{i}" for i in range(900)], "size": rng.normal(size=900), "age": rng.random(900)}
+    )
+    price = 3 * rows["size"] + pl.Series(rng.normal(size=900)) * (0.3 + 2 * rows["age"])
+    rows.with_columns(price.alias("price")).write_csv(made.table)
+    workspace = made.open()
+    version = workspace.run().version
+    workspace.release(version)
+    known = made.open_manifest(version).profile
+    assert known.losses is not None
+    assert known.loss_model is not None
+    workspace.predict(rows.filter(pl.col("age") > 0.6))
+    report = workspace.monitor()
+    assert report.impact is not None
+    assert (report.impact.metric, report.impact.relative) == ("rmse", True)
+    assert report.impact.drop > 0.2

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
 import httpx
+import numpy as np
 import pytest
+from tritonclient import grpc as triton
 
 from everfit.flow import ledger
 from everfit.records.model import ModelVersion
@@ -113,3 +116,31 @@ def test_a_release_under_load_reaches_every_worker_without_a_dropped_request(rel
     assert (traffic.refused, traffic.broken) == ([], 0)
     assert traffic.versions[1] - old < 50
     assert set(traffic.answered) == logged(released)
+
+
+def ask_by_grpc(port: int, row: dict[str, object]) -> str:
+    """The id of a prediction over a connection of its own."""
+    with triton.InferenceServerClient(f"127.0.0.1:{port}") as asking:
+        given = []
+        for column in asking.get_model_metadata("churn").inputs:
+            value = row[column.name]
+            kind, dtype = ("BYTES", np.object_) if isinstance(value, str) else ("FP64", np.float64)
+            given.append(triton.InferInput(column.name, [1], kind))
+            given[-1].set_data_from_numpy(np.array([value], dtype=dtype))
+        return str(asking.infer("churn", given).as_numpy("id")[0].decode())
+
+
+def test_workers_share_the_port_of_the_inference_protocol(released: SmallProject) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with running(released, *SERVE, f"--set=serving.grpc.port={port}") as server:
+        server.url()
+        answered = {ask_by_grpc(port, row) for row in rows()[:5]}
+        first = children(server.process.pid)
+        os.kill(min(first), signal.SIGKILL)
+        until(lambda: len(children(server.process.pid) - first) == 1, "another worker", server)
+        answered |= {ask_by_grpc(port, row) for row in rows()[:5]}
+        assert server.end() == 0
+    assert len(answered) == 10
+    assert answered <= logged(released)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from tests.unit.serving_models import MemoryLog, model
 
 from everfit.adapters.labels.sqlite import SqliteLabels
@@ -66,7 +67,7 @@ def test_a_cohort_counts_what_is_due_what_is_labelled_and_how_good_it_was(store:
 
 def test_days_are_cohorts_too_and_other_versions_and_shadows_are_not_in_them(store: SqliteLabels) -> None:
     mine = [*predicted(10, MONDAY), *predicted(20, MONDAY + DAY)]
-    others = [*predicted(5, MONDAY, version=2), replace(mine[0], id=f"x{MIRRORED}")]
+    others = [*predicted(5, MONDAY, version=2), structs.replace(mine[0], id=f"x{MIRRORED}")]
     found = seen(store, mine + others, by="day").cohorts
     assert [(one.start, one.predictions) for one in found] == [(MONDAY, 10), (MONDAY + DAY, 20)]
 
@@ -82,7 +83,7 @@ def test_several_classes_are_judged_by_the_projects_metric_where_the_predicted_c
     store: SqliteLabels,
 ) -> None:
     classes = model("level").manifest.classes
-    records = [replace(one, prediction=classes[i % 3]) for i, one in enumerate(predicted(90, MONDAY))]
+    records = [structs.replace(one, prediction=classes[i % 3]) for i, one in enumerate(predicted(90, MONDAY))]
     store.put([Label(one.id, classes[i % 3 if i % 5 else 0], MONDAY + DAY) for i, one in enumerate(records)])
     found = seen(store, records, target="level")
     assert found.metric == "f1_macro"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec import structs
 from tests.unit.serving_models import MemoryLog, model
 
 from everfit.adapters.labels.sqlite import SqliteLabels
@@ -51,8 +52,10 @@ def test_labels_by_entity_belong_to_its_newest_answer(store: SqliteLabels) -> No
 
 
 def test_the_newest_answer_is_the_latest_in_time_however_the_log_has_it(store: SqliteLabels) -> None:
-    server = replace(record("p5", "ann"), time=EARLIER + timedelta(minutes=9))
-    batch = replace(record("p6", "ann"), time=EARLIER + timedelta(minutes=3))  # in a segment that was opened later
+    server = structs.replace(record("p5", "ann"), time=EARLIER + timedelta(minutes=9))
+    batch = structs.replace(
+        record("p6", "ann"), time=EARLIER + timedelta(minutes=3)
+    )  # in a segment that was opened later
     table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})
     labels.store(table, MemoryLog([*RECORDS, server, batch]), store, model().manifest, NOW)
     assert list(store.latest()) == ["p5"]
@@ -129,14 +132,14 @@ def test_a_table_without_any_truth_stores_nothing(store: SqliteLabels) -> None:
 
 
 def test_a_label_belongs_to_the_answer_and_not_to_the_shadow_of_it(store: SqliteLabels) -> None:
-    shadow = replace(record(f"p3{MIRRORED}", "ann"), version=2, time=EARLIER + timedelta(seconds=1))
+    shadow = structs.replace(record(f"p3{MIRRORED}", "ann"), version=2, time=EARLIER + timedelta(seconds=1))
     table = pl.DataFrame({"customerID": ["ann"], "Churn": ["Yes"]})
     labels.store(table, MemoryLog([*RECORDS, shadow]), store, model().manifest, NOW)
     assert list(store.latest()) == ["p3"]
 
 
 def at(days: float, identity: str, entity: str) -> PredictionRecord:
-    return replace(record(identity, entity), time=EARLIER + timedelta(days=days))
+    return structs.replace(record(identity, entity), time=EARLIER + timedelta(days=days))
 
 
 SEQUENCE = [at(0, "a0", "ann"), at(2, "a2", "ann"), at(5, "a5", "ann"), at(1, "b1", "bob")]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 from tests.unit.flow_places import Told
 from tests.unit.serving_models import MemoryLog, model
 
@@ -21,6 +22,7 @@ from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Evaluation, Manifest, ModelVersion
 from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.profile import LossKind, LossProfile
 from everfit.records.release import ReleaseState
 from everfit.records.table import CheckResult, Kind, Row, Severity
 from everfit.records.watch import AlarmKind, MonitorReport, Retraining, StreamState, Trigger
@@ -151,7 +153,7 @@ def test_only_the_champions_answers_since_it_is_champion_count(production: Produ
     production.predict(250, START + DAY, seed=6)
     failed = production.predict(300, START + DAY, seed=7, shift=-25)
     production.log.records = [
-        replace(r, error="failed", score=None) if r in failed else r for r in production.log.records
+        structs.replace(r, error="failed", score=None) if r in failed else r for r in production.log.records
     ]
     report = production.look(START + 2 * DAY)
     assert report.predictions == 250
@@ -163,7 +165,7 @@ def emptied(production: Production, every: int) -> None:
     """Every so many-th row that was sent loses its tenure."""
     sent = production.log.records
     production.log.records = [
-        replace(one, input={**one.input, "tenure": None}) if place % every == 0 else one
+        structs.replace(one, input={**one.input, "tenure": None}) if place % every == 0 else one
         for place, one in enumerate(sent)
     ]
 
@@ -219,6 +221,20 @@ def test_labels_of_one_class_alone_leave_a_metric_of_ranks_open(production: Prod
     report = production.look(START + 3 * DAY)
     assert report.performance is not None
     assert (report.performance.value, report.performance.degraded, report.performance.labels) == (None, False, 400)
+
+
+def test_a_fall_is_seen_label_by_label_before_a_window_is_full(production: Production) -> None:
+    held = LossProfile(LossKind.BRIER, 2_000, 0.12, 0.17, 1.0)
+    production.manifest = replace(production.manifest, profile=replace(production.manifest.profile, losses=held))
+    production.label(production.predict(190, START + DAY), START + 2 * DAY, turned=True)
+    report = production.look(START + 3 * DAY)
+    assert report.performance is None
+    assert report.losses is not None
+    assert (report.losses.degraded, report.losses.labels) == (True, 190)
+    (alarm,) = [one for one in report.alarms if one.kind is AlarmKind.PERFORMANCE]
+    assert "has risen, seen label by label" in alarm.message
+    assert (report.decision.retrain, report.decision.trigger) == (True, Trigger.PERFORMANCE)
+    assert production.look(START + 4 * DAY).losses is None  # each label once
 
 
 def test_each_label_is_counted_once(production: Production) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.unit.serving_models import MemoryLog, bundle
 
 from everfit.adapters.state.sqlite import SqliteState
@@ -71,7 +72,7 @@ class Skewed(Model):
     """Answers several rows otherwise than one."""
 
     def answer(self, rows: Sequence[RawRow]) -> list[Answer]:
-        return [replace(answer, score=0.5) for answer in super().answer(rows)]
+        return [structs.replace(answer, score=0.5) for answer in super().answer(rows)]
 
 
 def test_a_version_that_accepts_any_row_gets_no_traffic(model: Model) -> None:

@@ -51,8 +51,8 @@ def raised(trained: Profile, now: Columns, score: NDArray[np.float64] | None = N
 
 
 def test_the_budget_is_shared_by_looks_and_families() -> None:
-    assert alpha_per_look(Monitoring(every="1d", alarms="3/month")) == pytest.approx(1 / 50)
-    assert alpha_per_look(Monitoring(every="1h", alarms="1/month")) == pytest.approx(1 / 720 / 5)
+    assert alpha_per_look(Monitoring(every="1d", alarms="3/month")) == pytest.approx(1 / 60)
+    assert alpha_per_look(Monitoring(every="1h", alarms="1/month")) == pytest.approx(1 / 720 / 6)
 
 
 def test_no_budget_is_so_large_that_one_look_in_twenty_is_false() -> None:

@@ -451,7 +451,7 @@ def test_a_source_that_is_away_at_its_time_is_an_alarm_and_shown(
     assert failed.retry is not None
     history = released.call("history", "--schedule")
     assert "failed" in history.out
-    assert 'scheduled_runs_total{job="data",status="failed"}' in metrics(workspace)
+    assert 'scheduled_runs_total{status="failed",task="data"}' in metrics(workspace)
 
 
 def metrics(workspace: Workspace) -> str:

@@ -225,7 +225,10 @@ def test_a_server_without_a_release_is_alive_and_not_ready() -> None:
 def test_ready_and_version_say_who_answers(server: Http) -> None:
     assert server.get("/ready").json() == {"status": "ready", "model": "churn", "version": 3}
     said = server.get("/version").json()
-    assert said["arms"] == [{"arm": "champion", "version": 3, "share": 1.0, "family": "logistic"}]
+    (arm,) = said["arms"]
+    assert arm == {
+        "arm": "champion", "version": 3, "deployment": "churn-v3", "share": 1.0, "family": "logistic",
+    }  # fmt: skip
 
 
 def test_a_full_disk_is_a_503_and_an_unexpected_error_a_500_without_its_inside(

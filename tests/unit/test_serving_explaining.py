@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from tests.unit.serving_models import GOOD, MemoryLog, bundle, model, one, scoring, table
 from tests.unit.test_serving_app import Http, client, post, refused
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 from collections.abc import Iterator
@@ -181,3 +182,17 @@ def test_who_dawdles_is_told_and_closed(predictor: Predictor, part: bytes) -> No
         slow.sendall(part)
         assert answer(slow)[0] == 408
         assert slow.recv(1) == b""
+
+
+def test_a_request_leaves_nothing_to_the_collector(server: socket.socket) -> None:
+    """A cycle a request is a pause of milliseconds every second under load."""
+    asked(server, GOOD)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            asked(server, GOOD)
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 100

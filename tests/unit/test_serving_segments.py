@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everfit.errors import StorageError
-from everfit.records.codec import encode
 from everfit.records.prediction import PredictionRecord
 from everfit.records.table import Kind, Row, Value
 from everfit.serving.log import JsonLinesLog
@@ -145,7 +145,7 @@ def test_a_damaged_segment_is_not_compacted_away(tmp_path: Path) -> None:
 
 
 def test_files_of_earlier_versions_are_read_and_compacted_once_their_time_is_over(tmp_path: Path) -> None:
-    lines = b"".join(encode(record(name, age=7)) + b"\n" for name in "abc")
+    lines = b"".join(msgspec.json.encode(record(name, age=7)) + b"\n" for name in "abc")
     (tmp_path / "20260301T1159_20260301T1301_01772368200000000000_0a1b2c3d.jsonl").write_bytes(lines + b'{"id":"torn')
     log = JsonLinesLog(tmp_path)
     assert list(log.read()) == [record(name, age=7) for name in "abc"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,13 +18,15 @@ from typing import Any
 import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.services import certificates
 from tests.unit.serving_models import GOOD, bundle, model, one
 
 from everfit.errors import ProjectError
+from everfit.project.sections.serving import Tls
 from everfit.serving.app import create_app
 from everfit.serving.log import JsonLinesLog
 from everfit.serving.predictor import Predictor
-from everfit.serving.server import bind, serve
+from everfit.serving.server import bind, serve, serve_on
 
 WHOLE = """
 import sys
@@ -43,10 +46,10 @@ print("drained", flush=True)
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[tuple[int, threading.Event, Future[None]]]:
+def running(app: ASGIApp, tls: Tls | None = None) -> Iterator[tuple[int, threading.Event, Future[None]]]:
     stop, port = threading.Event(), Future[int]()
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(serve, app, "127.0.0.1", 0, started=port.set_result, stop=stop)
+        done = pool.submit(serve_on, app, bind("127.0.0.1", 0), started=port.set_result, stop=stop, tls=tls)
         try:
             yield port.result(timeout=20), stop, done
         finally:
@@ -149,3 +152,18 @@ def test_killing_the_server_loses_nothing_that_it_answered(process: subprocess.P
         ids = [asking.post(f"http://127.0.0.1:{port}/predict", json=GOOD).json()["id"] for _ in range(50)]
         process.kill()
     assert [record.id for record in JsonLinesLog(tmp_path).read()] == ids
+
+
+def test_https_is_spoken_to_who_shows_a_certificate(tmp_path: Path) -> None:
+    server, caller = certificates.made(tmp_path)
+    tls = Tls(certificate=str(server.certificate), key=str(server.key), authority=str(server.certificate))
+    predictor = Predictor(JsonLinesLog(tmp_path / "log"))
+    predictor.swap(one(), {1: model()})
+    trusting = ssl.create_default_context(cafile=str(server.certificate))
+    shown = ssl.create_default_context(cafile=str(server.certificate))
+    shown.load_cert_chain(caller.certificate, caller.key)
+    with running(create_app(predictor), tls) as (port, _, _):
+        url = f"https://127.0.0.1:{port}/predict"
+        assert httpx.post(url, json=GOOD, verify=shown).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            httpx.post(url, json=GOOD, verify=trusting)

@@ -1,8 +1,7 @@
 """SQLite files as the adapters here use them: one connection a thread, write-ahead log, errors that say what to do.
 
-Kill -9 loses nothing committed and leaves nothing half-written: the log is in the file system's cache, and the next
-opening rolls back what was not committed. `synchronous=NORMAL` is enough for that; FULL also survives a power loss
-at the price of one fsync a commit. Limit: the file must lie on a local disk, for the log needs shared memory.
+Kill -9 loses nothing committed and leaves nothing half-written. `synchronous=NORMAL` is enough for that; FULL also
+survives a power loss at the price of one fsync a commit. Limit: a local disk, for the log needs shared memory.
 """
 
 from __future__ import annotations
@@ -57,8 +56,11 @@ class Database:
 
     def row(self, query: str, values: Sequence[Any] = ()) -> Any:
         """The first row, or None."""
-        with told(self._path):
+        try:
             return self._connection().execute(query, values).fetchone()
+        except sqlite3.Error:
+            with told(self._path):  # not around it all: entering it costs as much as the query
+                raise
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

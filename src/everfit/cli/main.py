@@ -33,6 +33,7 @@ COMMANDS = {
     "archive": "Take a version out of use",
     "up": "Serve, monitor, judge canaries and retrain in one process",
     "status": "Who answers, what is under way, what to do next",
+    "export": "Write the files that bring the project to a platform",
     "rebuild": "Train a version again from its lineage, prove it equal",
     "explain": "What each feature contributed to a prediction",
     "history": "Every event of the ledger, verified",

@@ -112,6 +112,14 @@ def show(report: MonitorReport, output: Output, needed: int) -> None:
                 f"[dim]accuracy on them {number(performance.accuracy)}; "
                 f"{number(performance.estimated)} was estimated from the scores alone[/]"
             )
+        elif performance.estimated is not None:
+            output.line(f"[dim]{performance.metric} of {number(performance.estimated)} was estimated without labels[/]")
+    losses = report.losses
+    if losses is not None:
+        output.line(
+            f"[dim]loss ({losses.kind}) of {losses.labels:,} labels one by one: {number(losses.recent)}; "
+            f"{number(losses.expected)} in the test; evidence {losses.evidence:.2g} of {losses.run_length:.2g}[/]"
+        )
     for alarm in report.alarms:
         output.line(f"[bold red]alarm[/] {alarm.message}")
     output.line(f"[bold]{'Retrain' if report.decision.retrain else 'No retraining'}[/]")

@@ -53,8 +53,7 @@ class CompiledScorer:
     def one(self, row: Any) -> list[float]:
         """The outputs for one row, given as bytes or a ctypes array of `width` doubles: the value, the probability of
         the positive class, or one of each class."""
-        outputs = [part.one(row) for part in self._parts]
-        scores = outputs[0] if self._is_plain else self._blend(outputs)
+        scores = self._parts[0].one(row) if self._is_plain else self._blend([part.one(row) for part in self._parts])
         if self._calibration is not None:
             self._calibration.one(scores)
         found: list[float] = scores[:]

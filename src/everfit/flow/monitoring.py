@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from everfit.evaluation import metrics
-from everfit.flow import drift, ledger, performance, quality, retraining
-from everfit.monitoring import alarms, estimate
+from everfit.flow import drift, ledger, losses, performance, quality, retraining
+from everfit.monitoring import alarms
 from everfit.monitoring.shapes import shape
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
@@ -27,6 +27,7 @@ from everfit.records.watch import (
     AlarmKind,
     DriftReport,
     ImpactEstimate,
+    LossReport,
     MonitorReport,
     PerformanceReport,
     StreamAlarm,
@@ -82,6 +83,7 @@ def look(
         streams=found.streams,
         version=watched.release.champion,
         quality=found.quality,
+        losses=found.losses,
     )
     watched.state.append(LOOKS, encode(report))
     return report
@@ -98,6 +100,7 @@ def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: i
         running=retraining.under_way(watched.state),
         canary=watched.release.challenger,
         performance=found.performance,
+        losses=found.losses,
         drift=found.drift,
         impact=found.impact,
         labels=_known_since(watched.labels, since) if asks_data and since else 0,
@@ -146,9 +149,11 @@ def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
     return best if manifest.profile.expected < best - watched.project.monitoring.tolerance else None
 
 
-def looks(state: StateStore) -> list[MonitorReport]:
-    """All looks so far, oldest first."""
-    return [decode(MonitorReport, text, where=f"look {number}") for number, text in state.read(LOOKS)]
+def looks(state: StateStore, most: int | None = None) -> list[MonitorReport]:
+    """All looks so far, or the newest `most`, oldest first."""
+    last = state.last(LOOKS) if most is not None else None
+    after = max(last[0] - (most or 0), 0) if last is not None else 0
+    return [decode(MonitorReport, text, where=f"look {number}") for number, text in state.read(LOOKS, after)]
 
 
 def _answered(watched: Watched, manifest: Manifest | None, now: datetime) -> pl.DataFrame:
@@ -222,6 +227,7 @@ class _Found:
     labels: int = 0
     streams: tuple[StreamAlarm, ...] = ()
     quality: QualityLook | None = None
+    losses: LossReport | None = None
 
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
@@ -237,11 +243,15 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         since = max(untested, watched.release.champion_since or untested)
         asked = quality.Asked(watched.release.champion or 0, since, drifted.until)
         checked = quality.window(watched.project, manifest, watched.log, asked, alpha)
-        impact = estimate.impact(manifest.task, manifest.profile.score.sample, window.score, manifest.threshold)
+        impact = performance.foretold(manifest, fresh)
     known = watched.labels.frame(_reach(watched, now) - CLOCKS)
     judged = performance.judge(
         watched.project, manifest, answered, performance.Fresh(known, before.judged, before.labels, now), alpha
     )
+    whose = losses.Watched(
+        watched.project, manifest, watched.release.champion or 0, watched.release.champion_since or _EPOCH
+    )
+    one_by_one = losses.watch(watched.state, whose, answered, known, now, alpha)
     streams = drift.stream(watched.state, settings.drift, manifest, answered, watched.release.champion or 0)
     raised = alarms.alarms(
         now,
@@ -254,7 +264,8 @@ def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: 
         impact=impact,
         quality=checked,
         streams=streams,
+        losses=one_by_one,
     )
     raised = tuple(_pictured(one, manifest, window, watched.project.data.personal) for one in raised)
     newest = max(before.labels, _newest(known)) if judged else 0
-    return _Found(drifted, impact, judged, raised, newest, streams, checked)
+    return _Found(drifted, impact, judged, raised, newest, streams, checked, one_by_one)

@@ -13,12 +13,13 @@ import polars as pl
 from everfit.data import target as targets
 from everfit.errors import ProjectError
 from everfit.evaluation import metrics
-from everfit.monitoring import performance
+from everfit.features.encoder import transform
+from everfit.monitoring import estimate, performance
 from everfit.monitoring.estimate import confidence
 from everfit.project.sections.root import Project
 from everfit.records.model import Manifest
 from everfit.records.table import Task
-from everfit.records.watch import PerformanceReport
+from everfit.records.watch import ImpactEstimate, PerformanceReport
 
 _OF_LABELS = ("accuracy", "precision", "recall", "f1")
 
@@ -46,11 +47,13 @@ def judge(
         return None
     found = measured(project, manifest, pairs, labelled.height / matured.height, alpha)
     if manifest.task is Task.REGRESSION:
-        return found
+        told = foretold(manifest, pairs)
+        same = told is not None and told.metric == found.metric
+        return replace(found, estimated=told.current if told is not None and same else None)
     sure = pairs["score"].cast(pl.Float64).drop_nulls().to_numpy()
-    foretold = confidence(manifest.task, sure, manifest.threshold)
-    right = metrics.predicted(_scores(pairs, manifest), manifest.task, manifest.threshold) == truths(pairs, manifest)
-    return replace(found, accuracy=float(right.mean()), estimated=float(foretold.mean()) if len(sure) else None)
+    sureness = confidence(manifest.task, sure, manifest.threshold)
+    right = metrics.predicted(scores(pairs, manifest), manifest.task, manifest.threshold) == truths(pairs, manifest)
+    return replace(found, accuracy=float(right.mean()), estimated=float(sureness.mean()) if len(sure) else None)
 
 
 def measured(
@@ -62,7 +65,7 @@ def measured(
     return performance.performance(
         manifest.task,
         truths(pairs, manifest),
-        _scores(pairs, manifest),
+        scores(pairs, manifest),
         metric=metric,
         measure=partial(_value, metric, manifest),
         higher_is_better=metrics.higher_is_better(metric),
@@ -72,6 +75,19 @@ def measured(
         coverage=coverage,
         alpha=alpha,
     )
+
+
+def foretold(manifest: Manifest, rows: pl.DataFrame) -> ImpactEstimate | None:
+    """What the metric is to be expected on predictions without their labels: for classes from their scores alone, for
+    numbers from their features; None where nothing foretells it."""
+    score = rows["score"].cast(pl.Float64).to_numpy()
+    if manifest.task is not Task.REGRESSION:
+        return estimate.impact(manifest.task, manifest.profile.score.sample, score, manifest.threshold)
+    if manifest.profile.loss_model is None:
+        return None
+    columns = {name: rows[f"features.{name}"].to_numpy() for name in manifest.features}
+    matrix = np.column_stack([transform(manifest.encoder, columns), score])
+    return estimate.loss_impact(manifest.profile.loss_model, matrix, manifest.profile.metric)
 
 
 def judged_by(manifest: Manifest) -> str:
@@ -87,6 +103,14 @@ def truths(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
     return targets.encode(
         pairs.select(pl.col(column).alias(manifest.target)), manifest.target, manifest.classes, manifest.task
     )
+
+
+def counted(project: Project, answered: pl.DataFrame, fresh: Fresh) -> pl.DataFrame:
+    """The labelled predictions that count now and did not before, in the order in which they came to count."""
+    delay = project.data.target.delay
+    matured = answered.filter(pl.col("time") <= fresh.now - delay)
+    pairs = matured.join(fresh.known, left_on="id", right_on="prediction_id", how="inner", maintain_order="left")
+    return pairs.filter(_counts(fresh, delay)).sort(pl.max_horizontal("known_at", pl.col("time") + delay), "place")
 
 
 def _counts(fresh: Fresh, delay: timedelta) -> pl.Expr:
@@ -106,7 +130,7 @@ def _value(metric: str, manifest: Manifest, y: np.ndarray[Any, Any], scores: np.
     return value if metrics.higher_is_better(metric) else -value
 
 
-def _scores(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
+def scores(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
     """Scores as the metric takes them; of several classes, one that is certain of the class that was predicted."""
     if manifest.task is Task.MULTICLASS:
         places = {name: place for place, name in enumerate(manifest.classes)}

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from everfit.data import target as targets
 from everfit.errors import ReleaseError
+from everfit.flow.monitoring import CLOCKS
 from everfit.ports import LabelStore, PredictionLog
 from everfit.project.sections.release import Release
 from everfit.records.model import Manifest
-from everfit.records.prediction import MIRRORED, Label
+from everfit.records.prediction import MIRRORED
 from everfit.records.release import Criterion, ReleaseState, Strategy
 from everfit.records.table import Task
 from everfit.rollout import quantiles
@@ -34,7 +35,7 @@ _TASKS: Mapping[Criterion, tuple[Task, ...]] = {
     Criterion.LOG_LOSS: (Task.BINARY,),
     Criterion.MAE: (Task.REGRESSION,),
 }
-_FIELDS = ("id", "time", "entity", "version", "error", "latency", "score", "prediction")
+_FIELDS = ("id", "time", "entity", "arm", "version", "error", "latency", "score", "prediction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +82,32 @@ def steps(state: ReleaseState, until: datetime) -> list[Step]:
     ]
 
 
-def observed(trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: datetime) -> Observed:
-    """What both arms did since the release began, with the losses of the predictions whose labels have matured."""
-    rows = _rows(trial.log, state, now)
+def observed(
+    trial: Trial, state: ReleaseState, losses: Sequence[Loss], now: datetime, since: datetime | None = None
+) -> Observed:
+    """What both arms did from the release's start, or `since`, with the losses of the predictions whose labels have
+    matured. An entity's code is the same in every look."""
+    rows = _rows(trial.log, state, now, since or state.step_times[0])
     time = rows["time"].dt.epoch("us").to_numpy() / 1e6
-    # A mirrored entity is one of its own: both versions score it.
-    entity = rows.select(
-        2 * pl.coalesce("entity", "asked").rank("dense").cast(pl.Int64) + pl.col("mirrored")
-    ).to_series()
+    codes = rows.select(pl.coalesce("entity", "asked").hash()).to_series().to_numpy().view(np.int64)
     return Observed(
         time=time,
         version=rows["version"].to_numpy(),
-        entity=entity.to_numpy(),
+        # A mirrored entity is one of its own: both versions score it.
+        entity=codes ^ rows["mirrored"].cast(pl.Int64).to_numpy(),
         failed=rows["error"].to_numpy(),
         latency=rows["latency"].to_numpy(),
         score=rows["score"].fill_null(float("nan")).to_numpy(),
-        losses=_losses(trial, rows, losses, now),
+        losses=_losses(trial, rows, losses, now, state.step_times[0]),
     )
 
 
-def _rows(log: PredictionLog, state: ReleaseState, now: datetime) -> pl.DataFrame:
+def _rows(log: PredictionLog, state: ReleaseState, now: datetime, since: datetime) -> pl.DataFrame:
     """The columns `_FIELDS` of both arms in the order of their time, `error` as whether there was one; `asked` is the
     id of the prediction that was answered."""
     arms = [version for version in (state.champion, state.challenger) if version is not None]
     rows = (
-        log.frame(_FIELDS, state.step_times[0], now)
+        log.frame(_FIELDS, since, now)
         .filter(pl.col("version").is_in(arms))
         .with_columns(
             pl.col("error").is_not_null(),
@@ -113,6 +115,8 @@ def _rows(log: PredictionLog, state: ReleaseState, now: datetime) -> pl.DataFram
             asked=pl.col("id").str.strip_suffix(MIRRORED),
         )
     )
+    if state.strategy is Strategy.AB:  # an arm that was stopped is answered by the champion, and is nobody's evidence
+        rows = rows.filter((pl.col("version") == state.challenger) | (pl.col("arm") == state.names[0]))
     return _paired(rows, state).sort("time", maintain_order=True)
 
 
@@ -145,26 +149,36 @@ def _loss(criterion: Criterion, manifest: Manifest) -> Loss:
             return Loss(criterion, 10.0, 1.0)
 
 
-def _losses(trial: Trial, rows: pl.DataFrame, wanted: Sequence[Loss], now: datetime) -> list[NDArray[np.float64]]:
-    """Each label-based loss as a share of the greatest that counts, NaN for what has no matured label."""
+def _losses(
+    trial: Trial, rows: pl.DataFrame, wanted: Sequence[Loss], now: datetime, since: datetime
+) -> list[NDArray[np.float64]]:
+    """Each label-based loss as a share of the greatest that counts, NaN for what has no matured label. No label was
+    stored before `since`, when the first of the predictions was made."""
     if not wanted:
         return []
-    known = trial.labels.latest()
-    matured = (rows["time"] <= now - trial.delay) & ~rows["error"]
-    labels = [known.get(id_) if due else None for id_, due in zip(rows["asked"], matured, strict=True)]
-    places = np.array([i for i, label in enumerate(labels) if label is not None and label.known_at <= now], dtype=int)
+    known = trial.labels.frame(since - CLOCKS).filter(pl.col("known_at") <= now)
+    due = rows.with_row_index("row").filter(pl.col("time") <= now - trial.delay, ~pl.col("error"))
+    part = due.join(
+        known.select("value", "number", asked="prediction_id"), on="asked", how="inner", maintain_order="left"
+    )
     losses = [np.full(len(rows), np.nan) for _ in wanted]
-    if len(places):
-        y = _truths(trial.manifest, [labels[i] for i in places])
-        part = rows[places]
+    if part.height:
+        y, places = _truths(trial.manifest, part), part["row"].to_numpy()
         for loss, column in zip(wanted, losses, strict=True):
             column[places] = _values(loss.criterion, trial.manifest, part, y) / loss.greatest
     return losses
 
 
-def _truths(manifest: Manifest, labels: list[Label | None]) -> NDArray[Any]:
-    values = pl.DataFrame({manifest.target: [label.value for label in labels if label is not None]}, strict=False)
-    return targets.encode(values, manifest.target, manifest.classes, manifest.task)
+def _truths(manifest: Manifest, labelled: pl.DataFrame) -> NDArray[Any]:
+    """The truths as the model knows them; a class may have come as its name or as a number."""
+    texts, numbers = labelled["value"], labelled["number"]
+    if not texts.null_count():
+        values = texts
+    elif not numbers.null_count():
+        values = numbers
+    else:
+        values = texts.fill_null(numbers.cast(pl.String))
+    return targets.encode(values.to_frame(manifest.target), manifest.target, manifest.classes, manifest.task)
 
 
 def _values(criterion: Criterion, manifest: Manifest, rows: pl.DataFrame, y: NDArray[Any]) -> NDArray[np.float64]:

@@ -48,19 +48,31 @@ def keep(state: StateStore, found: Verdict) -> None:
     state.append(STREAM, encode(found))
 
 
+def picture_of(folder: Path, release: ReleaseState) -> Path:
+    """The file of a release's picture."""
+    return folder / f"version-{release.challenger}-{release.step_times[0].astimezone(UTC):%Y%m%dT%H%M%SZ}.svg"
+
+
 def draw(
-    folder: Path, trial: Trial, release: ReleaseState, found: Verdict, seen: Observed, scale: Scale, now: datetime
-) -> Path:
-    """Draws what every criterion said over the release so far, beside the earlier pictures of the release, and
-    returns the file. Raises StorageError when it cannot be written."""
+    path: Path,
+    trial: Trial,
+    release: ReleaseState,
+    found: Verdict,
+    seen: Observed,
+    scale: Scale,
+    now: datetime,
+    challengers: int = 1,
+) -> None:
+    """Draws what every criterion said over the release so far, in place of the release's picture before. Raises
+    StorageError when it cannot be written."""
     began = release.step_times[0]
     first = Firsts.of(seen)
-    looks = [picture.Look(at, _findings(trial, release, seen, scale, at, first)) for at in _times(began, now)]
+    levels = findings.Levels.of(trial.settings.verdict, len(release.steps), challengers)
+    looks = [picture.Look(at, _findings(trial, release, seen, scale, at, first, levels)) for at in _times(began, now)]
     steps = list(zip(release.step_times, release.steps, strict=False))
     heading = f"Version {release.challenger} against version {release.champion}: {found.action.value.replace('_', ' ')}"
-    path = folder / f"version-{release.challenger}-{began.astimezone(UTC):%Y%m%dT%H%M%SZ}.svg"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".tmp")
         beside.write_text(picture.svg(heading, looks, steps), encoding="utf-8")
         beside.replace(path)
@@ -70,7 +82,6 @@ def draw(
             where=str(path),
             fix="free space or make the folder writable",
         ) from error
-    return path
 
 
 def _times(began: datetime, now: datetime) -> Sequence[datetime]:
@@ -79,12 +90,17 @@ def _times(began: datetime, now: datetime) -> Sequence[datetime]:
 
 
 def _findings(
-    trial: Trial, release: ReleaseState, seen: Observed, scale: Scale, at: datetime, first: Firsts
+    trial: Trial,
+    release: ReleaseState,
+    seen: Observed,
+    scale: Scale,
+    at: datetime,
+    first: Firsts,
+    levels: findings.Levels,
 ) -> list[Finding]:
     counts = tally.tally(
         seen, evidence.steps(release, at), release.champion or 0, release.challenger or 0, scale.thresholds, first
     )
-    levels = findings.Levels.of(trial.settings.verdict, len(release.steps))
     return [
         findings.finding(criterion, margin, counts, scale, levels)
         for criterion, margin in trial.settings.verdict.margins.items()

@@ -21,12 +21,14 @@ from everfit.records.watch import (
     ColumnDrift,
     DriftReport,
     ImpactEstimate,
+    LossReport,
     MonitorReport,
     PerformanceReport,
     StreamAlarm,
 )
 
-FAMILIES = 5  # drift of columns, of all of them together, of the prediction; data quality; performance
+# Drift of columns, of all of them together, of the prediction; data quality; performance by windows and by labels.
+FAMILIES = 6
 LARGEST_ALPHA = 0.05
 NAMED = 3
 
@@ -35,11 +37,12 @@ def alpha_per_look(monitoring: Monitoring) -> float:
     """The false-alarm rate that each family of tests may have in one look.
 
     The budget times the time between looks is the number of false alarms that one look may raise on average; columns,
-    all columns together, prediction, data quality and performance share it evenly. Expectations add up whether or not
-    the looks overlap, so the budget holds for windows that share rows too. Never more than 5%.
+    all columns together, prediction, data quality, the metric on windows of labels and the losses one by one share it
+    evenly. Expectations add up whether or not the looks overlap, so the budget holds for windows that share rows too.
+    Never more than 5%.
 
-    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 5 families
-    0.000278
+    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 6 families
+    0.000231
     """
     return min(LARGEST_ALPHA, monitoring.alarms * monitoring.every.total_seconds() / FAMILIES)
 
@@ -56,6 +59,7 @@ def alarms(
     impact: ImpactEstimate | None = None,
     quality: QualityLook | None = None,
     streams: Sequence[StreamAlarm] = (),
+    losses: LossReport | None = None,
 ) -> tuple[Alarm, ...]:
     """What a look found that a person should know, the worst kind first.
 
@@ -64,6 +68,7 @@ def alarms(
     """
     found = (
         _performance(at, version, performance, drift) if performance else None,
+        _losses(at, version, losses, drift) if losses else None,
         of_quality(quality) if quality else None,
         _drift(at, version, drift, profile, columns, impact) if drift else None,
         _joint(at, version, drift) if drift else None,
@@ -159,6 +164,26 @@ def _performance(at: datetime, version: int, found: PerformanceReport, drift: Dr
             "coverage": found.coverage,
         },
         false_alarm_rate=found.alpha,
+        cause=_why_worse(drift),
+    )
+
+
+def _losses(at: datetime, version: int, found: LossReport, drift: DriftReport | None) -> Alarm | None:
+    if not found.degraded or found.recent is None:
+        return None
+    return Alarm(
+        key=_key(AlarmKind.PERFORMANCE, version, [f"loss of {found.kind}"]),
+        kind=AlarmKind.PERFORMANCE,
+        at=at,
+        message=f"the mean loss ({found.kind}) of version {version} has risen, seen label by label: {found.recent:.4g} "
+        f"on the newest {found.labels:,} labels, {found.expected:.4g} in the test; such an alarm is false once in "
+        f"{found.run_length:,.0f} labels at most",
+        evidence={
+            "recent": found.recent,
+            "expected": found.expected,
+            "labels": found.labels,
+            "evidence": found.evidence,
+        },
         cause=_why_worse(drift),
     )
 

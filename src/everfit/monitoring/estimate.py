@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from everfit.monitoring.columns import Floats
+from everfit.records.profile import LossModel
 from everfit.records.table import Task
 from everfit.records.watch import ImpactEstimate
 
@@ -24,7 +26,7 @@ def impact(
 
     It sees rows move to where the model is less sure. It cannot see that the relation of target and features has
     changed, nor a model that is sure and wrong on rows unlike its training's: only labels show those. Regression has
-    no probabilities and so no estimate: None, as also when one side has no scores.
+    no probabilities (see `loss_impact`): None, as also when one side has no scores.
 
     >>> impact(Task.BINARY, [0.1, 0.9], [0.4, 0.6]).drop
     0.3
@@ -50,3 +52,45 @@ def confidence(task: Task, scores: Floats, threshold: float = 0.5) -> Floats:
     if task is Task.BINARY:
         return np.where(scores >= threshold, scores, 1 - scores)
     return scores
+
+
+def expected_losses(model: LossModel, matrix: Floats) -> Floats:
+    """(rows, 2) the expected absolute and squared error of each row of encoded features and score (rows, columns): the
+    idea of direct loss estimation (NannyML's DLE).
+
+    It knows where the model was wrong on rows like the training's. It cannot see that the relation has changed, and
+    beyond the training's rows it expects what it saw at their edge.
+    """
+    column, threshold, child = np.array(model.column), np.array(model.threshold), np.array(model.child)
+    x = matrix.astype(np.float32)
+    at = np.broadcast_to(np.array(model.roots), (len(x), len(model.roots)))
+    place = np.arange(len(x))[:, None]
+    for _ in range(model.depth):
+        at = child[2 * at + (x[place, column[at]] <= threshold[at])]
+    values = np.column_stack([model.absolute, model.squared])
+    return np.asarray(values[at].mean(axis=1) * np.array(model.scale))
+
+
+def scaled(model: LossModel, matrix: Floats, error: Floats) -> LossModel:
+    """The model brought to the level of the errors (rows,) that the final model made on its test rows."""
+    actual = np.array([np.abs(error).mean(), (error**2).mean()])
+    foretold = expected_losses(model, matrix).mean(axis=0)
+    scale = np.where(foretold > 0, actual / np.where(foretold > 0, foretold, 1.0), 1.0)
+    return replace(model, scale=tuple(scale.tolist()), reference=tuple(actual.tolist()))
+
+
+def foretold(model: LossModel, matrix: Floats, metric: str) -> tuple[str, float, float]:
+    """The metric that can be foretold (mae for itself, rmse for every other), its reference, and what it is expected to
+    be on these rows."""
+    now = expected_losses(model, matrix).mean(axis=0)
+    if metric == "mae":
+        return "mae", model.reference[0], float(now[0])
+    return "rmse", float(np.sqrt(model.reference[1])), float(np.sqrt(now[1]))
+
+
+def loss_impact(model: LossModel, matrix: Floats, metric: str) -> ImpactEstimate | None:
+    """The error to expect of a regression on current rows, and by what share of the test's it is greater."""
+    if not len(matrix):
+        return None
+    name, before, after = foretold(model, matrix, metric)
+    return ImpactEstimate(name, before, after, (after - before) / before if before else 0.0, relative=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.monitoring.columns import Column, Floats, Present, hashed, present
-from everfit.records.profile import ColumnProfile, Profile
+from everfit.records.profile import ColumnProfile, LossProfile, Profile
 from everfit.records.table import Kind
 
 SAMPLE = 2_000
@@ -22,11 +22,13 @@ def profile(
     metric: str,
     expected: float,
     labels: int,
+    losses: LossProfile | None = None,
 ) -> Profile:
     """The profile of the model's columns, (rows,) each, and of its score on the test rows, (test rows,).
 
     `score` is what the prediction log holds: the probability of the positive class (binary), of the predicted class
-    (several classes), or the predicted value. `expected` is the value of `metric` on `labels` test rows.
+    (several classes), or the predicted value. `expected` is the value of `metric` on `labels` test rows, and `losses`
+    are theirs.
 
     >>> p = profile({"age": np.array([30.0, np.nan])}, {"age": Kind.NUMERIC}, np.array([0.4]), "roc_auc", 0.8, 1)
     >>> p.columns[0].sample, p.columns[0].nulls
@@ -38,6 +40,7 @@ def profile(
         metric=metric,
         expected=expected,
         labels=labels,
+        losses=losses,
     )
 
 

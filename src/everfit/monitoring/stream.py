@@ -9,21 +9,20 @@ number of rows until it first exceeds A is at least A, whatever the distribution
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from everfit.monitoring import detector
 from everfit.monitoring.columns import NUMBERS, Column, Floats, hashed, numbers
 from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.watch import StreamAlarm, StreamState
 
 SHIFTS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 MOST_LEVELS = 12
-_BLOCK = 256
-_CAP = 1e250
 _MOST_BET = 0.9
 
 
@@ -48,7 +47,8 @@ def watch(
         bets = _bets(means, tolerance + 2 * _error(known))
         start = np.array(before.sums.get(known.name, ()), dtype=np.float64)
         sums = start.reshape(bets.shape) if start.size == bets.size else np.zeros(bets.shape)
-        row, peak, sums = _run(values, means, bets, sums, bound, tolerance + 2 * _error(known))
+        gains = _gains(values, means, bets, tolerance + 2 * _error(known))
+        row, peak, sums = detector.run(gains, sums, bound)
         if row is not None:
             alarms.append(StreamAlarm(known.name, row, peak))
         after[known.name] = tuple(sums.ravel().tolist())
@@ -113,24 +113,10 @@ def _bets(means: Floats, tolerance: float) -> Floats:
     return np.stack([up, down], axis=1)
 
 
-def _run(
-    values: Floats, means: Floats, bets: Floats, sums: Floats, bound: float, tolerance: float
-) -> tuple[int | None, float, Floats]:
-    """Runs one column's detectors over its rows: M[n] = (M[n-1] + 1) E[n] for each bet, block by block; their mean is
-    the column's own. The first row beyond the bound, the peak, and the sums at the end."""
-    first, peak = None, 0.0
-    for begin in range(0, len(values), _BLOCK):
-        part = values[begin : begin + _BLOCK]
+def _gains(values: Floats, means: Floats, bets: Floats, tolerance: float) -> Iterator[Floats]:
+    """What each bet wins on each row, block by block."""
+    for begin in range(0, len(values), detector.BLOCK):
+        part = values[begin : begin + detector.BLOCK]
         over = part - means - tolerance
         under = means - tolerance - part
-        gain = np.stack([over, under], axis=2)[:, :, :, None] * bets[None]
-        wealth = np.cumprod(1 + gain, axis=0)
-        earlier = np.concatenate([np.ones((1, *bets.shape)), 1 / wealth[:-1]])
-        path = np.minimum(wealth * (sums[None] + np.cumsum(earlier, axis=0)), _CAP)
-        mean = path.mean(axis=(1, 2, 3))
-        peak = max(peak, float(mean.max()))
-        crossed = np.flatnonzero(mean >= bound)
-        if len(crossed) and first is None:
-            first = begin + int(crossed[0])
-        sums = np.zeros(bets.shape) if len(crossed) else path[-1]
-    return first, peak, sums
+        yield np.stack([over, under], axis=2)[:, :, :, None] * bets[None]

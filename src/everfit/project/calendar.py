@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import dropwhile, islice, takewhile
+from itertools import dropwhile, islice, pairwise, takewhile
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -59,6 +59,15 @@ def passed(cron: str, zone: str, after: datetime, until: datetime, most: int) ->
     back = CronSim(cron, (until + timedelta(seconds=1)).astimezone(ZoneInfo(zone)), reverse=True)
     newest = dropwhile(lambda one: one > until, (one.astimezone(UTC) for one in back))
     return list(islice(takewhile(lambda one: one > after, newest), most))[::-1]
+
+
+def longest_pause(cron: str, zone: str) -> timedelta:
+    """The longest time between two of the next 200 moments from the beginning of 2026 on.
+
+    >>> longest_pause("0 9 * * MON-FRI", "UTC")
+    datetime.timedelta(days=3)
+    """
+    return max(after - before for before, after in pairwise(islice(slots(cron, zone, _ANY), 200)))
 
 
 def in_words(cron: str) -> str:

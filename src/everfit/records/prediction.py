@@ -1,4 +1,5 @@
-"""A prediction from answer to label."""
+"""A prediction from answer to label. What a server makes thousands of a second is a msgspec struct, which is made in a
+tenth of the time of a frozen dataclass."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from everfit.records.table import Row, Value
 
 # Ends the id of a record that was never answered to anybody; before it stands the id of the prediction that was.
 MIRRORED = ".shadow"
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True, gc=False):
     """What a caller gets: for classification `prediction` is a class and `score` the probability of the positive
     class (binary) or of the predicted one (multi-class, all of them in `probabilities`); for regression both are the
     predicted value. `features` are the values that the model read, as the log has them."""
@@ -25,11 +27,10 @@ class Prediction:
     probabilities: Mapping[str, float] | None
     version: int
     arm: str
-    features: Mapping[str, Value] = field(default_factory=dict)
+    features: Mapping[str, Value] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionRecord:
+class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
     """One line of the prediction log. `latency` is in seconds; `error` is set, and the answer's fields empty, when the
     model raised; `shadow` records were never answered to anybody."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from everfit.records.table import Kind
 
@@ -33,15 +34,56 @@ class ColumnProfile:
     slack: float = 0.0
 
 
+class LossKind(StrEnum):
+    """What a single prediction costs once its truth is known: `error` is 1 where the class is wrong, `brier` the
+    squared difference of the score and 0 or 1, `absolute` and `squared` are the error of a number."""
+
+    ERROR = "error"
+    BRIER = "brier"
+    ABSOLUTE = "absolute"
+    SQUARED = "squared"
+
+
+@dataclass(frozen=True, slots=True)
+class LossProfile:
+    """The losses of single test rows: how many, their mean, standard deviation, and the greatest."""
+
+    kind: LossKind
+    rows: int
+    mean: float
+    std: float
+    greatest: float
+
+
+@dataclass(frozen=True, slots=True)
+class LossModel:
+    """What a regression's error is expected to be, given a row's encoded features and, as the last column, its score:
+    a forest as flat lists. `child[2 * n]` follows node n where the column is greater than the threshold, and
+    `child[2 * n + 1]` where it is not; a leaf follows itself and holds the expected absolute and squared error. `scale`
+    brings both to what they were on the test rows, where their means were `reference`."""
+
+    roots: tuple[int, ...]
+    column: tuple[int, ...]
+    threshold: tuple[float, ...]
+    child: tuple[int, ...]
+    absolute: tuple[float, ...]
+    squared: tuple[float, ...]
+    depth: int
+    scale: tuple[float, float] = (1.0, 1.0)
+    reference: tuple[float, float] = (0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """The columns that the model reads, and its own score on the test rows as the column `score`.
 
     `metric` and `expected` are the test metric that performance is later held against, and its value on `labels`
-    test rows."""
+    test rows; `losses` are those of these rows, one by one, and `loss_model` foretells them for numbers."""
 
     columns: tuple[ColumnProfile, ...]
     score: ColumnProfile
     metric: str
     expected: float
     labels: int
+    losses: LossProfile | None = None
+    loss_model: LossModel | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,6 +62,7 @@ class Arm:
     version: int
     weight: float
     mirrored: bool = False
+    salt: int = 0  # whose entities it has: the version that it began with, where that is another
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,19 @@ class Approval:
     proven: bool = False
 
 
+WHOLE = "whole_test"  # in a rollback's evidence: every challenger of the test goes, not one of them
 PROVEN = "by_key"  # in an approval's evidence: the name is that of a key that was shown
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A challenger of an A/B test of more than two arms, with its share of entities; one that was `stopped` is answered
+    by the champion."""
+
+    name: str
+    version: int
+    share: float
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +125,40 @@ class ReleaseState:
     staged_since: datetime | None = None
     approvals: tuple[Approval, ...] = ()  # given since the version was last rolled back
     archived: tuple[int, ...] = ()
+    variants: tuple[Variant, ...] = ()  # of an A/B test of more than two arms; the challenger is the first that runs
+
+    @property
+    def running(self) -> tuple[Variant, ...]:
+        """The challengers of a test of more than two arms that were not stopped."""
+        return tuple(one for one in self.variants if not one.stopped)
 
     @property
     def in_use(self) -> tuple[int, ...]:
         """The versions that answer, or that a rollback would let answer."""
-        parts = (self.champion, self.previous_champion, self.challenger)
+        others = (one.version for one in self.running)
+        parts = (self.champion, self.previous_champion, self.challenger, *others)
         return tuple(dict.fromkeys(version for version in parts if version is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A bundle that a target holds as files under `name`, with the hash of its content; `release` is the number of the
+    ledger's event after which it is the one to use."""
+
+    name: str
+    model: str
+    version: int
+    digest: str
+    release: int
+
+
+def deployment(model: str, version: int) -> str:
+    """The name of a deployment, by model and version, as file systems and DNS take it.
+
+    >>> deployment("Churn classifier", 3), deployment("churn", 12)
+    ('churn-classifier-v3', 'churn-v12')
+    """
+    return f"{re.sub(r'[^a-z0-9]+', '-', model.lower()).strip('-')[:200] or 'model'}-v{version}"
 
 
 class Action(StrEnum):

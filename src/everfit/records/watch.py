@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from everfit.records.profile import LossKind
 from everfit.records.quality import QualityLook
 from everfit.records.shape import Shape
 from everfit.records.table import Value
@@ -100,7 +101,8 @@ class PerformanceReport:
     """The model on predictions whose labels are known. `low` and `high` bound the metric with confidence 1 - alpha;
     `coverage` is the share of matured predictions that have a label; `degraded` when even the favourable bound is
     worse than `expected` by more than the tolerance. For classes, `accuracy` is that of the same rows, and `estimated`
-    what the scores alone had foretold of it: their difference is the estimate's error."""
+    what the scores alone had foretold of it; for numbers, `estimated` is what had been foretold of the metric itself.
+    The difference is the estimate's error."""
 
     metric: str
     value: float | None
@@ -116,14 +118,44 @@ class PerformanceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LossReport:
+    """The losses on labels, one after the other. `recent` is the mean of the `labels` that counted in this look, and
+    `expected` that of the test; `total` labels were seen of this version. `evidence` is the detector's peak, and
+    `degraded` that it passed `run_length`, which is also the average number of labels to a false alarm, at least."""
+
+    kind: LossKind
+    recent: float | None
+    expected: float
+    labels: int
+    total: int
+    evidence: float
+    run_length: float
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LossState:
+    """The detector of losses after the labels that counted until `at` and came up to `place`; of one version."""
+
+    version: int
+    at: datetime | None = None
+    place: int = 0
+    labels: int = 0
+    total: float = 0.0
+    sums: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ImpactEstimate:
-    """What drift probably costs, without labels: the metric expected from the scores alone on reference and current
-    rows, and the drop between them (positive is worse). Blind to a changed relation of target and features."""
+    """What drift probably costs, without labels: the metric expected from the scores alone (of a regression, from the
+    features) on reference and current rows, and the drop between them (positive is worse), for `relative` ones as a
+    share of the reference. Blind to a changed relation of target and features."""
 
     metric: str
     reference: float
     current: float
     drop: float
+    relative: bool = False
 
 
 class AlarmKind(StrEnum):
@@ -252,3 +284,4 @@ class MonitorReport:
     streams: tuple[StreamAlarm, ...] = ()
     version: int | None = None
     quality: QualityLook | None = None
+    losses: LossReport | None = None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from everfit.project.quantities import format_duration
 from everfit.project.sections.monitoring import Cost, Drift, Retraining
-from everfit.records.watch import Decision, DriftReport, ImpactEstimate, PerformanceReport, Trigger
+from everfit.records.watch import Decision, DriftReport, ImpactEstimate, LossReport, PerformanceReport, Trigger
 
 _MONTH = timedelta(days=30)
 # What the reasons of a retraining for fallen performance say.
@@ -29,7 +29,7 @@ class Known:
     counts those that came since the champion was released; `per_day` is how many predictions are made.
     `drifting_since` is when the first of the looks was that have found drift without a break, and `label_delay` how
     long a truth takes to be known. `short_of` is the test metric of an earlier champion that this one, made when
-    performance had fallen, has not reached again; None where it has."""
+    performance had fallen, has not reached again; None where it has. `losses` are those on labels one by one."""
 
     champion_since: datetime | None = None
     begun: tuple[datetime, ...] = ()
@@ -43,6 +43,7 @@ class Known:
     drifting_since: datetime | None = None
     label_delay: timedelta = timedelta(0)
     short_of: float | None = None
+    losses: LossReport | None = None
 
 
 def decide(
@@ -62,7 +63,7 @@ def decide(
     if known.champion_since is None:
         return Decision(now, False, None, ("nothing is released yet, so there is no model to replace",))
     findings = (
-        _by_performance(known.performance, known.short_of),
+        _by_performance(known.performance, known.short_of, known.losses),
         _by_drift(known.drift, known.impact, known.performance, drift_settings.impact),
         _by_schedule(retraining.schedule, known.champion_since, now),
         _by_data(retraining.labels, known.labels),
@@ -122,6 +123,8 @@ def _too_dear(cost: Cost, known: Known) -> tuple[str, ...]:
     as far as it is known now, over the horizon, against the price of a retraining."""
     if cost.retraining is None or cost.error is None:
         return ()
+    if known.losses is not None and known.losses.degraded and not (known.performance and known.performance.degraded):
+        return ()  # that it has fallen is sure, by how many points of the metric is not known yet
     points = 100 * _loss(known)
     keeping = points * cost.error * known.per_day * cost.horizon / timedelta(days=1)
     figures = (
@@ -178,7 +181,14 @@ def _cooling(cooldown: timedelta, last: datetime | None, now: datetime) -> str |
     )
 
 
-def _by_performance(found: PerformanceReport | None, short_of: float | None) -> _Finding:
+def _by_performance(
+    found: PerformanceReport | None, short_of: float | None, losses: LossReport | None = None
+) -> _Finding:
+    if losses is not None and losses.degraded and losses.recent is not None and not (found and found.degraded):
+        figures = f"{losses.recent:.4g} on {losses.labels:,} labels, against {losses.expected:.4g} in the test"
+        return _Finding(
+            Trigger.PERFORMANCE, True, f"{FALLEN[0]}: the mean loss ({losses.kind}), label by label, is {figures}"
+        )
     if short_of is not None and not (found is not None and found.degraded):
         # It was trained when few rows of the changed world had labels: by now there are more of them.
         figures = f"an earlier champion reached {short_of:.4g} in its test"
@@ -212,8 +222,9 @@ def _by_drift(
         return _Finding(
             Trigger.DRIFT, False, f"{what} drifted, but nothing says that it costs anything: no estimate, no labels"
         )
-    cost = f"the estimated loss of {impact.metric} is {100 * impact.drop:.2f} points"
-    bar = f"{100 * least:.2f} points"
+    unit = "% of it" if impact.relative else " points"
+    cost = f"the estimated loss of {impact.metric} is {100 * impact.drop:.2f}{unit}"
+    bar = f"{100 * least:.2f}{unit}"
     if impact.drop >= least:
         return _Finding(Trigger.DRIFT, True, f"{what} drifted and {cost}, at least the {bar} for which drift retrains")
     return _Finding(

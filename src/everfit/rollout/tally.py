@@ -36,6 +36,22 @@ class Observed:
     score: Floats
     losses: Sequence[Floats] = ()
 
+    def split(self, time: float) -> tuple[Observed, Observed]:
+        """Those before the time, and the others."""
+        place = int(np.searchsorted(self.time, time))
+        return self._part(slice(0, place)), self._part(slice(place, None))
+
+    def _part(self, rows: slice) -> Observed:
+        return Observed(
+            self.time[rows],
+            self.version[rows],
+            self.entity[rows],
+            self.failed[rows],
+            self.latency[rows],
+            self.score[rows],
+            [loss[rows] for loss in self.losses],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ArmTally:

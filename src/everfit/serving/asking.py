@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from everfit.errors import RequestError, UnknownEntity
 from everfit.ports import OnlineStore
 from everfit.serving.identity import new_ids
@@ -20,8 +22,7 @@ def unmasked(row: RawRow) -> RawRow:
     return row
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """One row of a request: its place there, the id of its prediction, whom it is about (as the caller says it, and as
     it may be kept), and the row itself, masked. One that was `stored` may hold columns that came after a model."""
 

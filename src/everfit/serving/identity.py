@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -39,7 +40,12 @@ def made_at(identity: str) -> datetime | None:
 
 
 def _prefix(moment: datetime) -> str:
-    digits = f"{int(moment.timestamp() * 1000):012x}"
+    return _prefix_of(int(moment.timestamp() * 1000))
+
+
+@lru_cache(maxsize=8)
+def _prefix_of(milliseconds: int) -> str:
+    digits = f"{milliseconds:012x}"
     return f"{digits[:8]}-{digits[8:]}-"
 
 

@@ -71,7 +71,7 @@ async def infer(
     found = list(tensors.read(request["inputs"], body[length:]))
     check_rows(max((tensor.shape[0] for tensor in found if tensor.shape), default=0), "rows", limits)
     predictions = await predict(tensors.rows(found, snapshot.champion.parser.required))
-    return _reply(request, snapshot, _answers(predictions, snapshot, response))
+    return _reply(request, snapshot, outputs(predictions, snapshot, response))
 
 
 def _json_length(headers: Headers, body: bytes) -> int:
@@ -101,7 +101,8 @@ def _outputs(snapshot: Snapshot, response: Response) -> list[tuple[str, str, tup
     return found
 
 
-def _answers(predictions: Sequence[Prediction], snapshot: Snapshot, response: Response) -> list[Tensor]:
+def outputs(predictions: Sequence[Prediction], snapshot: Snapshot, response: Response) -> list[Tensor]:
+    """The predictions as tensors."""
     made: dict[str, list[Any]] = {
         "id": [one.id for one in predictions],
         "prediction": [response.labels.get(str(p), p) for p in (one.prediction for one in predictions)],
@@ -135,15 +136,19 @@ def _wanted(request: Mapping[str, Any], names: Sequence[str]) -> dict[str, bool]
     listed = request.get("outputs")
     if not listed:
         return dict.fromkeys(names, all_binary)
-    found: dict[str, bool] = {}
-    for output in listed if isinstance(listed, list) else ():
-        name = output.get("name") if isinstance(output, dict) else None
+    asked = [output if isinstance(output, dict) else {} for output in listed] if isinstance(listed, list) else []
+    found = chosen([output.get("name") for output in asked], names)
+    return {name: _says(output, "binary_data", all_binary) for name, output in zip(found, asked, strict=False)}
+
+
+def chosen(asked: Sequence[object], names: Sequence[str]) -> Sequence[str]:
+    """The outputs asked for, all where none is named. Raises RequestError for one that there is not."""
+    for name in asked:
         if name not in names:
             raise RequestError(
                 f"there is no output {str(name)[:80]!r}", where="outputs", fix=f"ask for {', '.join(names)}"
             )
-        found[str(name)] = _says(output, "binary_data", all_binary)
-    return found
+    return [str(name) for name in asked] or names
 
 
 def _says(given: Mapping[str, Any], name: str, otherwise: bool = False) -> bool:

@@ -116,7 +116,9 @@ class JsonLinesLog:
         self._leave()
         self._opened = next_opened(self._opened)
         self._segment = open_segment(self._folder, first, last, self._opened)
-        if self._flusher is not None or self._always:
+        if self._flusher is not None:
+            self._flusher.opened(self._segment)
+        elif self._always:
             sync_folder(self._folder)
         return self._segment
 

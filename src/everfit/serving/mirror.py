@@ -10,9 +10,11 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from queue import Full, Queue
+
+from msgspec.structs import replace
 
 from everfit.records.prediction import MIRRORED, PredictionRecord
 from everfit.records.release import Arm

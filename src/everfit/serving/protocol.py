@@ -15,8 +15,21 @@ from everfit.serving.front import Front, problem, told
 _HEAD = b"content-type: application/json\r\nx-content-type-options: nosniff\r\ncontent-length: "
 
 
+class _Nobody:
+    """Stands where somebody would wait for the next message."""
+
+    def set(self) -> None:
+        """Nobody waits."""
+
+
+_NOBODY = _Nobody()
+
+
 class _Exchange:
-    """A request on the quick way, in the place where uvicorn looks for one of its own."""
+    """A request on the quick way, in the place where uvicorn looks for one of its own. It refers to nothing that
+    refers to it: a cycle a request is work for the collector."""
+
+    message_event = _NOBODY
 
     def __init__(self, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
@@ -24,16 +37,14 @@ class _Exchange:
         self.response_complete = False
         self.disconnected = False  # uvicorn says so; nobody asks
         self.body = b""
-        self.message_event = self
-
-    def set(self) -> None:
-        """Nobody waits for the next message."""
 
 
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
     front: ClassVar[Front]
+    _given: ClassVar[list[tuple[bytes, bytes]] | None] = None
+    _lines: ClassVar[bytes] = b""
     began: float | None = None
     _taken: _Exchange | None = None
     _has_headers = False
@@ -95,6 +106,14 @@ class Protocol(HttpToolsProtocol):
         elif cycle.response_complete:  # it was told, and goes on sending
             self.transport.close()
 
+    def _usual(self) -> bytes:
+        """The server's own headers, which change once a second."""
+        given = self.server_state.default_headers
+        cls = type(self)
+        if cls._given is not given:
+            cls._given, cls._lines = given, b"".join([b"%b: %b\r\n" % header for header in given])
+        return cls._lines
+
     def _is_plain(self) -> bool:
         return not self.expect_100_continue and not self.parser.should_upgrade()
 
@@ -115,14 +134,7 @@ class Protocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def _write(self, status: int, body: bytes, keep_alive: bool = False) -> None:
-        parts = [STATUS_LINE[status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        parts += (
-            _HEAD,
-            b"%d\r\n\r\n" % len(body) if keep_alive else b"%d\r\nconnection: close\r\n\r\n" % len(body),
-            body,
-        )
-        self.transport.write(b"".join(parts))
+        end = b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n"
+        self.transport.write(b"%b%b%b%d%b%b" % (STATUS_LINE[status], self._usual(), _HEAD, len(body), end, body))
         if not keep_alive:
             self.transport.close()

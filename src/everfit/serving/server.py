@@ -66,7 +66,7 @@ def serve_on(
         _Server(config, started, stop or threading.Event()).run(sockets=[listener])
 
 
-def bind(host: str, port: int, protected: bool = False) -> socket.socket:
+def bind(host: str, port: int, protected: bool = False, where: str = "serving.port") -> socket.socket:
     """A listening socket on a loopback address, or on any one of a server that is `protected` by keys or certificates.
     Raises ProjectError when that cannot be."""
     address = _address(host, protected)
@@ -82,7 +82,7 @@ def bind(host: str, port: int, protected: bool = False) -> socket.socket:
         taken = error.errno == errno.EADDRINUSE
         raise ProjectError(
             f"port {port} is taken by another program" if taken else f"port {port} cannot be opened: {error.strerror}",
-            where="serving.port",
+            where=where,
             fix="stop the other program, or choose another port; 0 takes a free one",
         ) from error
     return listener

@@ -43,11 +43,16 @@ def read(inputs: Sequence[Any], binary: bytes) -> Iterator[Tensor]:
         elif not _is_length(size) or place + size > len(binary):
             raise _wrong(name, f"{BINARY_SIZE} goes beyond the end of the body")
         else:
-            values = _of_bytes(name, datatype, binary[place : place + size])
+            values = of_bytes(name, datatype, binary[place : place + size])
             place += size
-        if len(values) != prod(shape):
-            raise _wrong(name, f"holds {len(values)} values, and its shape is {shape}")
-        yield Tensor(name, str(datatype), tuple(shape), [None if v != v else v for v in values])
+        yield tensor(name, str(datatype), shape, values)
+
+
+def tensor(name: str, datatype: str, shape: Sequence[int], values: Sequence[Any]) -> Tensor:
+    """A tensor of a request, NaN as None. Raises RequestError where the values do not fill the shape."""
+    if len(values) != prod(shape):
+        raise _wrong(name, f"holds {len(values)} values, and its shape is {list(shape)}")
+    return Tensor(name, datatype, tuple(shape), [None if v != v else v for v in values])
 
 
 def shown(tensor: Tensor, binary: bool) -> tuple[dict[str, Any], bytes]:
@@ -55,15 +60,20 @@ def shown(tensor: Tensor, binary: bool) -> tuple[dict[str, Any], bytes]:
     head: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
     if not binary:
         return {**head, "data": tensor.values}, b""
-    if tensor.datatype == "BYTES":
-        parts = [value.encode() for value in tensor.values]
-        data = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
-    else:
-        data = np.array(tensor.values, _DTYPES[tensor.datatype]).tobytes()
+    data = to_bytes(tensor)
     return {**head, "parameters": {BINARY_SIZE: len(data)}}, data
 
 
-def _of_bytes(name: str, datatype: object, data: bytes) -> list[Any]:
+def to_bytes(tensor: Tensor) -> bytes:
+    """The elements in binary form: numbers one after the other, each text behind its length."""
+    if tensor.datatype == "BYTES":
+        parts = [value.encode() for value in tensor.values]
+        return b"".join(len(part).to_bytes(4, "little") + part for part in parts)
+    return np.array(tensor.values, _DTYPES[tensor.datatype]).tobytes()
+
+
+def of_bytes(name: str, datatype: object, data: bytes) -> list[Any]:
+    """Elements from their binary form. Raises RequestError."""
     if datatype == "BYTES":
         return list(_texts(name, data))
     if datatype not in _DTYPES:
@@ -79,14 +89,19 @@ def _texts(name: str, data: bytes) -> Iterator[str]:
     place = 0
     while place < len(data):
         length = int.from_bytes(data[place : place + 4], "little")
-        text = data[place + 4 : place + 4 + length]
-        if len(text) != length:
+        part = data[place + 4 : place + 4 + length]
+        if len(part) != length:
             raise _wrong(name, "a text goes beyond the end of the tensor")
-        try:
-            yield text.decode()
-        except UnicodeDecodeError as error:
-            raise _wrong(name, "holds bytes that are no UTF-8 text") from error
+        yield text(name, part)
         place += 4 + length
+
+
+def text(name: str, data: bytes) -> str:
+    """An element of BYTES. Raises RequestError for what is no UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _wrong(name, "holds bytes that are no UTF-8 text") from error
 
 
 def _flat(data: object) -> Iterator[object]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from operator import getitem as _item
 from operator import itemgetter
 from struct import Struct
 from typing import Any
@@ -27,6 +28,7 @@ _FLAGS = (None, True, False, *_WORDS)
 # The raw numbers as bytes for the encoder's kernel, and the features as they are logged.
 Typed = tuple[bytes, Row]
 _NUMBERS = {int, float, type(None)}
+_MISSING = float("nan")
 Read = Callable[[object], Any]
 
 
@@ -66,7 +68,7 @@ class TypedRows:
             given = self._take(row)
             numbers = [read(value) for read, value in zip(self._readers, given, strict=False)]
             words = given[self._numbers :]
-            codes = [usual[word] for usual, word in zip(self._codes, words, strict=True)]
+            codes = list(map(_item, self._codes, words))
         except (KeyError, TypeError):
             numbers, words, codes = self._unusual(row)
         if len(row) - (row.get(self._entity).__class__ is str) != self._count:
@@ -156,6 +158,8 @@ def _reader(kind: Kind, parser: RowParser, name: str) -> Read:
     (low, high), slow = _bounds(parser, name), plan.value
 
     def number(value: Any) -> Any:
+        if value is None:
+            return _MISSING
         kind = value.__class__
         if kind is float and low <= value <= high:
             return value

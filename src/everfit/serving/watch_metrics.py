@@ -195,8 +195,9 @@ def _quality(looks: tuple[QualityLook, ...]) -> Iterator[Metric]:
 
 
 def _schedule(slots: tuple[Slot, ...]) -> Iterator[Metric]:
-    ended = CounterMetricFamily("scheduled_runs", "Times of the schedule that ended so.", labels=("job", "status"))
-    last = GaugeMetricFamily("scheduled_last_timestamp_seconds", "When a job last began or ended.", labels=("job",))
+    # Not `job`: that label is Prometheus' own.
+    ended = CounterMetricFamily("scheduled_runs", "Times of the schedule that ended so.", labels=("task", "status"))
+    last = GaugeMetricFamily("scheduled_last_timestamp_seconds", "When a task last began or ended.", labels=("task",))
     for one in slots:
         for status, count in ((Turnout.DONE, one.done), (Turnout.FAILED, one.failed), (Turnout.MISSED, one.missed)):
             ended.add_metric((one.job.value, status.value), count)

@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from everfit.adapters.artifacts.content import copy, digest, files, moved
-from everfit.adapters.artifacts.incoming import sweep, temporary
+from everfit.adapters.content import copy, digest, files, moved
+from everfit.adapters.incoming import sweep, temporary
 from everfit.errors import StorageError
 
 _THERE = (errno.ENOTEMPTY, errno.EEXIST)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from everfit.evaluation import importance as shuffling
 from everfit.evaluation.calibration import calibrated, calibrator
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
+from everfit.monitoring import estimate, losses
 from everfit.monitoring import profile as profiling
 from everfit.project.sections.training import Gates
 from everfit.records.calibration import Calibration, ThresholdChoice
@@ -26,7 +27,7 @@ from everfit.records.model import Candidate, Evaluation, GateReport, Importance,
 from everfit.records.profile import Profile
 from everfit.records.table import Task
 from everfit.serving.model import open_model
-from everfit.training import bundle
+from everfit.training import bundle, residuals
 from everfit.training.shap_values import shap_values
 from everfit.training.trial import Fold
 
@@ -224,14 +225,31 @@ def comparison(
 
 def profile(
     features: pl.DataFrame,
+    encoder: Encoder,
     scores: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
     test: np.ndarray[Any, Any],
     problem: Problem,
     evaluation: Evaluation,
+    threshold: ThresholdChoice,
+    out_of_fold: np.ndarray[Any, Any],
+    seed: int,
 ) -> Profile:
-    """What the model's inputs looked like in training, and its scores on the test rows."""
-    found = steps.arrays(features.filter(~test))
-    score = scores[test] if scores.ndim == 1 else scores[test][:, -1] if scores.shape[1] == 2 else scores[test].max(1)
-    return profiling.profile(
-        found, steps.kinds(found), score, problem.metric, evaluation.test[problem.metric], int(test.sum())
-    )
+    """What the model's inputs looked like in training, its scores and losses on the test rows, and for numbers what its
+    error is to be expected on other rows."""
+    found, held, y = steps.arrays(features.filter(~test)), scores[test], truth[test]
+    score = held if held.ndim == 1 else held[:, -1] if held.shape[1] == 2 else held.max(1)
+    right = metrics.predicted(held, problem.task, threshold.value) == y
+    kind = losses.kind(problem.task, problem.metric)
+    outcome = right.astype(np.float64) if problem.task is Task.MULTICLASS else y.astype(np.float64)
+    kept = losses.baseline(kind, losses.losses(kind, score, outcome, right))
+    expected = evaluation.test[problem.metric]
+    made = profiling.profile(found, steps.kinds(found), score, problem.metric, expected, int(test.sum()), kept)
+    if problem.task is not Task.REGRESSION:
+        return made
+    x = np.column_stack([steps.matrix(encoder, features.filter(~test)), out_of_fold])
+    foretells = residuals.fit(x, truth[~test] - out_of_fold, seed)
+    if foretells is not None:
+        x = np.column_stack([steps.matrix(encoder, features.filter(test)), held])
+        foretells = estimate.scaled(foretells, x, y - held)
+    return replace(made, loss_model=foretells)

@@ -78,21 +78,27 @@ class Shadow(Section):
     then: Literal["canary", "promote"] = Field("canary", description="What follows when nothing is against it.")
 
 
+_MOST_ARMS = 10
+
+
 class AbTest(Section):
     """Strategy `ab`: each entity keeps its arm until it is decided."""
 
     arms: dict[str, Share] = Field(
         default_factory=lambda: {"control": 0.5, "treatment": 0.5},
-        description="The names of the champion's arm and of the new version's, each with its share of entities.",
+        description="The names of the arms, the champion's first, each with its share of entities.",
     )
     horizon: Duration | None = Field(
         None, description="When it is decided; as soon as the verdict is clear if not given."
     )
 
     @model_validator(mode="after")
-    def _two_arms(self) -> AbTest:
-        if len(self.arms) != 2 or abs(sum(self.arms.values()) - 1) > 1e-9 or not all(self.arms.values()):
-            raise ValueError("an A/B test has two arms, and their shares sum to 100%")
+    def _several_arms(self) -> AbTest:
+        few = not 2 <= len(self.arms) <= _MOST_ARMS
+        if few or abs(sum(self.arms.values()) - 1) > 1e-9 or not all(self.arms.values()):
+            raise ValueError(f"an A/B test has two to {_MOST_ARMS} arms, and their shares sum to 100%")
+        if any(not name or "," in name for name in self.arms):
+            raise ValueError("the name of an arm is a word without a comma")
         return self
 
 
@@ -103,6 +109,15 @@ class Thompson(Section):
     floor: Share = Field(0.2, gt=0, lt=1, description="Share that the champion keeps in any case.")
     explore: Share = Field(0.05, gt=0, lt=1, description="Share that the new version keeps in any case.")
     every: Duration = Field("1h", validate_default=True, description="How often the share is set anew.")
+
+
+class Target(Section):
+    """Where the champion's bundle is copied to, and the one that a rollback would bring back."""
+
+    folder: str = Field(
+        description="A folder, also a mounted bucket: deploy/production. Relative to the project file, one for each "
+        "environment."
+    )
 
 
 class Guard(Section):
@@ -128,8 +143,14 @@ class Release(Section):
     thompson: Thompson = Field(default_factory=Thompson, description="Settings of the strategy `thompson`.")
     guard: Guard = Field(default_factory=Guard, description="What takes a version back at once.")
     verdict: Verdict = Field(default_factory=Verdict, description="When a canary goes on and when it goes back.")
-    look: Duration = Field("10s", validate_default=True, description="How often `everfit up` looks at a canary.")
+    look: Duration = Field(
+        "1s",
+        validate_default=True,
+        description="How often `everfit up` looks at a canary; less often where looking would take more than a "
+        "twentieth of the time.",
+    )
 
+    target: Target | None = Field(None, description="Where what is released is copied to; nowhere if not given.")
     approve: dict[str, int] = Field(
         default_factory=dict, description="Approvals that a version needs in each environment: {production: 1}."
     )

@@ -42,6 +42,12 @@ class Tls(Section):
     authority: str | None = Field(None, description="Whose certificates callers must show; none if not given.")
 
 
+class Grpc(Section):
+    """The Open Inference Protocol over gRPC, on the address of the REST server; needs the extra `grpc`."""
+
+    port: int = Field(8001, ge=0, le=65535, description="The port; 0 takes a free one, with one worker.")
+
+
 class Log(Section):
     """The prediction log. Whatever is set, an answered prediction survives kill -9 of the server."""
 
@@ -67,11 +73,17 @@ class Serving(Section):
         (), description="Names that the server answers for; loopback's, or any once bound beyond it, if none is given."
     )
     tls: Tls | None = Field(None, description="HTTPS; plain HTTP if not given.")
+    grpc: Grpc | None = Field(None, description="The inference protocol over gRPC too; not if not given.")
     workers: int = Field(1, ge=1, description="Processes that answer, on one port.")
     refresh: Duration = Field(
         "1s",
         validate_default=True,
         description="How often the server looks for a new release by itself; on one machine it hears of it at once.",
+    )
+    batching: Literal["auto", "never"] = Field(
+        "auto",
+        description="Whether requests that come while a model computes are answered together, where it has no compiled "
+        "form.",
     )
     response: Response = Field(default_factory=Response, description="What an answer looks like.")
     limits: Limits = Field(default_factory=Limits, description="What a request may not pass.")

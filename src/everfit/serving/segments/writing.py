@@ -75,11 +75,19 @@ class Flusher:
         self._lock = threading.Lock()
         self._dirty: dict[int, Segment] = {}
         self._done: list[Segment] = []
+        self._folders: set[Path] = set()
         self._work = threading.Event()
         self._end = threading.Event()
         self._error: OSError | None = None
         self._thread: threading.Thread | None = None
         self._owner = 0
+
+    def opened(self, segment: Segment) -> None:
+        """There is a new segment, which its folder must name after a loss of power."""
+        self._own()
+        with self._lock:
+            self._folders.add(segment.path.parent)
+        self._work.set()
 
     def wrote(self, segment: Segment) -> None:
         """The segment holds bytes that are not on the disk yet."""
@@ -115,7 +123,7 @@ class Flusher:
         """Starts the thread, once in each process: a fork inherits none."""
         if self._owner == os.getpid():
             return
-        self._lock, self._dirty, self._done = threading.Lock(), {}, []
+        self._lock, self._dirty, self._done, self._folders = threading.Lock(), {}, [], set()
         self._work, self._end = threading.Event(), threading.Event()
         self._owner = os.getpid()
         self._thread = threading.Thread(target=self._run, name="prediction log flush", daemon=True)
@@ -132,16 +140,16 @@ class Flusher:
         with self._lock:
             dirty, self._dirty = self._dirty, {}
             done, self._done = self._done, []
-        for segment in dirty.values():
-            self._sync(segment)
-        for segment in done:
-            os.close(segment.file)
-
-    def _sync(self, segment: Segment) -> None:
+            folders, self._folders = self._folders, set()
         try:
-            os.fdatasync(segment.file)
+            for segment in dirty.values():
+                os.fdatasync(segment.file)
+            for folder in folders:
+                sync_folder(folder)
         except OSError as error:
             self._error = error
+        for segment in done:
+            os.close(segment.file)
 
 
 def next_opened(last: int) -> int:

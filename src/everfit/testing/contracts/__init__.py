@@ -27,6 +27,7 @@ _SUITES = (
     "registry",
     "source",
     "state",
+    "target",
     "tracker",
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _SUITES))
@@ -41,6 +42,7 @@ from everfit.testing.contracts.predictions import PredictionLogContract  # noqa:
 from everfit.testing.contracts.registry import RegistryContract  # noqa: E402
 from everfit.testing.contracts.source import SourceContract  # noqa: E402
 from everfit.testing.contracts.state import StateStoreContract  # noqa: E402
+from everfit.testing.contracts.target import TargetContract  # noqa: E402
 from everfit.testing.contracts.tracker import TrackerContract  # noqa: E402
 
 CONTRACTS: Mapping[type, type] = {
@@ -53,6 +55,7 @@ CONTRACTS: Mapping[type, type] = {
     ports.Registry: RegistryContract,
     ports.Source: SourceContract,
     ports.StateStore: StateStoreContract,
+    ports.Target: TargetContract,
     ports.Tracker: TrackerContract,
 }
 
@@ -67,5 +70,6 @@ __all__ = [
     "RegistryContract",
     "SourceContract",
     "StateStoreContract",
+    "TargetContract",
     "TrackerContract",
 ]

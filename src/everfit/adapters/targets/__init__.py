@@ -1,0 +1,1 @@
+"""Where released models are delivered to."""

@@ -1,0 +1,1 @@
+"""One module a platform: `export(project, graph)` gives the files that bring the project there, by path."""

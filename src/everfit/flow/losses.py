@@ -1,0 +1,69 @@
+"""The losses on the champion's labels, taken up one by one where the last look left off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from everfit.evaluation import metrics
+from everfit.flow import performance
+from everfit.monitoring import losses
+from everfit.ports import StateStore
+from everfit.project.sections.root import Project
+from everfit.records.codec import decode, encode
+from everfit.records.model import Manifest
+from everfit.records.table import Task
+from everfit.records.watch import LossReport, LossState
+
+LOSSES = "losses"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Whose labels they are, and since when it answers."""
+
+    project: Project
+    manifest: Manifest
+    version: int
+    since: datetime
+
+
+def watch(
+    state: StateStore, watched: Watched, answered: pl.DataFrame, known: pl.DataFrame, now: datetime, alpha: float
+) -> LossReport | None:
+    """The detector after the labels that have counted since it was last asked; None where there are none, or the model
+    was made without a baseline. What it knows is kept in the state store, and begins anew with a version.
+
+    `alpha` is how many false alarms a look may raise on average. That many labels as a look has seen on average so far,
+    divided by it, is the average number of labels between two false alarms."""
+    baseline = watched.manifest.profile.losses
+    if baseline is None:
+        return None
+    last = state.last(LOSSES)
+    before = decode(LossState, last[1], where=f"loss state {last[0]}") if last else LossState(watched.version)
+    if before.version != watched.version:
+        before = LossState(watched.version)
+    fresh = performance.Fresh(known, before.at or _EPOCH, before.place, now)
+    pairs = performance.counted(watched.project, answered, fresh)
+    if not pairs.height:
+        return None
+    looks = max((now - watched.since) / watched.project.monitoring.every, 1.0)
+    run_length = max((before.labels + pairs.height) / looks, 1.0) / alpha
+    after, found = losses.watch(
+        baseline, _losses(pairs, watched.manifest), before, watched.project.monitoring.tolerance, run_length
+    )
+    newest = max(before.place, int(known["place"].max() or 0))  # type: ignore[arg-type]  # places are whole numbers
+    state.append(LOSSES, encode(replace(after, at=now, place=newest)))
+    return found
+
+
+def _losses(pairs: pl.DataFrame, manifest: Manifest) -> NDArray[np.float64]:
+    y, score = performance.truths(pairs, manifest), pairs["score"].cast(pl.Float64).to_numpy()
+    right = metrics.predicted(performance.scores(pairs, manifest), manifest.task, manifest.threshold) == y
+    outcome = right if manifest.task is Task.MULTICLASS else y
+    return losses.losses(losses.kind(manifest.task, manifest.profile.metric), score, outcome.astype(np.float64), right)

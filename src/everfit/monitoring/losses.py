@@ -1,0 +1,92 @@
+"""Whether the losses on labels, one after the other, have grown since the test: looked at as often as one likes.
+
+A window of labels must fill before its metric means anything, and a fall that begins within it is diluted. A detector
+of the mean loss takes each label when it counts. It bets that the mean has risen; `detector` adds up what it wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from everfit.monitoring import detector
+from everfit.monitoring.columns import Floats
+from everfit.records.profile import LossKind, LossProfile
+from everfit.records.table import Task
+from everfit.records.watch import LossReport, LossState
+
+# Rises that are bet on, in standard deviations of a single loss.
+RISES = (0.05, 0.1, 0.2, 0.4, 0.8)
+_MOST_BET = 0.9
+_SURE = 2.33  # standard errors that the test's mean may be off: 99%, one-sided
+_OF_LABELS = ("accuracy", "precision", "recall", "f1")
+
+
+def kind(task: Task, metric: str) -> LossKind:
+    """The loss of a row that goes with a metric: wrong or right for metrics of predicted classes, Brier's for those of
+    probabilities, and for regression the absolute error with mae, the squared one otherwise.
+
+    >>> kind(Task.BINARY, "roc_auc").value, kind(Task.MULTICLASS, "f1_macro").value, kind(Task.REGRESSION, "mae").value
+    ('brier', 'error', 'absolute')
+    """
+    if task is Task.REGRESSION:
+        return LossKind.ABSOLUTE if metric == "mae" else LossKind.SQUARED
+    return LossKind.ERROR if metric.startswith(_OF_LABELS) else LossKind.BRIER
+
+
+def losses(of: LossKind, score: Floats, outcome: Floats, right: NDArray[Any]) -> Floats:
+    """(rows,) losses of predictions whose `outcome` is known: 0 or 1 (of several classes, whether the predicted one was
+    right), or a number; `score` is what the prediction log holds, `right` whether the predicted class was right."""
+    if of is LossKind.ERROR:
+        return 1.0 - right.astype(np.float64)
+    apart: Floats = np.abs(score - outcome)
+    return apart if of is LossKind.ABSOLUTE else apart**2
+
+
+def baseline(of: LossKind, test: Floats) -> LossProfile | None:
+    """What is kept of the losses (rows,) of the test; None for fewer than two."""
+    if len(test) < 2:
+        return None
+    return LossProfile(of, len(test), float(test.mean()), float(test.std(ddof=1)), float(test.max()))
+
+
+def watch(
+    known: LossProfile, found: Floats, before: LossState, tolerance: float, run_length: float
+) -> tuple[LossState, LossReport]:
+    """The detector after the losses `found` (labels,), in the order in which they counted.
+
+    Nothing has fallen as long as the expected loss, whatever came before, is at most the test's by more than
+    `tolerance` (points for wrong or right, else a share of the test's mean), widened by 2.33 standard errors of the
+    latter. Losses beyond the greatest of the test count as that: one outlier is no change. The average number of labels
+    to the first false alarm is then at least `run_length`.
+
+    >>> steady = LossProfile(LossKind.ERROR, 2_000, 0.2, 0.4, 1.0)
+    >>> generator = np.random.default_rng(1)
+    >>> same, worse = ((generator.random(3_000) < share).astype(float) for share in (0.2, 0.3))
+    >>> [watch(steady, one, LossState(1), 0.02, 1e5)[1].degraded for one in (same, worse)]
+    [False, True]
+    """
+    greatest = known.greatest or 1.0
+    allowed = known.mean + tolerance * (1.0 if known.kind is LossKind.ERROR else known.mean)
+    null = min((allowed + _SURE * known.std / np.sqrt(known.rows)) / greatest, 0.999)
+    spread = max(known.std / greatest, 1e-3)
+    rises = np.asarray(RISES) * spread
+    bets = np.minimum(rises / (spread**2 + rises**2), _MOST_BET / null)
+    scaled = np.minimum(found / greatest, 1.0)
+    sums = np.array(before.sums) if len(before.sums) == len(bets) else np.zeros(len(bets))
+    row, peak, sums = detector.run(_gains(scaled, null, bets), sums, run_length)
+    labels, total = before.labels + len(found), before.total + float((scaled * greatest).sum())
+    after = LossState(before.version, before.at, before.place, labels, total, tuple(sums.tolist()))
+    recent = float((scaled * greatest).mean()) if len(found) else None
+    return after, LossReport(
+        known.kind, recent, known.mean, len(found), labels, peak, run_length, degraded=row is not None
+    )
+
+
+def _gains(values: Floats, null: float, bets: Floats) -> Iterator[Floats]:
+    for begin in range(0, len(values), detector.BLOCK):
+        part = values[begin : begin + detector.BLOCK]
+        yield (part - null)[:, None] * bets[None]

@@ -24,6 +24,7 @@ from everfit.rollout import quantiles
 from everfit.rollout.criteria import Loss, Scale
 from everfit.rollout.tally import Observed, Step
 
+SETTLED = timedelta(minutes=1)  # after which a record is in the log
 _THRESHOLDS = 15
 _LEAST_PROBABILITY = 0.01
 _BOTH = 0.5  # both versions score every request, so each is one of two

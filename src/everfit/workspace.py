@@ -176,7 +176,7 @@ class Workspace:
         settings, now = self.project.release, now or self.clock()
         champion, gathering = before.champion, _gathering(self)
         if before.challenger is None or champion is None:
-            verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now)
+            verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now, gathering.held)
         else:
             manifest = gathering.manifest(champion, lambda: _released(self, champion))
             trial = Trial(ports.log, ports.labels, settings, manifest, self.project.data.target.delay)

@@ -78,21 +78,27 @@ class Shadow(Section):
     then: Literal["canary", "promote"] = Field("canary", description="What follows when nothing is against it.")
 
 
+_MOST_ARMS = 10
+
+
 class AbTest(Section):
     """Strategy `ab`: each entity keeps its arm until it is decided."""
 
     arms: dict[str, Share] = Field(
         default_factory=lambda: {"control": 0.5, "treatment": 0.5},
-        description="The names of the champion's arm and of the new version's, each with its share of entities.",
+        description="The names of the arms, the champion's first, each with its share of entities.",
     )
     horizon: Duration | None = Field(
         None, description="When it is decided; as soon as the verdict is clear if not given."
     )
 
     @model_validator(mode="after")
-    def _two_arms(self) -> AbTest:
-        if len(self.arms) != 2 or abs(sum(self.arms.values()) - 1) > 1e-9 or not all(self.arms.values()):
-            raise ValueError("an A/B test has two arms, and their shares sum to 100%")
+    def _several_arms(self) -> AbTest:
+        few = not 2 <= len(self.arms) <= _MOST_ARMS
+        if few or abs(sum(self.arms.values()) - 1) > 1e-9 or not all(self.arms.values()):
+            raise ValueError(f"an A/B test has two to {_MOST_ARMS} arms, and their shares sum to 100%")
+        if any(not name or "," in name for name in self.arms):
+            raise ValueError("the name of an arm is a word without a comma")
         return self
 
 

@@ -20,8 +20,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-from starlette.types import ASGIApp
-
 from everfit import loops
 from everfit.application import application, checked, grpc, has_keys, is_certified, load, tls
 from everfit.errors import Conflict, StorageError
@@ -32,6 +30,7 @@ from everfit.records.schedule import Job, Slot
 from everfit.records.watch import MonitorReport, Retraining
 from everfit.scheduler import rounds
 from everfit.serving import workers
+from everfit.serving.app import Application
 from everfit.serving.fleet import Fleet
 from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
@@ -120,7 +119,7 @@ def _answer(
     """Serves on the socket, following each project's ledger and keys."""
     local, certified = is_loopback(listener.getsockname()[0]), is_certified(every[0])
     made = [application(one, local, certified) for one in every]
-    app: ASGIApp = made[0].app
+    app: Application | Fleet = made[0].app
     if len(every) > 1:
         apps = {one.project.name: each.app for one, each in zip(every, made, strict=True)}
         app = Fleet(apps, lambda: all(one.predictor.snapshot.table.arms for one in every))

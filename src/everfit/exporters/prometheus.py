@@ -147,7 +147,7 @@ def _model(project: Project, of: str) -> Iterator[Rule]:
     oldest = 2 * project.retraining.schedule.total_seconds()
     yield Rule(
         "EverfitModelStale", f"min by (job) (model_age_seconds{{{of}}}) > {oldest:.0f}", "1h", "warning",
-        "every model that answers is {{ $value | humanizeDuration }} old", "`everfit retrain`, or see why none was decided",
+        "all that answer are {{ $value | humanizeDuration }} old", "`everfit retrain`, or see why none was decided",
     )  # fmt: skip
     yield Rule(
         "EverfitLabelsMissing", f"label_coverage{{{of}}} < 0.5", "1h", "warning",

@@ -146,8 +146,8 @@ def _alarms(of: str) -> Iterator[Rule]:
 def _model(project: Project, of: str) -> Iterator[Rule]:
     oldest = 2 * project.retraining.schedule.total_seconds()
     yield Rule(
-        "EverfitModelStale", f'model_age_seconds{{{of},arm="champion"}} > {oldest:.0f}', "1h", "warning",
-        "the champion is {{ $value | humanizeDuration }} old", "`everfit retrain`, or see why none was decided",
+        "EverfitModelStale", f"min by (job) (model_age_seconds{{{of}}}) > {oldest:.0f}", "1h", "warning",
+        "all that answer are {{ $value | humanizeDuration }} old", "`everfit retrain`, or see why none was decided",
     )  # fmt: skip
     yield Rule(
         "EverfitLabelsMissing", f"label_coverage{{{of}}} < 0.5", "1h", "warning",

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from benchmarks.report import Cell, report, table
 from everfit.flow import ledger, release, routes
+from everfit.flow.gathering import Gathering
 from everfit.flow.trial import Trial
 from everfit.ports import StateStore
 from everfit.records.release import Action
@@ -165,13 +166,14 @@ def trials(workspace: Workspace, count: int) -> Iterator[tuple[float, float]]:
     ports, settings, chance = workspace.ports, workspace.project.release, random.Random(1)
     state, every = Noted(ports.state), settings.look.total_seconds()
     manifest = routes.load(ledger.versions(state)[1], ports.artifacts).manifest
+    gathering = Gathering(ports.folder / "counts")
     trial = Trial(ports.log, ports.labels, settings, manifest, timedelta(0))
     for number in range(count):
         release.start(state, settings, "benchmark", 2, force=True)
         released, action = state.at, None
         time.sleep(every * chance.random())  # the judge does not look because something was released
         while action is not Action.ROLL_BACK:
-            verdict, _ = release.look(state, trial, "benchmark")
+            verdict, _ = release.look(state, trial, "benchmark", gathering=gathering)
             action = verdict.action if verdict else None
             if action is not Action.ROLL_BACK:
                 time.sleep(every)

@@ -9,22 +9,25 @@ ROC AUC or R2 with its 95% interval over the cuts, Brier score, calibration erro
 that the recipe does, search included. The paired test is the corrected resampled t-test (Nadeau and Bengio 2003).
 
 The whole takes about two hours of processor. `--keep FILE` writes each result as it comes and takes those that are
-there, so that it can be gone on with; `--draws` shortens the sources' recipe, and the table says so.
+there, so that it can be gone on with after a kill; everfit's are made anew once its code has changed. FLAML's
+environment is kept beside that file. `--draws` shortens the sources' recipe, and the table says so.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import os
 import resource
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +37,16 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 
 import scipy.stats
 
+import everfit
 from benchmarks import training_recipes as recipes
+from benchmarks.kept import Kept
 from benchmarks.report import report, table
 from benchmarks.training_tables import TELCO, Table, tables
 from everfit.evaluation.metrics import metrics
 from everfit.training.noise import standard_error
 
 CPU_GOAL, TELCO_GOAL = 30.0, 0.850
+Recipe = Callable[[Table, NDArray[np.bool_], recipes.Effort], tuple[NDArray[np.float64], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,57 +90,60 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _results(chosen: Sequence[Table], asked: argparse.Namespace, effort: recipes.Effort) -> Iterator[Result]:
-    kept = _kept(asked.keep)
-    with tempfile.TemporaryDirectory() as folder:
-        contestants = dict(recipes.RECIPES)
-        if not asked.quick and asked.flaml:
-            python = recipes.flaml_environment(asked.flaml if asked.flaml != Path() else Path(folder))
-            if python is None:
-                print("FLAML could not be installed: it is left out", file=sys.stderr)
-            else:
-                contestants["flaml"] = partial(recipes.flaml, python=python)
+    with _contestants(asked) as contestants:
+        kept = Kept(asked.keep, len(chosen) * asked.splits * len(contestants))
         for one in chosen:
             for split, test in enumerate(one.splits(asked.splits)):
                 for name, recipe in contestants.items():
-                    before = kept.get((one.name, name, split, effort.draws if name == "sources" else 0))
-                    result = before or _run(one, name, recipe, split, test, effort)
-                    if before is None and asked.keep:
-                        with asked.keep.open("a") as file:
-                            file.write(json.dumps(asdict(result)) + "\n")
-                    yield result
+                    key = f"{one.name}, cut {split}, {name}, {_what(name, effort)}"
+                    made = kept.part(key, partial(_run, one, name, recipe, split, test, effort))
+                    yield Result(**made)
+
+
+@contextmanager
+def _contestants(asked: argparse.Namespace) -> Iterator[dict[str, Recipe]]:
+    """The recipes by name. FLAML's environment lies where it is asked for, beside the kept results, or for this run."""
+    with tempfile.TemporaryDirectory() as folder:
+        beside = asked.keep.with_name(f"{asked.keep.name}.flaml") if asked.keep else Path(folder)
+        wanted = not (asked.no_flaml or asked.quick)
+        found = recipes.flaml_environment(asked.flaml or beside) if wanted else None
+        if wanted and found is None:
+            print("FLAML is left out: it cannot be installed here", file=sys.stderr)
+        yield recipes.RECIPES | ({"flaml": partial(recipes.flaml, python=found)} if found else {})
+
+
+def _what(name: str, effort: recipes.Effort) -> str:
+    """What a result depends on besides table and cut: what was kept of anything else is not taken."""
+    if name != "everfit":
+        return {"sources": f"{effort.draws} draws", "flaml": f"{effort.seconds} s"}.get(name, f"{effort.trials} trials")
+    sources = sorted(Path(everfit.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:8]
 
 
 def _run(
     one: Table,
     name: str,
-    recipe: Callable[[Table, NDArray[np.bool_], recipes.Effort], tuple[NDArray[np.float64], str]],
+    recipe: Recipe,
     split: int,
     test: NDArray[np.bool_],
     effort: recipes.Effort,
-) -> Result:
+) -> dict[str, Any]:
+    """A result as it is kept."""
     before = _cpu()
     scores, family = recipe(one, test, effort)
     cpu = _cpu() - before
     values = metrics(one.task, one.truth[test], scores, one.classes)
     draws = effort.draws if name == "sources" else 0
-    result = Result(
-        one.name, name, split, draws, values[one.metric], values.get("brier"), values.get("ece"), cpu, family
-    )
-    print(f"{one.name}, cut {split}, {name}: {result.score:.4f} by {family}, {cpu:.1f} s", file=sys.stderr, flush=True)
-    return result
+    score, brier, ece = values[one.metric], values.get("brier"), values.get("ece")
+    result = Result(one.name, name, split, draws, score, brier, ece, cpu, family)
+    print(f"{score:.4f} by {family}, {cpu:.1f} s of processor", file=sys.stderr, flush=True)
+    return asdict(result)
 
 
 def _cpu() -> float:
     """Seconds of processor of this process and of its children that have ended."""
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in both)
-
-
-def _kept(path: Path | None) -> dict[tuple[str, str, int, int], Result]:
-    if path is None or not path.is_file():
-        return {}
-    found = [Result(**json.loads(line)) for line in path.read_text().splitlines()]
-    return {(one.table, one.recipe, one.split, one.draws): one for one in found}
 
 
 def _names(found: Sequence[Result], name: str) -> list[str]:
@@ -207,8 +216,8 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=20, help="draws of the sources' random search, for each family")
     parser.add_argument("--trials", type=int, default=20, help="trials of Optuna")
     parser.add_argument("--seconds", type=int, default=30, help="FLAML's time budget for a cut")
-    parser.add_argument("--flaml", type=Path, default=Path(), help="a folder for FLAML's environment")
-    parser.add_argument("--no-flaml", dest="flaml", action="store_const", const=None, help="leave FLAML out")
+    parser.add_argument("--flaml", type=Path, help="a folder for FLAML's environment")
+    parser.add_argument("--no-flaml", action="store_true", help="leave FLAML out")
     parser.add_argument("--keep", type=Path, help="a file to keep results in and to take them from")
     asked = parser.parse_args(arguments)
     if asked.quick:

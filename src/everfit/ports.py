@@ -119,6 +119,14 @@ class Tracker(Protocol):
         ...
 
 
+class DriftPage(Protocol):
+    """Somebody else's report of two windows of the same columns."""
+
+    def write(self, reference: pl.DataFrame, current: pl.DataFrame, page: Path) -> None:
+        """Writes it as one page of HTML. Raises MissingExtra and StorageError."""
+        ...
+
+
 class OnlineStore(Protocol):
     """The latest raw row of each entity, read in microseconds while serving."""
 

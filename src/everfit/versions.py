@@ -6,7 +6,7 @@ project.versions.approve(3)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +14,7 @@ from everfit.errors import Conflict, EverfitError, NotReady, ProjectError, Stora
 from everfit.flow import ledger
 from everfit.flow.standby import Standby
 from everfit.records.access import APPROVERS
+from everfit.rollout import routing
 from everfit.rollout.approval import Rule
 
 if TYPE_CHECKING:
@@ -55,16 +56,19 @@ class Versions:
         needed = settings.approve.get(self._hand.ports.loaded.environment, 0)
         return Rule(needed, settings.approvers, settings.identity == "key")
 
-    def release(self, version: int | None = None, force: bool = False) -> ReleaseState:
+    def release(self, version: int | None = None, force: bool = False, others: Sequence[int] = ()) -> ReleaseState:
         """Brings a version, or the newest, in front of traffic, or stages it until it is approved; before either it
-        is rehearsed. Raises ReleaseError when it fails that, and StorageError when its bundle cannot be loaded."""
+        is rehearsed. `others` are further challengers of an A/B test. Raises ReleaseError when one fails that, and
+        StorageError when a bundle cannot be loaded."""
         from everfit.flow import release
 
         settings = self._hand.ports.loaded.project.release
         state = self._state()
         shown = _rehearsed(self._hand.ports, version or ledger.current(state).latest)
         now, by = self._hand.clock(), self._hand.author
-        return self._told(release.start(state, settings, by, version, force, now, self.rule, shown))
+        for other in others:
+            _rehearsed(self._hand.ports, other)
+        return self._told(release.start(state, settings, by, version, force, now, self.rule, shown, others))
 
     def resume(self) -> ReleaseState:
         """Begins the release that waits, once it is approved and no canary is under way."""
@@ -244,7 +248,7 @@ def _expected(ports: Ports) -> Expected:
     release, known, project = ledger.current(ports.state), ledger.versions(ports.state), ports.loaded.project
     if release.champion is None:
         raise NotReady("nothing is released, so no server has anything to show", fix="run `everfit release`")
-    used = {version for version in (release.champion, release.challenger) if version is not None}
+    used = {arm.version for arm in routing.table(release).arms}
     models = {version: routes.load(known[version], ports.artifacts, project.training.trusted) for version in used}
     mask = row_mask(project.data.personal, project.data.key.get_secret_value() if project.data.key else None)
     return Expected(release, models, mask, project.serving.response.score, project.release.guard.smoke)

@@ -17,6 +17,7 @@ from everfit.errors import ProjectError
 from everfit.ports import (
     AlertChannel,
     ArtifactStore,
+    DriftPage,
     Executor,
     LabelStore,
     OnlineStore,
@@ -155,6 +156,14 @@ def tracker(ports: Ports) -> Tracker:
     from everfit.adapters.registries.mlflow_monitoring import MlflowTracker
 
     return MlflowTracker(_mlflow(ports))
+
+
+def evidently(ports: Ports) -> DriftPage:
+    """Evidently's report."""
+    from everfit.adapters.reports.evidently import EvidentlyConfig, EvidentlyReports
+
+    python = ports.loaded.project.monitoring.evidently.python
+    return EvidentlyReports(EvidentlyConfig(python, ports.loaded.root / ".everfit" / "environments"))
 
 
 def _mlflow(ports: Ports) -> MlflowConfig:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from everfit.flow.gathering import Gathering
     from everfit.flow.graph import Graph
     from everfit.flow.labels import Labelled
+    from everfit.flow.monitoring import Watched
     from everfit.flow.replica import Replica
     from everfit.flow.run import Given, Run, Runner
     from everfit.ports import Progress, Source
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import DatasetVersion, QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
-    from everfit.reporting.report import Report
     from everfit.serving.explaining import Explainer
     from everfit.serving.predictor import Predictor
 
@@ -149,7 +149,7 @@ class Workspace:
         from everfit.flow import online
 
         ports = self.ports
-        runner, graph, given = _pipeline(self)
+        runner, graph, given = pipeline(self)
 
         def stopped(run: Run, error: EverfitError) -> None:
             _watch_quality(self, run)
@@ -176,7 +176,7 @@ class Workspace:
         settings, now = self.project.release, now or self.clock()
         champion, gathering = before.champion, _gathering(self)
         if before.challenger is None or champion is None:
-            verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now)
+            verdict, after = holding.hold(ports.state, ports.log, settings, self.author, now, gathering.held)
         else:
             manifest = gathering.manifest(champion, lambda: _released(self, champion))
             trial = Trial(ports.log, ports.labels, settings, manifest, self.project.data.target.delay)
@@ -244,12 +244,9 @@ class Workspace:
         from everfit.flow import alerting, monitoring, tracking
 
         ports = self.ports
-        # Read once: a promotion meanwhile must not hold one model's predictions against another's profile.
-        answering = ledger.current(ports.state)
-        manifest = _manifest(self, answering)
-        watched = monitoring.Watched(self.project, answering, ports.log, ports.labels, ports.state)
+        found, manifest = watched(self)
         now = now or self.clock()
-        report = monitoring.look(watched, manifest, now, forced)
+        report = monitoring.look(found, manifest, now, forced)
         alerting.settle(report, ports.state, now)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
         _push(self)
@@ -272,27 +269,20 @@ class Workspace:
 def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
     """Reads the source, checks it and gives it its version, as the beginning of a run does, which then finds it in the
     cache. Raises ChecksFailed, SourceError and what else stopped it."""
-    runner, graph, given = _pipeline(workspace)
+    runner, graph, given = pipeline(workspace)
     run = runner.run(graph.upto("dataset"), given, pipeline="data")
     return run["dataset"], run["quality"]
 
 
-def exported(workspace: Workspace, platform: str) -> Mapping[str, str]:
-    """The files, by path, that bring the project to a platform of `wiring.PLATFORMS`."""
-    _, graph, _ = _pipeline(workspace)
-    return wiring.exporter(platform)(workspace.project, graph)
-
-
-def report(workspace: Workspace, now: datetime | None = None) -> Report:
-    """What production looks like, from the last looks, the prediction log and the labels. It only reads: no prediction
-    counts as tested for it, and nobody is told."""
-    from everfit.flow import monitoring, reporting
+def watched(workspace: Workspace) -> tuple[Watched, Manifest | None]:
+    """What a look reads, and the champion's manifest, None while there is none. The ledger is read once for both: a
+    promotion meanwhile must not hold one model's predictions against another's profile."""
+    from everfit.flow import monitoring
 
     ports = workspace.ports
     answering = ledger.current(ports.state)
-    watched = monitoring.Watched(workspace.project, answering, ports.log, ports.labels, ports.state)
-    environment, manifest = workspace.loaded.environment, _manifest(workspace, answering)
-    return reporting.gather(watched, environment, manifest, now or workspace.clock())
+    found = monitoring.Watched(workspace.project, answering, ports.log, ports.labels, ports.state)
+    return found, _manifest(workspace, answering)
 
 
 def load(
@@ -339,7 +329,7 @@ def explainer(workspace: Workspace) -> Explainer:
     return Explainer(ports.log, explaining.opener(workspace.predictor, lambda: ports.state, ports.artifacts, trusted))
 
 
-def _pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
+def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
     """The training of this project, and what runs it."""
     from everfit.flow import training
     from everfit.flow.run import Runner

@@ -36,7 +36,8 @@ PLACES = {
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),
     "prometheus_client": ("serving/",),
-    "pandas": ("serving/pyfunc.py", "adapters/registries/mlflow_shape.py"),
+    "evidently": ("adapters/reports/evidently_script.py",),
+    "pandas": ("adapters/reports/evidently_script.py", "serving/pyfunc.py", "adapters/registries/mlflow_shape.py"),
     "click": ("cli/",),
     "rich": ("cli/",),
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services import alertmanager, kserve_client, postgres, prometheus, pushgateway
+from tests.services import alertmanager, evidently, kserve_client, postgres, prometheus, pushgateway
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +48,11 @@ def kserve_environment() -> None:
     """KServe's client, to be run by `tests.services.kserve_client.run`."""
     if reason := kserve_client.absent():
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def evidently_python() -> str:
+    """The Python of an environment that has Evidently."""
+    if reason := evidently.absent():
+        pytest.skip(reason)
+    return str(evidently.python())

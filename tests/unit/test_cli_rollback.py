@@ -65,6 +65,27 @@ def test_without_a_canary_the_champion_before_answers_again(ports: Ports, capsys
     assert ledger.events(ports.state)[-1].reason == "rolled back by hand"
 
 
+def test_an_ab_test_of_several_versions_is_released_shown_and_ended_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told, capsys: Capture
+) -> None:
+    arms = "release: {strategy: ab, ab: {arms: {old: 50%, small: 30%, large: 20%}}}\n"
+    made = project(tmp_path, monkeypatch, SETTINGS.replace("release: canary\n", arms))
+    for version in (1, 2, 3):
+        register(made, version, real=True)
+        if version == 1:
+            start(made)
+    lacking = call(capsys, "release", "2", "2")
+    assert lacking.code == 9
+    assert "needs 2 versions beside the champion" in lacking.err
+    shown = call(capsys, "release", "3", "2")
+    assert shown.code == 0, shown.err
+    assert "Version 3, arm small, is on trial with 30% of entities." in shown.out
+    assert "Version 2, arm large, is on trial with 20% of entities." in shown.out
+    assert call(capsys, "archive", "2").code == 9
+    assert call(capsys, "rollback").code == 0
+    assert ledger.current(made.state).rejected == (3, 2)
+
+
 def test_with_nothing_to_go_back_to_nothing_changes(ports: Ports, capsys: Capture) -> None:
     register(ports, 1)
     start(ports)

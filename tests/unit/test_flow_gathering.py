@@ -16,14 +16,15 @@ from tests.unit.serving_models import MemoryLog, bundle
 from tests.unit.test_flow_release import Labels, canary, look, records, state
 
 from everfit.adapters.state.sqlite import SqliteState
-from everfit.flow import ledger, release, verdicts
+from everfit.flow import holding, ledger, release, verdicts
 from everfit.flow import trial as evidence
-from everfit.flow.gathering import SETTLED, Gathering
-from everfit.flow.trial import Trial
-from everfit.project.sections.release import Release, Verdict
+from everfit.flow.gathering import Gathering
+from everfit.flow.holding import Counted
+from everfit.flow.trial import SETTLED, Trial
+from everfit.project.sections.release import Guard, Release, Verdict
 from everfit.records.codec import encode
 from everfit.records.prediction import Label, PredictionRecord
-from everfit.records.release import Action, ReleaseState
+from everfit.records.release import Action, ReleaseState, Strategy
 from everfit.rollout.tally import StepTally, tally
 from everfit.training.bundle import open_bundle
 
@@ -205,3 +206,34 @@ def test_an_entitys_code_is_the_same_in_every_look(state: SqliteState) -> None:
     whole = evidence.observed(trial, now_state, (), log.now)
     part = evidence.observed(trial, now_state, (), log.now, since=NOW + timedelta(minutes=6))
     assert pl.Series(whole.entity[-len(part.entity) :]).to_list() == part.entity.tolist()
+
+
+def promoted(state: SqliteState) -> None:
+    release.start(state, Release(strategy=Strategy.IMMEDIATE), "ann", 1, at=NOW)
+    release.start(state, Release(strategy=Strategy.IMMEDIATE), "ann", 2, at=NOW)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_new_champion_is_held_to_the_same_counts_look_by_look(state: SqliteState, seed: int) -> None:
+    promoted(state)
+    log, counted = traffic(seed, 300), Counted()
+    calm = Release(guard=Guard(burst=0.95))
+    for minutes in (0.5, 3, 3.01, 9, 12):
+        log.now = NOW + timedelta(minutes=minutes)
+        assert holding.hold(state, log, calm, "ann", log.now, counted)[0] is None
+    given, log.given = log.given, 0
+    failures, requests = holding._requests(log, 2, NOW, log.now, replace(counted))
+    assert log.given < given / 3
+    assert (failures, requests) == holding._requests(log, 2, NOW, log.now, Counted())
+
+
+def test_a_burst_after_quiet_minutes_takes_the_new_champion_back(state: SqliteState) -> None:
+    promoted(state)
+    log, counted = Arriving(records(2, 30)), Counted()
+    log.now = NOW + timedelta(minutes=5)
+    assert holding.hold(state, log, Release(), "ann", log.now, counted)[0] is None
+    log.records += records(2, 200, 200, at=log.now)
+    log.now += timedelta(seconds=10)
+    found, after = holding.hold(state, log, Release(), "ann", log.now, counted)
+    assert found is not None
+    assert (found.evidence["errors"], found.evidence["requests"], after.champion) == (200, 230, 1)

@@ -72,7 +72,21 @@ class Labels:
         return self.known
 
     def frame(self, since: datetime | None = None) -> pl.DataFrame:
-        raise NotImplementedError
+        truths = [label.value for label in self.known.values()]
+        return pl.DataFrame(
+            {
+                "prediction_id": list(self.known),
+                "known_at": [label.known_at for label in self.known.values()],
+                "value": [truth if isinstance(truth, str) else None for truth in truths],
+                "number": [None if isinstance(truth, str) else float(truth) for truth in truths],
+            },
+            schema={
+                "prediction_id": pl.String,
+                "known_at": pl.Datetime("us", "UTC"),
+                "value": pl.String,
+                "number": pl.Float64,
+            },
+        )
 
     def count(self) -> int:
         return len(self.known)

@@ -14,9 +14,11 @@ from tests.integration.projects import SmallProject, customers
 
 from everfit.monitoring.profile import column
 from everfit.monitoring.shapes import shape
+from everfit.records.cohorts import Cohort, Cohorts
 from everfit.records.profile import ColumnProfile
+from everfit.records.quality import FailedCheck, Origin, QualityLook
 from everfit.records.shape import Shape
-from everfit.records.table import Kind
+from everfit.records.table import Kind, Severity
 from everfit.records.watch import (
     Alarm,
     AlarmKind,
@@ -30,8 +32,8 @@ from everfit.records.watch import (
 from everfit.reporting.page import page
 from everfit.reporting.pictures import Line, Point, bars, course
 from everfit.reporting.report import ColumnView, Report
+from everfit.reports import report
 from everfit.testing.churn import TARGET
-from everfit.workspace import report
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 HOSTILE = '<img src="https://evil.example/x.png" onerror="alert(1)">'
@@ -79,6 +81,22 @@ def test_columns_that_matter_come_first() -> None:
 def test_a_personal_column_is_named_and_not_drawn() -> None:
     text = page(made(columns=(ColumnView("email", (CALM,), None, personal=True),)))
     assert "personal: not shown" in text
+
+
+def test_checks_that_failed_stand_with_their_share_before_and_now() -> None:
+    failed = FailedCheck("nulls", "age", Severity.WARNING, "9.00%", "at most 5.00%", 0.09, 0.04, 1e-6, is_news=True)
+    first = QualityLook(AT, Origin.PREDICTIONS, 500, 1.0, 3, (), 0.01, "1")
+    text = page(made(checked=(first, replace(first, at=AT + timedelta(days=1), score=0.67, failed=(failed,)))))
+    assert "4.00% → 9.00%" in text
+    assert '<b class="bad">67%</b>' in text
+    assert "2 of 3 checks pass on 500 rows" in text
+
+
+def test_weeks_stand_with_their_bounds() -> None:
+    weeks = tuple(Cohort(AT + timedelta(days=7 * n), 100, 90, 80, 0, 0.8 - n / 10, 0.7, 0.9) for n in range(3))
+    text = page(made(cohorts=Cohorts(1, "roc_auc", 0.84, (*weeks, Cohort(AT + timedelta(days=21), 100, 0, 0)))))
+    assert "week of 2026-01-19: roc_auc 0.6 (0.7 to 0.9), 80 of 90 due have a label" in text
+    assert "week of 2026-01-26" not in text
 
 
 def test_open_alarms_stand_with_their_id_and_resolved_ones_do_not() -> None:

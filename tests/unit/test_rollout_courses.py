@@ -131,9 +131,13 @@ def test_an_ab_test_without_a_horizon_ends_as_soon_as_it_is_clear() -> None:
     assert late.look(60, requests=150).action is Action.ROLL_BACK
 
 
-@pytest.mark.parametrize("arms", [{"a": 0.5}, {"a": 0.5, "b": 0.6}, {"a": 1.0, "b": 0.0}])
-def test_an_ab_test_has_two_arms_that_share_all_traffic(arms: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="two arms"):
+@pytest.mark.parametrize(
+    "arms",
+    [{"a": 0.5}, {"a": 0.5, "b": 0.6}, {"a": 1.0, "b": 0.0}, {"a": 0.5, "b,c": 0.5}, {str(n): 0.05 for n in range(20)}],
+    ids=["one", "too much", "an empty one", "a comma", "too many"],
+)
+def test_the_arms_of_an_ab_test_share_all_traffic(arms: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="arm"):
         Release.model_validate({"strategy": "ab", "ab": {"arms": arms}})
 
 

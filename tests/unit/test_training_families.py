@@ -130,6 +130,12 @@ def test_many_columns_take_another_solver_unless_one_is_given() -> None:
     assert family.build({"solver": "saga"}, 4000).solver == "saga"
 
 
+def test_each_tree_of_a_forest_sees_a_part_of_very_many_rows() -> None:
+    family = resolve(ModelChoice(name="random_forest"), Task.BINARY, 1)
+    assert [family.build({}, 5, (), rows).max_samples for rows in (50_000, 900_000)] == [None, 100_000]
+    assert family.build({"max_samples": 0.1}, 5, (), 900_000).max_samples == 0.1
+
+
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost"])
 def test_an_absent_package_names_the_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, name, None)

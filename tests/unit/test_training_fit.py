@@ -57,8 +57,10 @@ def test_balanced_classes_are_predicted_as_often_as_each_other(name: str) -> Non
     random = np.random.default_rng(1)
     x = random.normal(size=(600, 2))
     y = (x[:, 0] + random.normal(size=600) > 1.9).astype(np.int64)
+    fresh = random.normal(size=(600, 2))
     plain, balanced = (
-        scores(name, Sample.plain(x, y), x, replace(BINARY, class_weight=weight))[:, 1] for weight in (None, "balanced")
+        scores(name, Sample.plain(x, y), fresh, replace(BINARY, class_weight=weight))[:, 1]
+        for weight in (None, "balanced")
     )
     assert plain.mean() < 0.2 < balanced.mean()
 

@@ -47,7 +47,7 @@ def command(workspace: Workspace, output: Output, platform: str, target: Path | 
       everfit export prometheus
       everfit export prometheus -o /etc/prometheus --force
     """
-    from everfit.workspace import exported
+    from everfit.reports import exported
 
     files = exported(workspace, platform)
     if output.json:

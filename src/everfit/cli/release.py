@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 @click.command("release")
-@click.argument("version", type=int, required=False)
+@click.argument("versions", metavar="[VERSION]...", type=int, nargs=-1)
 @click.option("--look", is_flag=True, help="Judge the canary under way, and act on the verdict.")
 @click.option("--force", is_flag=True, help="Release a version again that was rolled back or archived.")
 @on_project
 @by_person
-def command(workspace: Workspace, output: Output, version: int | None, look: bool, force: bool) -> None:
+def command(workspace: Workspace, output: Output, versions: tuple[int, ...], look: bool, force: bool) -> None:
     """Bring VERSION, or the newest one, in front of traffic by the project's strategy.
 
     The first version answers everything at once. Later ones begin as a canary with the first of `release.steps`;
@@ -33,9 +33,10 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
     Examples:
       everfit release
       everfit release 3
+      everfit release 4 5 --set release.strategy=ab --set 'release.ab.arms={old: 50%, four: 25%, five: 25%}'
       everfit release --look
     """
-    if look and (version is not None or force):
+    if look and (versions or force):
         raise click.UsageError("--look judges the canary under way: it takes no VERSION and no --force")
     from everfit.versions import reconcile
 
@@ -45,7 +46,8 @@ def command(workspace: Workspace, output: Output, version: int | None, look: boo
         verdict, state = workspace.look()
         show_verdict(verdict, output)
     else:
-        verdict, state = None, workspace.release(version, force)
+        first = versions[0] if versions else None
+        verdict, state = None, workspace.versions.release(first, force, versions[1:])
     show_state(state, output)
     show_waiting(workspace, state, output)
     if state.champion is not None and state.challenger is None and state.staged is None:
@@ -83,7 +85,14 @@ def show_state(state: ReleaseState, output: Output) -> None:
         output.line("Nothing is released yet." + ("" if state.staged else " Next: everfit release"))
         return
     output.line(f"[bold green]Version {state.champion}[/] is champion since {state.champion_since:%Y-%m-%d %H:%M} UTC.")
-    if state.challenger is not None:
+    for one in state.variants:
+        how = (
+            "was stopped, its entities get the champion"
+            if one.stopped
+            else f"is on trial with {one.share:.0%} of entities"
+        )
+        output.line(f"[bold]Version {one.version}[/], arm {escape(one.name)}, {how}.")
+    if state.challenger is not None and not state.variants:
         share = state.steps[state.step]
         output.line(
             f"[bold]Version {state.challenger}[/] is on trial with {_traffic(state.strategy.value, share)}, "

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="The file to write.",
 )
+@click.option("--evidently", is_flag=True, help="Evidently's report of the same windows instead, by Evidently itself.")
 @on_project
-def command(workspace: Workspace, output: Output, target: Path) -> None:
+def command(workspace: Workspace, output: Output, target: Path, evidently: bool) -> None:
     """Write what was found in production as one page of HTML: drift by column with pictures, the score, performance
     with its intervals over time, labels, alarms, and every decision with its reasons.
 
@@ -36,17 +37,21 @@ def command(workspace: Workspace, output: Output, target: Path) -> None:
     Examples:
       everfit report
       everfit report -o /srv/reports/churn.html
+      everfit report --evidently -o evidently.html
       everfit report --json
     """
     from everfit.errors import StorageError
     from everfit.reporting.page import page
+    from everfit.reports import report
     from everfit.wiring import begun
-    from everfit.workspace import report
 
     if not begun(workspace.ports):
         from everfit.errors import NotReady
 
         raise NotReady("nothing was trained or predicted yet, so there is nothing to report", fix="run `everfit run`")
+    if evidently:
+        _evidently(workspace, output, target)
+        return
     found = report(workspace)
     if output.json:
         output.document(found)
@@ -60,3 +65,13 @@ def command(workspace: Workspace, output: Output, target: Path) -> None:
         fix = "choose another file, or make its folder writable"
         raise StorageError(f"the report cannot be written: {error.strerror}", where=str(target), fix=fix) from error
     output.line(f"[green]✓[/] {target}: {found.rows:,} predictions of version {found.version or '-'}")
+
+
+def _evidently(workspace: Workspace, output: Output, target: Path) -> None:
+    from everfit.reports import evidently
+
+    if output.json:
+        raise click.UsageError("--evidently writes a page: it does not go with --json")
+    workspace.progress = output.progress()
+    evidently(workspace, target)
+    output.line(f"[green]✓[/] {target}: Evidently's report")

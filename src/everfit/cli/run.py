@@ -84,7 +84,7 @@ def found(trained: Trained, output: Output, why: bool = False) -> None:
     output.table(f"Candidates by cross-validated {metric}", ("family", metric, "+/-", "trials", "took", ""), rows)
     best = max(trained.candidates, key=lambda c: c.score)
     if best is not chosen:
-        output.line(f"  {chosen.family} is simpler than {best.family}, and not worse beyond noise.")
+        output.line(f"  {chosen.family} is simpler than {best.family}, and worse by no more than noise or a trifle.")
     output.line()
     _metrics(trained, output)
     _slices(trained, output)

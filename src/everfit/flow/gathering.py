@@ -14,7 +14,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from everfit.errors import StorageError
 from everfit.flow import trial as evidence
-from everfit.flow.trial import Trial
+from everfit.flow.holding import Counted
+from everfit.flow.trial import SETTLED, Trial
 from everfit.records.model import Manifest
 from everfit.records.release import ReleaseState, Strategy
 from everfit.rollout import folding, tally
@@ -32,7 +33,6 @@ from everfit.rollout.criteria import Scale
 from everfit.rollout.folding import Arms, Fold
 from everfit.rollout.tally import ArmTally, StepTally
 
-SETTLED = timedelta(minutes=1)  # after which a record is in the log
 _SEAL = 32  # bytes of a SHA-256
 _COUNTS = ("requests", "errors", "failures")
 
@@ -42,6 +42,7 @@ class Gathering:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.held = Counted()  # of a new champion
         self._manifest: tuple[int, Manifest] | None = None
         self._scale: tuple[str, Scale] | None = None
         self._fold: tuple[str, Fold] | None = None

@@ -149,9 +149,11 @@ def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
     return best if manifest.profile.expected < best - watched.project.monitoring.tolerance else None
 
 
-def looks(state: StateStore) -> list[MonitorReport]:
-    """All looks so far, oldest first."""
-    return [decode(MonitorReport, text, where=f"look {number}") for number, text in state.read(LOOKS)]
+def looks(state: StateStore, most: int | None = None) -> list[MonitorReport]:
+    """All looks so far, or the newest `most`, oldest first."""
+    last = state.last(LOOKS) if most is not None else None
+    after = max(last[0] - (most or 0), 0) if last is not None else 0
+    return [decode(MonitorReport, text, where=f"look {number}") for number, text in state.read(LOOKS, after)]
 
 
 def _answered(watched: Watched, manifest: Manifest | None, now: datetime) -> pl.DataFrame:
@@ -230,7 +232,7 @@ class _Found:
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
     settings = watched.project.monitoring
-    alpha = alarms.alpha_per_look(settings)
+    alpha = alarms.alpha_per_look(watched.project.looking)
     untested = max(before.tested, now - settings.window)
     fresh = answered.filter(pl.col("time") >= untested)
     seen = drift.Seen(fresh, answered.filter(pl.col("time") < untested), _asked(watched, manifest, now))

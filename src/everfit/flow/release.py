@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from everfit.errors import ReleaseError
-from everfit.flow import ledger, verdicts
+from everfit.flow import contest, ledger, verdicts
 from everfit.flow import trial as evidence
 from everfit.flow.gathering import Gathering
 from everfit.flow.trial import Trial
@@ -31,15 +31,22 @@ def start(
     at: datetime | None = None,
     rule: Rule = NO_APPROVAL,
     evidence: Mapping[str, Value] | None = None,
+    others: Sequence[int] = (),
 ) -> ReleaseState:
     """Brings a version, or the newest registered one, in front of traffic by the project's strategy. While it lacks
-    approvals it is staged instead, and nothing else changes. The first event has `evidence` of what was done before."""
+    approvals it is staged instead, and nothing else changes. The first event has `evidence` of what was done before.
+
+    An A/B test of several challengers takes `others` besides the version, or the newest ones that may be released; all
+    of them must have their approvals."""
 
     def drafts(now: ReleaseState) -> tuple[strategy.Draft, ...]:
         chosen = version if version is not None else now.latest
         if chosen is None:
             raise ReleaseError("no version is registered yet", where="release", fix="train one with `everfit run`")
-        begun = strategy.start(now, chosen, settings, force=force)
+        rivals = tuple(others) or strategy.newest_beside(now, chosen, settings)
+        begun = strategy.start(now, chosen, settings, force=force, others=rivals)
+        for rival in (chosen, *rivals) if rivals else ():
+            approval.check(now, rival, rule)
         held = approval.hold(now, chosen, rule, force=force) if approval.missing(now, chosen, rule) else begun
         return strategy.resting_on(held, evidence or {})
 
@@ -62,6 +69,8 @@ def look(
     before = ledger.current(state)
     if before.challenger is None or before.champion is None:
         return None, before
+    if before.variants:
+        return contest.look(state, trial, by, now, pictures, before)
     scale = gathering.scale(trial, before) if gathering else evidence.scale(trial, before)
     if gathering is not None:
         counts = gathering.counts(trial, before, scale, now)

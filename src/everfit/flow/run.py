@@ -247,6 +247,9 @@ class _Walk:
 
 def _import(modules: Iterable[str]) -> None:
     with _importing:
+        # OpenMP reads it when it is loaded. A thread that spins while it waits takes the processor from those that it
+        # waits for, and on a busy machine a fit in two threads takes four times as long as in one.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         for name in modules:
             if name not in sys.modules and find_spec(name.partition(".")[0]):
                 import_module(name)

@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 
 from everfit.data import target as targets
 from everfit.errors import ReleaseError
+from everfit.flow.monitoring import CLOCKS
 from everfit.ports import LabelStore, PredictionLog
 from everfit.project.sections.release import Release
 from everfit.records.model import Manifest
-from everfit.records.prediction import MIRRORED, Label
+from everfit.records.prediction import MIRRORED
 from everfit.records.release import Criterion, ReleaseState, Strategy
 from everfit.records.table import Task
 from everfit.rollout import quantiles
 from everfit.rollout.criteria import Loss, Scale
 from everfit.rollout.tally import Observed, Step
 
+SETTLED = timedelta(minutes=1)  # after which a record is in the log
 _THRESHOLDS = 15
 _LEAST_PROBABILITY = 0.01
 _BOTH = 0.5  # both versions score every request, so each is one of two
@@ -34,7 +36,7 @@ _TASKS: Mapping[Criterion, tuple[Task, ...]] = {
     Criterion.LOG_LOSS: (Task.BINARY,),
     Criterion.MAE: (Task.REGRESSION,),
 }
-_FIELDS = ("id", "time", "entity", "version", "error", "latency", "score", "prediction")
+_FIELDS = ("id", "time", "entity", "arm", "version", "error", "latency", "score", "prediction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def observed(
         failed=rows["error"].to_numpy(),
         latency=rows["latency"].to_numpy(),
         score=rows["score"].fill_null(float("nan")).to_numpy(),
-        losses=_losses(trial, rows, losses, now),
+        losses=_losses(trial, rows, losses, now, state.step_times[0]),
     )
 
 
@@ -114,6 +116,11 @@ def _rows(log: PredictionLog, state: ReleaseState, now: datetime, since: datetim
             asked=pl.col("id").str.strip_suffix(MIRRORED),
         )
     )
+    if state.strategy in (
+        Strategy.AB,
+        Strategy.THOMPSON,
+    ):  # an arm that was stopped is answered by the champion, and is nobody's evidence
+        rows = rows.filter((pl.col("version") == state.challenger) | (pl.col("arm") == state.names[0]))
     return _paired(rows, state).sort("time", maintain_order=True)
 
 
@@ -146,26 +153,36 @@ def _loss(criterion: Criterion, manifest: Manifest) -> Loss:
             return Loss(criterion, 10.0, 1.0)
 
 
-def _losses(trial: Trial, rows: pl.DataFrame, wanted: Sequence[Loss], now: datetime) -> list[NDArray[np.float64]]:
-    """Each label-based loss as a share of the greatest that counts, NaN for what has no matured label."""
+def _losses(
+    trial: Trial, rows: pl.DataFrame, wanted: Sequence[Loss], now: datetime, since: datetime
+) -> list[NDArray[np.float64]]:
+    """Each label-based loss as a share of the greatest that counts, NaN for what has no matured label. No label was
+    stored before `since`, when the first of the predictions was made."""
     if not wanted:
         return []
-    known = trial.labels.latest()
-    matured = (rows["time"] <= now - trial.delay) & ~rows["error"]
-    labels = [known.get(id_) if due else None for id_, due in zip(rows["asked"], matured, strict=True)]
-    places = np.array([i for i, label in enumerate(labels) if label is not None and label.known_at <= now], dtype=int)
+    known = trial.labels.frame(since - CLOCKS).filter(pl.col("known_at") <= now)
+    due = rows.with_row_index("row").filter(pl.col("time") <= now - trial.delay, ~pl.col("error"))
+    part = due.join(
+        known.select("value", "number", asked="prediction_id"), on="asked", how="inner", maintain_order="left"
+    )
     losses = [np.full(len(rows), np.nan) for _ in wanted]
-    if len(places):
-        y = _truths(trial.manifest, [labels[i] for i in places])
-        part = rows[places]
+    if part.height:
+        y, places = _truths(trial.manifest, part), part["row"].to_numpy()
         for loss, column in zip(wanted, losses, strict=True):
             column[places] = _values(loss.criterion, trial.manifest, part, y) / loss.greatest
     return losses
 
 
-def _truths(manifest: Manifest, labels: list[Label | None]) -> NDArray[Any]:
-    values = pl.DataFrame({manifest.target: [label.value for label in labels if label is not None]}, strict=False)
-    return targets.encode(values, manifest.target, manifest.classes, manifest.task)
+def _truths(manifest: Manifest, labelled: pl.DataFrame) -> NDArray[Any]:
+    """The truths as the model knows them; a class may have come as its name or as a number."""
+    texts, numbers = labelled["value"], labelled["number"]
+    if not texts.null_count():
+        values = texts
+    elif not numbers.null_count():
+        values = numbers
+    else:
+        values = texts.fill_null(numbers.cast(pl.String))
+    return targets.encode(values.to_frame(manifest.target), manifest.target, manifest.classes, manifest.task)
 
 
 def _values(criterion: Criterion, manifest: Manifest, rows: pl.DataFrame, y: NDArray[Any]) -> NDArray[np.float64]:

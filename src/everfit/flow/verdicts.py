@@ -54,13 +54,21 @@ def picture_of(folder: Path, release: ReleaseState) -> Path:
 
 
 def draw(
-    path: Path, trial: Trial, release: ReleaseState, found: Verdict, seen: Observed, scale: Scale, now: datetime
+    path: Path,
+    trial: Trial,
+    release: ReleaseState,
+    found: Verdict,
+    seen: Observed,
+    scale: Scale,
+    now: datetime,
+    challengers: int = 1,
 ) -> None:
     """Draws what every criterion said over the release so far, in place of the release's picture before. Raises
     StorageError when it cannot be written."""
     began = release.step_times[0]
     first = Firsts.of(seen)
-    looks = [picture.Look(at, _findings(trial, release, seen, scale, at, first)) for at in _times(began, now)]
+    levels = findings.Levels.of(trial.settings.verdict, len(release.steps), challengers)
+    looks = [picture.Look(at, _findings(trial, release, seen, scale, at, first, levels)) for at in _times(began, now)]
     steps = list(zip(release.step_times, release.steps, strict=False))
     heading = f"Version {release.challenger} against version {release.champion}: {found.action.value.replace('_', ' ')}"
     try:
@@ -82,12 +90,17 @@ def _times(began: datetime, now: datetime) -> Sequence[datetime]:
 
 
 def _findings(
-    trial: Trial, release: ReleaseState, seen: Observed, scale: Scale, at: datetime, first: Firsts
+    trial: Trial,
+    release: ReleaseState,
+    seen: Observed,
+    scale: Scale,
+    at: datetime,
+    first: Firsts,
+    levels: findings.Levels,
 ) -> list[Finding]:
     counts = tally.tally(
         seen, evidence.steps(release, at), release.champion or 0, release.challenger or 0, scale.thresholds, first
     )
-    levels = findings.Levels.of(trial.settings.verdict, len(release.steps))
     return [
         findings.finding(criterion, margin, counts, scale, levels)
         for criterion, margin in trial.settings.verdict.margins.items()

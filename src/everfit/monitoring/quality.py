@@ -31,6 +31,8 @@ def failed(
     >>> [one.is_news for one in failed(QualityReport(500, (of(200),), 0.9), (then,), 1_000, 0.01, 0.005)]
     [True]
     """
+    if not now.issues:
+        return ()
     known = {_same(one): one.failed for one in before if one.failed is not None}
     counted = [one for one in now.results if one.failed is not None and _same(one) in known]
     p_values = [_chance(known[_same(one)] or 0, rows, one.failed or 0, now.rows) for one in counted]

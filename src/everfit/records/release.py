@@ -62,6 +62,7 @@ class Arm:
     version: int
     weight: float
     mirrored: bool = False
+    salt: int = 0  # whose entities it has: the version that it began with, where that is another
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,24 @@ class Approval:
     proven: bool = False
 
 
+WHOLE = "whole_test"  # in a rollback's evidence: every challenger of the test goes, not one of them
 PROVEN = "by_key"  # in an approval's evidence: the name is that of a key that was shown
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of several challengers, with its share of entities; one that was `stopped` is answered by the champion.
+    `earlier` are its shares in the steps before, each of what it and the champion's arm had together."""
+
+    name: str
+    version: int
+    share: float
+    stopped: bool = False
+    earlier: tuple[float, ...] = ()
+
+    def beside(self, control: float) -> float:
+        """Its share of what it and the champion's arm have together."""
+        return self.share / (self.share + control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +130,23 @@ class ReleaseState:
     staged_since: datetime | None = None
     approvals: tuple[Approval, ...] = ()  # given since the version was last rolled back
     archived: tuple[int, ...] = ()
+    variants: tuple[Variant, ...] = ()  # where there are several challengers; `challenger` is the first that runs
+
+    @property
+    def control(self) -> float:
+        """The share of the champion's own arm, where there are several challengers."""
+        return 1.0 - sum(one.share for one in self.variants)
+
+    @property
+    def running(self) -> tuple[Variant, ...]:
+        """Those of several challengers that were not stopped."""
+        return tuple(one for one in self.variants if not one.stopped)
 
     @property
     def in_use(self) -> tuple[int, ...]:
         """The versions that answer, or that a rollback would let answer."""
-        parts = (self.champion, self.previous_champion, self.challenger)
+        others = (one.version for one in self.running)
+        parts = (self.champion, self.previous_champion, self.challenger, *others)
         return tuple(dict.fromkeys(version for version in parts if version is not None))
 
 

@@ -8,8 +8,10 @@ from html import escape
 from importlib.resources import files
 
 from everfit.records.watch import Alarm, AlarmState, MonitorReport, PerformanceReport
+from everfit.reporting import outcomes, quality
 from everfit.reporting.columns import by_column, chance
-from everfit.reporting.pictures import LARGE, Bar, Line, Point, Size, bars, columns, course
+from everfit.reporting.markup import figure, section, table
+from everfit.reporting.pictures import LARGE, Bar, Size, bars, columns
 from everfit.reporting.report import Day, Report
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -45,20 +47,21 @@ def _header(report: Report) -> str:
 
 
 def _sections(report: Report) -> Iterable[str]:
-    yield _section("Decision", _decision(report.looks[-1:]))
+    yield section("Decision", _decision(report.looks[-1:]))
     standing = [one for one in report.alarms if one.state is not AlarmState.RESOLVED]
-    yield _section("Alarms", "".join(map(_alarm, standing)) or "<p class='quiet'>None is open.</p>")
-    yield _section("Performance", _performance(report))
-    yield _section("Score", _score(report))
-    yield _section("Columns", by_column(report, _KEY))
-    yield _section("Traffic and labels", _traffic(report.days))
-    yield _section("Decisions so far", _decisions(report))
+    yield section("Alarms", "".join(map(_alarm, standing)) or "<p class='quiet'>None is open.</p>")
+    yield section("Performance", outcomes.performance(report))
+    yield section("Data quality", quality.over_time(report))
+    yield section("Score", _score(report))
+    yield section("Columns", by_column(report, _KEY))
+    yield section("Traffic and labels", _traffic(report.days))
+    yield section("Decisions so far", _decisions(report))
     if report.slots:
         rows = [
             (f"{one.due:%Y-%m-%d %H:%M}", one.job.value, one.turnout.value, one.text)
             for one in reversed(report.slots[-_MOST:])
         ]
-        yield _section("Schedule", _table(("due", "job", "", "what came of it"), rows))
+        yield section("Schedule", table(("due", "job", "", "what came of it"), rows))
 
 
 def _tiles(report: Report) -> str:
@@ -71,7 +74,7 @@ def _tiles(report: Report) -> str:
         (f"{drifted} of {len(report.columns)}" if drifts else "-", "columns drifted", "warn" if drifted else ""),
         _metric(held),
         (f"{held.coverage:.0%}" if held else "-", "of predictions due have a label", ""),
-        ("-" if report.quality is None else f"{report.quality:.0%}", "data quality in training", ""),
+        quality.tile(report),
         (f"{opened}", "open alarms", "bad" if opened else "good"),
     ]
     shown = [f'<div class="tile"><b class="{kind}">{escape(big)}</b><span>{escape(what)}</span></div>'
@@ -109,44 +112,6 @@ def _alarm(alarm: Alarm) -> str:
     )
 
 
-def _performance(report: Report) -> str:
-    judged = [
-        (look, look.performance) for look in report.looks if look.performance and look.performance.value is not None
-    ]
-    if not judged:
-        return "<p class='quiet'>No window of labelled predictions is large enough yet.</p>"
-    newest = judged[-1][1]
-    points = [
-        Point(look.at, p.value, p.low, p.high, _judged(look, p), p.degraded)
-        for look, p in judged
-        if p.value is not None and p.metric == newest.metric
-    ]
-    sign = 1 if report.higher_is_better else -1
-    lines = [
-        Line(newest.expected, "expected", f"{newest.expected:.4g} in the test"),
-        Line(newest.expected - sign * report.tolerance, "limit", "tolerated"),
-    ]
-    figure = course(points, lines, f"{newest.metric} on matured labels over time")
-    caption = (
-        f"{escape(newest.metric)} of each window of labels that counted first then, with its {1 - newest.alpha:.3%} "
-        "interval. It is an alarm (red) when the loss against the test exceeds what is tolerated by more than chance "
-        "explains on both sides."
-    )
-    estimate = ""
-    if newest.accuracy is not None and newest.estimated is not None:
-        estimate = (
-            f"<p class='quiet'>Accuracy on the newest labels: {newest.accuracy:.3f}; from the scores alone "
-            f"{newest.estimated:.3f} had been estimated.</p>"
-        )
-    return _figure(figure, caption) + estimate
-
-
-def _judged(look: MonitorReport, found: PerformanceReport) -> str:
-    between = "" if found.low is None or found.high is None else f" ({found.low:.4g} to {found.high:.4g})"
-    figures = f"{found.metric} {found.value:.4g}{between} on {found.labels:,} labels"
-    return f"{look.at:%Y-%m-%d %H:%M}, version {look.version}: {figures}"
-
-
 def _score(report: Report) -> str:
     view = report.score
     if view is None or view.shape is None:
@@ -156,7 +121,7 @@ def _score(report: Report) -> str:
     if test is not None:
         said = "drifted" if test.drifted else "no drift"
         moved = f"{test.effect:.1%} of predictions moved ({chance(test.adjusted)}): {said}."
-    return f"<p>{moved}</p>{_figure(bars(view.shape, LARGE), _KEY)}"
+    return f"<p>{moved}</p>{figure(bars(view.shape, LARGE), _KEY)}"
 
 
 def _traffic(days: Sequence[Day]) -> str:
@@ -166,11 +131,11 @@ def _traffic(days: Sequence[Day]) -> str:
     asked = [Bar(d.predictions, d.errors, f"{d.day}: {d.predictions:,} predictions, {d.errors:,} failed") for d in days]
     known = [Bar(d.due, d.labelled, f"{d.day}: {d.labelled:,} of {d.due:,} due have a label") for d in days]
     size = Size(860, 110, wide=True)
-    parts = [_figure(columns(asked, "Predictions a day", ends, size), "Predictions a day; failed ones in colour.")]
+    parts = [figure(columns(asked, "Predictions a day", ends, size), "Predictions a day; failed ones in colour.")]
     if any(d.due for d in days):
         drawn = columns(known, "Labels by day of the prediction", ends, size)
         text = "Predictions whose label is due, by the day they were made; those that have one in colour."
-        parts.append(_figure(drawn, text))
+        parts.append(figure(drawn, text))
     return "".join(parts)
 
 
@@ -183,9 +148,9 @@ def _decisions(report: Report) -> str:
         (f"{one.at:%Y-%m-%d %H:%M}", f"{one.version or '-'}", _came(one.error, one.deployed, one.waiting), one.reason)
         for one in reversed(report.retrainings[-_MOST:])
     ]
-    parts = [_table(("look", "retrain", "why"), looks)] if looks else ["<p class='quiet'>None yet.</p>"]
+    parts = [table(("look", "retrain", "why"), looks)] if looks else ["<p class='quiet'>None yet.</p>"]
     if trained:
-        parts.append(f"<h2>Retrainings</h2>{_table(('begun', 'version', 'came to', 'why'), trained)}")
+        parts.append(f"<h2>Retrainings</h2>{table(('begun', 'version', 'came to', 'why'), trained)}")
     return "".join(parts)
 
 
@@ -193,25 +158,6 @@ def _came(error: str | None, deployed: bool, waiting: bool) -> str:
     if error is not None:
         return error.partition("\n")[0]
     return "released" if deployed else "waits for approval" if waiting else "nothing released"
-
-
-def _figure(drawn: str, caption: str) -> str:
-    return f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>"
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
-
-
-def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in headers)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cell(text: str) -> str:
-    kind = ' class="short"' if len(text) < 24 else ""
-    return f"<td{kind}>{escape(text)}</td>"
 
 
 @cache

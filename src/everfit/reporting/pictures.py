@@ -107,12 +107,15 @@ class Line(NamedTuple):
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 150, 10, 24
 
 
-def course(points: Sequence[Point], lines: Sequence[Line], title: str, size: Size = LARGE) -> str:
-    """Values over time with whiskers for their bounds, and levels to hold them against. At least one point."""
+def course(
+    points: Sequence[Point], lines: Sequence[Line], title: str, size: Size = LARGE, most: float | None = None
+) -> str:
+    """Values over time with whiskers for their bounds, and levels to hold them against; none is above `most`. At least
+    one point."""
     values = [v for p in points for v in (p.value, p.low, p.high) if v is not None] + [line.value for line in lines]
     low, high = min(values), max(values)
     room = (high - low) * 0.08 or abs(high) * 0.05 or 0.05
-    low, high = low - room, high + room
+    low, high = low - room, high + room if most is None else most
     first, last = points[0].at, points[-1].at
     whole = (last - first).total_seconds() or 1.0
     floor, right = size.height - _BOTTOM, size.width - _RIGHT

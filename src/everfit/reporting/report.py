@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from everfit.records.cohorts import Cohorts
+from everfit.records.quality import QualityLook
 from everfit.records.schedule import Slot
 from everfit.records.shape import Shape
 from everfit.records.watch import Alarm, ColumnDrift, MonitorReport, Retraining
@@ -55,7 +57,8 @@ class Day:
 class Report:
     """All of it. `looks` are the last ones, oldest first; `columns` and `score` are about the `rows` predictions of
     `version` between `since` and `until`, which the newest drift test was about; `tolerance` is how far the metric may
-    fall."""
+    fall. `quality` is that of the training table, `checked` what the checks found in windows and runs since, oldest
+    first, and `cohorts` how the predictions of each week turned out."""
 
     project: str
     environment: str
@@ -75,3 +78,5 @@ class Report:
     tolerance: float = 0.0
     higher_is_better: bool = True
     quality: float | None = None
+    checked: tuple[QualityLook, ...] = ()
+    cohorts: Cohorts | None = None

@@ -31,10 +31,11 @@ class Levels:
     steps: int
 
     @classmethod
-    def of(cls, settings: Verdict, steps: int) -> Levels:
+    def of(cls, settings: Verdict, steps: int, challengers: int = 1) -> Levels:
         """The chance of a false roll-back is shared by the criteria. That of a false promotion is not: whoever is
-        promoted was found fine by all of them, so also by the one that it is worse by."""
-        alpha = 1 - settings.confidence
+        promoted was found fine by all of them, so also by the one that it is worse by. Both are shared by the
+        challengers of a test."""
+        alpha = (1 - settings.confidence) / challengers
         return cls(alpha / len(settings.margins), alpha, steps)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from everfit.errors import ReleaseError, StorageError
 from everfit.records.codec import encode
-from everfit.records.release import PROVEN, Approval, EventKind, LedgerEvent, ReleaseState, Strategy
+from everfit.records.release import PROVEN, WHOLE, Approval, EventKind, LedgerEvent, ReleaseState, Strategy, Variant
 from everfit.records.table import Value
 
 
@@ -190,6 +190,7 @@ def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         step_times=(event.at,),
         strategy=_strategy(event),
         names=_names(event),
+        variants=_variants(event),
     )
 
 
@@ -203,9 +204,24 @@ def _strategy(event: LedgerEvent) -> Strategy:
 def _names(event: LedgerEvent) -> tuple[str, str]:
     text = str(event.evidence.get("arms") or "champion,challenger")
     names = text.split(",")
-    if len(names) != 2:
-        raise _unfit(event, f"its arms {text!r} are not two")
+    if len(names) < 2 or (len(names) > 2) != ("versions" in event.evidence):
+        raise _unfit(event, f"its arms {text!r} are not those of its versions")
     return names[0], names[1]
+
+
+def _variants(event: LedgerEvent) -> tuple[Variant, ...]:
+    """The challengers of a test of more than two arms."""
+    if "versions" not in event.evidence:
+        return ()
+    names, shares, versions = (str(event.evidence.get(key)).split(",") for key in ("arms", "shares", "versions"))
+    try:
+        parts = zip(names[1:], map(int, versions), map(float, shares), strict=True)
+        found = tuple(Variant(name, version, share) for name, version, share in parts)
+    except ValueError as error:
+        raise _unfit(event, f"its arms are not to be read: {error}") from error
+    if found[0].version != event.version or not 0 < sum(one.share for one in found) < 1:
+        raise _unfit(event, "its arms are not those of its version")
+    return found
 
 
 def _steps(event: LedgerEvent) -> tuple[float, ...]:
@@ -222,8 +238,10 @@ def _steps(event: LedgerEvent) -> tuple[float, ...]:
 
 
 def _advanced(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
-    if event.version != state.challenger:
+    if event.version != state.challenger and event.version not in _versions(state.running):
         raise _unfit(event, "its canary is not under way")
+    if state.variants:
+        return _shared_anew(state, event)
     share = event.evidence.get("next_share")
     if isinstance(share, float) and 0 < share < 1:
         state = replace(state, steps=(*state.steps[: state.step + 1], share))
@@ -235,7 +253,7 @@ def _advanced(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
 
 def _promoted(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     _known(state, event)
-    if state.challenger not in (None, event.version):
+    if state.challenger not in (None, event.version) and event.version not in _versions(state.running):
         raise _unfit(event, f"version {state.challenger} is under way")
     if event.version == state.champion:
         raise _unfit(event, "it is champion already")
@@ -247,6 +265,8 @@ def _promoted(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
 def _rolled_back(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     rejected = (*_without(state.rejected, event.version), event.version)
     state = replace(state, approvals=tuple(one for one in state.approvals if one.version != event.version))
+    if state.variants:
+        return _stopped(state, event)
     if state.challenger is not None:
         if event.version != state.challenger:
             raise _unfit(event, f"version {state.challenger} is under way")
@@ -255,6 +275,51 @@ def _rolled_back(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         raise _unfit(event, "there is nothing to go back from or to")
     *earlier, champion = state.earlier
     return _crowned(replace(state, rejected=rejected), champion, event.at, tuple(earlier))
+
+
+def _stopped(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    """A test of several challengers without one of them, or without all."""
+    running = _versions(state.running)
+    if event.version not in running:
+        raise _unfit(event, "it is no challenger of the test under way")
+    gone = running if event.evidence.get(WHOLE) else (event.version,)
+    kept = tuple(one for one in (*state.rejected, *state.earlier) if one not in gone)
+    rejected = (*(one for one in state.rejected if one in kept), *gone)
+    earlier = tuple(one for one in state.earlier if one in kept)
+    variants = tuple(replace(one, stopped=one.stopped or one.version in gone) for one in state.variants)
+    approvals = tuple(one for one in state.approvals if one.version not in gone)
+    after = replace(state, rejected=rejected, earlier=earlier, variants=variants, approvals=approvals)
+    if not after.running:
+        return _alone(after)
+    first = after.running[0]
+    steps = (*first.earlier, first.share)
+    return replace(after, challenger=first.version, steps=steps, names=(state.names[0], first.name))
+
+
+def _shared_anew(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    """Several challengers with other shares of traffic."""
+    try:
+        shares = [float(part) for part in str(event.evidence.get("next_shares")).split(",")]
+        pairs = list(zip(state.variants, shares, strict=True))
+    except ValueError as error:
+        raise _unfit(event, f"its shares are not to be read: {error}") from error
+    if min(shares) < 0 or sum(shares) >= 1:
+        raise _unfit(event, "its shares leave the champion nothing")
+    before = state.control
+    variants = tuple(replace(one, share=share, earlier=(*one.earlier, one.beside(before))) for one, share in pairs)
+    first = next(one for one in variants if not one.stopped)
+    return replace(
+        state,
+        variants=variants,
+        steps=(*first.earlier, first.share),
+        step=state.step + 1,
+        step_since=event.at,
+        step_times=(*state.step_times, event.at),
+    )
+
+
+def _versions(variants: tuple[Variant, ...]) -> tuple[int, ...]:
+    return tuple(one.version for one in variants)
 
 
 def _crowned(state: ReleaseState, champion: int, since: datetime, earlier: tuple[int, ...]) -> ReleaseState:
@@ -273,6 +338,7 @@ def _alone(state: ReleaseState) -> ReleaseState:
         step_times=(),
         strategy=Strategy.CANARY,
         names=("champion", "challenger"),
+        variants=(),
     )
 
 

@@ -23,6 +23,8 @@ def table(state: ReleaseState) -> RouteTable:
         return RouteTable(state.number, ())
     if state.challenger is None:
         return RouteTable(state.number, (Arm("champion", state.champion, 1.0),))
+    if state.variants:
+        return RouteTable(state.number, _several(state, state.champion))
     weight = state.steps[state.step]
     first, second = state.names
     mirrored = state.strategy is Strategy.SHADOW and not weight
@@ -31,12 +33,22 @@ def table(state: ReleaseState) -> RouteTable:
     return RouteTable(state.number, (champion, challenger))
 
 
+def _several(state: ReleaseState, champion: int) -> tuple[Arm, ...]:
+    """The arms of several challengers. One that was stopped keeps its entities, answered by the champion."""
+    control = Arm(state.names[0], champion, state.control)
+    others = (
+        Arm(one.name, champion if one.stopped else one.version, one.share, salt=one.version) for one in state.variants
+    )
+    return (control, *others)
+
+
 def route(table: RouteTable, key: str) -> Arm:
     """The arm that answers this key: always the same one while the table's weights stay.
 
     The key's hash is a position in [0, 1); the challenger has the positions below its weight. A rising weight
     therefore only moves keys from the champion to the challenger, and an arm of weight 0 gets none. The challenger's
-    version goes into the hash, so that each canary meets other entities first. Raises NotReady for an empty table.
+    version goes into the hash, so that each canary meets other entities first. Of several challengers, each takes its
+    part of what those before it left. Raises NotReady for an empty table.
 
     >>> canary = RouteTable(3, (Arm("champion", 1, 0.9), Arm("challenger", 2, 0.1)))
     >>> route(canary, "customer-17") == route(canary, "customer-17")
@@ -45,9 +57,11 @@ def route(table: RouteTable, key: str) -> Arm:
     if not table.arms:
         raise NotReady("no model is released yet", fix="run `everfit release`")
     champion, *challengers = table.arms
+    left = 1.0
     for challenger in challengers:
-        if _position(challenger.version, key) < challenger.weight:
+        if _position(challenger.salt or challenger.version, key) < challenger.weight / left:
             return challenger
+        left -= challenger.weight
     return champion
 
 

@@ -5,12 +5,12 @@ The events of one command are appended in order, each by compare-and-set on the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from everfit.errors import ReleaseError
 from everfit.project.sections.release import Release
-from everfit.records.release import Action, EventKind, ReleaseState, Strategy, Verdict
+from everfit.records.release import WHOLE, Action, EventKind, ReleaseState, Strategy, Verdict
 from everfit.records.table import Value
 
 
@@ -29,8 +29,30 @@ def resting_on(drafts: tuple[Draft, ...], evidence: Mapping[str, Value]) -> tupl
     return tuple(replace(one, evidence={**evidence, **one.evidence}) for one in drafts[:1]) + drafts[1:]
 
 
-def start(state: ReleaseState, version: int, release: Release, *, force: bool = False) -> tuple[Draft, ...]:
-    """Brings a version in front of traffic by the project's strategy.
+def challengers(release: Release) -> int:
+    """How many new versions take part in a release by the project's strategy.
+
+    >>> challengers(Release()), challengers(Release(strategy="ab"))
+    (1, 1)
+    """
+    if release.strategy is Strategy.AB:
+        return len(release.ab.arms) - 1
+    return release.thompson.challengers if release.strategy is Strategy.THOMPSON else 1
+
+
+def newest_beside(state: ReleaseState, version: int, release: Release) -> tuple[int, ...]:
+    """The newest versions that may be released besides one: as many as an A/B test of several challengers lacks, or as
+    there are."""
+    lacking = challengers(release) - 1 if state.champion is not None else 0
+    out = {version, state.champion, state.previous_champion, *state.rejected, *state.archived}
+    free = [one for one in reversed(state.registered) if one not in out]
+    return tuple(free[:lacking])
+
+
+def start(
+    state: ReleaseState, version: int, release: Release, *, force: bool = False, others: Sequence[int] = ()
+) -> tuple[Draft, ...]:
+    """Brings a version in front of traffic by the project's strategy; an A/B test of several challengers also `others`.
 
     The first champion is promoted at once, for there is nothing to compare it with. A step of 100% is the promotion
     itself: it is no step of the canary. `force` releases a version again that was rolled back. Raises ReleaseError
@@ -40,9 +62,12 @@ def start(state: ReleaseState, version: int, release: Release, *, force: bool = 
     >>> [(draft.kind.value, draft.reason) for draft in start(registered, 1, Release())]
     [('promoted', 'first release, no champion to compare with')]
     """
-    _check_free(state, version, force)
+    for one in (version, *others):
+        _check_free(state, one, force)
     if state.challenger is not None:
         raise _under_way(state)
+    if state.champion is None and others:
+        raise _refused(version, "would be the first champion", "release it alone, then test the others against it")
     if state.champion is None:
         return (Draft(EventKind.PROMOTED, version, "first release, no champion to compare with"),)
     steps = plan(release)
@@ -51,9 +76,34 @@ def start(state: ReleaseState, version: int, release: Release, *, force: bool = 
         released = Draft(EventKind.RELEASED, version, "released at once", evidence)
         return (released, Draft(EventKind.PROMOTED, version, "strategy immediate"))
     evidence = {"strategy": release.strategy.value, "steps": ",".join(map(repr, steps)), "forced": force}
-    if release.strategy is Strategy.AB:
-        evidence["arms"] = ",".join(release.ab.arms)
+    if release.strategy in (Strategy.AB, Strategy.THOMPSON):
+        evidence |= _arms(release, (version, *others))
+    elif others:
+        fix = "only the strategies ab and thompson take several versions"
+        raise _refused(others[0], f"cannot be released beside {version}", fix)
     return (Draft(EventKind.RELEASED, version, _begins(release.strategy, steps[0]), evidence),)
+
+
+def _arms(release: Release, versions: tuple[int, ...]) -> dict[str, Value]:
+    """The arms of several challengers as the ledger keeps them. Raises ReleaseError unless there is a version for each
+    arm but the champion's."""
+    wanted, there = challengers(release), sorted(set(versions))
+    if len(there) != wanted:
+        raise ReleaseError(
+            f"a release with {wanted + 1} arms needs {wanted} {'version' if wanted == 1 else 'versions'} beside the "
+            f"champion, and there are {len(there)}: {', '.join(map(str, there))}",
+            where="release.ab.arms" if release.strategy is Strategy.AB else "release.thompson.challengers",
+            fix="name them: `everfit release VERSION VERSION`; or train more, or leave an arm out",
+        )
+    if release.strategy is Strategy.AB:
+        names, shares = tuple(release.ab.arms), tuple(release.ab.arms.values())[1:]
+    else:
+        names = ("champion", *(f"version {version}" for version in versions))
+        shares = (release.thompson.start,) * wanted
+    if wanted == 1:
+        return {"arms": ",".join(names)} if release.strategy is Strategy.AB else {}
+    parts = (",".join(map(repr, shares)), ",".join(map(str, versions)))
+    return {"arms": ",".join(names), "shares": parts[0], "versions": parts[1]}
 
 
 def plan(release: Release) -> tuple[float, ...]:
@@ -97,7 +147,8 @@ def apply(state: ReleaseState, verdict: Verdict) -> tuple[Draft, ...]:
         )
     if verdict.action is Action.INCONCLUSIVE:
         return ()
-    if verdict.action is Action.ADVANCE and state.step + 1 >= len(state.steps) and "next_share" not in verdict.evidence:
+    goes_on = state.step + 1 < len(state.steps) or verdict.evidence.keys() & {"next_share", "next_shares"}
+    if verdict.action is Action.ADVANCE and not goes_on:
         raise ReleaseError(
             "the canary is on its last step and cannot advance", where="release", fix="promote it or roll it back"
         )
@@ -121,7 +172,7 @@ def promote(
 
     Raises ReleaseError as `start` does; the version of the canary under way may be promoted, another may not."""
     _check_free(state, version, force)
-    if state.challenger not in (None, version):
+    if state.challenger not in (None, version) and version not in (one.version for one in state.running):
         raise _under_way(state)
     return (Draft(EventKind.PROMOTED, version, reason, {"forced": force}),)
 
@@ -151,7 +202,8 @@ def roll_back(state: ReleaseState, reason: str = "rolled back by hand") -> tuple
     (2, {'back_to': 1})
     """
     if state.challenger is not None:
-        return (Draft(EventKind.ROLLED_BACK, state.challenger, reason, {"back_to": state.champion}),)
+        whole: dict[str, Value] = {WHOLE: True} if state.variants else {}
+        return (Draft(EventKind.ROLLED_BACK, state.challenger, reason, {"back_to": state.champion, **whole}),)
     if state.champion is None or not state.earlier:
         missing = "no model is released" if state.champion is None else f"no champion came before {state.champion}"
         raise ReleaseError(

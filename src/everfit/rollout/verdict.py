@@ -28,14 +28,23 @@ from everfit.rollout.tally import ArmTally, StepTally
 from everfit.rollout.wording import told
 
 
-def judge(state: ReleaseState, release: Release, seen: Sequence[StepTally], scale: Scale, now: datetime) -> Verdict:
-    """The verdict from what both arms did in every step so far, the one under way last.
+def judge(
+    state: ReleaseState,
+    release: Release,
+    seen: Sequence[StepTally],
+    scale: Scale,
+    now: datetime,
+    challengers: int = 1,
+) -> Verdict:
+    """The verdict from what both arms did in every step so far, the one under way last, of a release that has so many
+    challengers.
 
     Whoever calls acts on every verdict but INCONCLUSIVE. Raises ReleaseError when no challenger is on trial, or when
     the counts are not those of its steps."""
     _check(state, seen)
     # Thompson sampling sets a share anew for every step: none begins afresh.
-    levels = Levels.of(release.verdict, 1 if state.strategy is Strategy.THOMPSON else len(state.steps))
+    steps = 1 if state.strategy is Strategy.THOMPSON else len(state.steps)
+    levels = Levels.of(release.verdict, steps, challengers)
     margins = release.verdict.margins.items()
     findings = tuple(finding(criterion, margin, seen, scale, levels) for criterion, margin in margins)
     next_ = _next(state, release, findings, seen, now, levels)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from starlette.concurrency import run_in_threadpool
 
 from everfit.records.prediction import Prediction
+from everfit.serving import batching
+from everfit.serving.batching import Batching
 from everfit.serving.commit import GroupCommit
-from everfit.serving.predictor import Predictor
+from everfit.serving.predictor import Predictor, Scored
 from everfit.serving.rows import RawRow
 
 # What a compiled model answers in less time than handing the work to a thread and back takes.
@@ -16,19 +18,31 @@ FEW_ROWS = 100
 
 
 class Answering:
-    """A predictor for an event loop: compiled models answer few rows at once, all others in threads."""
+    """A predictor for an event loop: compiled models answer few rows at once, all others in threads, and there, with
+    `batches`, requests of the moment together."""
 
-    def __init__(self, predictor: Predictor, commit: GroupCommit) -> None:
+    def __init__(self, predictor: Predictor, commit: GroupCommit, batches: bool = True) -> None:
         self.predictor = predictor
         self._commit = commit
+        self._batching = Batching(self._tried, self._finished, self._alone) if batches else None
 
     async def predict(self, rows: Sequence[RawRow]) -> list[Prediction]:
         """As `Predictor.predict`."""
+        if self.predictor.snapshot.is_quick:
+            if len(rows) <= FEW_ROWS:
+                return await self._finished(self.predictor.score(rows))
+        elif self._batching is not None and len(rows) <= batching.FEW_ROWS:
+            return await self._batching.predict(rows)
+        return await self._alone(rows)
+
+    async def _tried(self, rows: Sequence[RawRow]) -> Scored:
+        return await run_in_threadpool(self.predictor.tried, rows)
+
+    async def _alone(self, rows: Sequence[RawRow]) -> list[Prediction]:
+        return await self._finished(await run_in_threadpool(self.predictor.score, rows))
+
+    async def _finished(self, scored: Scored) -> list[Prediction]:
         predictor = self.predictor
-        if len(rows) <= FEW_ROWS and predictor.snapshot.is_quick:
-            scored = predictor.score(rows)
-        else:
-            scored = await run_in_threadpool(predictor.score, rows)
         try:
             await self._commit.append(scored.records)
         except Exception:

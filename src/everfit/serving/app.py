@@ -49,6 +49,7 @@ def create_app(
     access: Access | None = None,
     approve: Approve | None = None,
     waits: bool = False,
+    batches: bool = True,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Application:
     """The application: POST /predict and /feedback; GET /explain/ID, /health, /ready, /version, /metrics, /docs and
@@ -56,8 +57,8 @@ def create_app(
 
     `response` and `limits` are the project's sections; without `labels`, /feedback says that it is not there, and
     without `explainer` so does /explain. `hosts` are the names that the server answers for; None takes any. `access`
-    says who may ask; with `approve`, /approve is there; `waits` says that the log waits for the disk. Raises
-    ProjectError for a `response` that cannot be.
+    says who may ask; with `approve`, /approve is there; `waits` says that the log waits for the disk, and `batches`
+    that models without a compiled form answer requests together. Raises ProjectError for a `response` that cannot be.
     """
     answers.check_response(response or ResponseSection())
     app = Application(title=name, version=installed("everfit"), docs_url=None, redoc_url=None, openapi_url=None)
@@ -65,7 +66,7 @@ def create_app(
         app.add_exception_handler(kind, lambda request, error: told(error, request.url.path))
     commit = GroupCommit(predictor.log, waits=waits)
     limits = limits or Limits()
-    routes = _Routes(Answering(predictor, commit), name, response or ResponseSection(), limits, labels, now)
+    routes = _Routes(Answering(predictor, commit, batches), name, response or ResponseSection(), limits, labels, now)
     predictor.metrics.waiting = lambda: commit.waiting
     explain = explanations.endpoint(explainer, predictor, routes.response)
     quick = Quick(predictor, commit, routes.shape)

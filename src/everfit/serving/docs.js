@@ -97,7 +97,7 @@ const predict = async () => {
 };
 const shell = () => {
   const quoted = body.value.replaceAll("'", "'\\''");
-  curl.textContent = `curl -s ${location.origin}/predict -H 'content-type: application/json' -d '${quoted}'`;
+  curl.textContent = `curl -s ${new URL("predict", location.href)} -H 'content-type: application/json' -d '${quoted}'`;
 };
 
 send.addEventListener("click", predict);

@@ -129,14 +129,18 @@ class Predictor:
     def score(self, rows: Sequence[RawRow]) -> Scored:
         """The first half of `predict`: nothing is answered until its records are in the log. Raises RequestError and
         NotReady."""
-        started = time.perf_counter()
-        snapshot, now = self._snapshot, self._now()
         try:
-            asks = self._asking.asks(rows, snapshot.champion, now)
-            done = attempts(snapshot, asks)
+            return self.tried(rows)
         except RequestError:
             self.metrics.rejected(len(rows))
             raise
+
+    def tried(self, rows: Sequence[RawRow]) -> Scored:
+        """As `score`, for who will try again: a refusal is not counted."""
+        started = time.perf_counter()
+        snapshot, now = self._snapshot, self._now()
+        asks = self._asking.asks(rows, snapshot.champion, now)
+        done = attempts(snapshot, asks)
         records = [record for attempt in done for record in _records(attempt, now)]
         return Scored(done, records, asks, started, now, snapshot)
 

@@ -31,9 +31,9 @@ class Kind(StrEnum):
 class Entry:
     """A family's estimators by task. `defaults` is the first setting tried, `strong` changes it for data that bears
     more; `fixed` is what every one of its estimators gets, `classification` what classifiers get besides, `wide` what
-    these get instead where the matrix has many columns; `monotone` is the parameter that takes -1, 0 or 1 a column,
-    `rounds` the number of rounds of boosting; `regression` replaces defaults and space where the regressor has other
-    ones."""
+    these get instead where the matrix has many columns, `tall` what all get where it has many rows; `monotone` is the
+    parameter that takes -1, 0 or 1 a column, `rounds` the number of rounds of boosting; `regression` replaces defaults
+    and space where the regressor has other ones."""
 
     kind: Kind
     module: str
@@ -45,6 +45,7 @@ class Entry:
     fixed: Mapping[str, Param] = field(default_factory=dict)
     classification: Mapping[str, Param] = field(default_factory=dict)
     wide: Mapping[str, Param] = field(default_factory=dict)
+    tall: Mapping[str, Param] = field(default_factory=dict)
     monotone: str = ""
     rounds: str = ""
     strong: Mapping[str, Param] = field(default_factory=dict)
@@ -95,6 +96,7 @@ FAMILIES: Mapping[str, Entry] = {
             {"n_estimators": 100, "max_depth": 14, "min_samples_leaf": 3, "max_features": 0.35},
             {"max_depth": (8, 10, 14, 20), "min_samples_leaf": (1, 3, 5, 10), "max_features": (0.2, 0.35, 0.6)},
         ),
+        tall={"max_samples": 100_000},
         monotone="monotonic_cst",
     ),
     "gradient_boosting": Entry(

@@ -18,6 +18,8 @@ from everfit.training.built_in import Space
 
 # A matrix with more columns is wide: methods whose cost grows with the square of the columns are not for it.
 _WIDE = 400
+# A matrix with more rows is tall: there a part of them is enough for each tree of many.
+_TALL = 200_000
 # Has a parameter n_jobs that does nothing, and warns when it is set.
 _WITHOUT_THREADS = {"LogisticRegression": {"n_jobs"}}
 # LightGBM takes any keyword; these are the ones beyond its named ones that people use.
@@ -31,10 +33,10 @@ _LIGHTGBM = (
 @dataclass(frozen=True, slots=True)
 class Family:
     """A kind of estimator for one task: `defaults` are the first setting tried, `space` the values to draw from,
-    `fixed` what every estimator gets whatever is drawn (the seed, the number of threads), `wide` what is different on
-    a wide matrix; `monotone` is the parameter that takes -1, 0 or 1 for each column and `rounds` the number of
-    rounds of boosting that the search may choose, empty where there is none; `strong` changes the defaults for a model
-    that learns more from each row, the second setting tried."""
+    `fixed` what every estimator gets whatever is drawn (the seed, the number of threads), `wide` and `tall` what is
+    different on a matrix of many columns and of many rows; `monotone` is the parameter that takes -1, 0 or 1 for each
+    column and `rounds` the number of rounds of boosting that the search may choose, empty where there is none;
+    `strong` changes the defaults for a model that learns more from each row, the second setting tried."""
 
     name: str
     estimator: Callable[..., Any]
@@ -42,6 +44,7 @@ class Family:
     space: Space
     fixed: Mapping[str, Param]
     wide: Mapping[str, Param] = field(default_factory=dict)
+    tall: Mapping[str, Param] = field(default_factory=dict)
     monotone: str = ""
     rounds: str = ""
     strong: Mapping[str, Param] = field(default_factory=dict)
@@ -53,10 +56,11 @@ class Family:
         defaults = {name: value for name, value in self.defaults.items() if name != self.rounds}
         return replace(self, defaults=defaults, space=space)
 
-    def build(self, params: Mapping[str, Param], columns: int = 0, monotone: Sequence[int] = ()) -> Any:
-        """A new, unfitted estimator for a matrix of that many columns; `monotone` holds -1, 0 or 1 for each of them,
-        or nothing. Raises ProjectError when the estimator refuses the parameters."""
-        settings: dict[str, Any] = {**self.fixed, **(self.wide if columns > _WIDE else {}), **params}
+    def build(self, params: Mapping[str, Param], columns: int = 0, monotone: Sequence[int] = (), rows: int = 0) -> Any:
+        """A new, unfitted estimator for a matrix of that many rows and columns; `monotone` holds -1, 0 or 1 for each
+        column, or nothing. Raises ProjectError when the estimator refuses the parameters."""
+        shaped = {**(self.wide if columns > _WIDE else {}), **(self.tall if rows > _TALL else {})}
+        settings: dict[str, Any] = {**self.fixed, **shaped, **params}
         if any(monotone):
             kind = tuple if self.name == "xgboost" else list  # it takes nothing else
             settings[self._monotone_parameter()] = kind(monotone)
@@ -148,8 +152,9 @@ def _built_in(name: str, task: Task) -> Family:
     estimator = built_in.estimator(name, task)
     defaults, space = entry.setting(task)
     family = Family(
-        name, estimator, defaults, space, entry.fixed, monotone=entry.monotone, rounds=entry.rounds, strong=entry.strong
-    )
+        name, estimator, defaults, space, entry.fixed, monotone=entry.monotone, rounds=entry.rounds,
+        strong=entry.strong, tall=entry.tall,
+    )  # fmt: skip
     if task is Task.REGRESSION:
         return family
     return replace(family, fixed={**entry.fixed, **entry.classification}, wide=entry.wide)

@@ -90,7 +90,7 @@ def fitted(
     machine. So do scikit-learn's histograms. A forest that scores in several threads adds its trees in the order in
     which they finish.
     """
-    estimator = family.build(params, sample.x.shape[1], _signs(terms, sample.columns))
+    estimator = family.build(params, sample.x.shape[1], _signs(terms, sample.columns), len(sample.x))
     x = single(sample.x) if package(estimator) == "xgboost" else np.asarray(sample.x, dtype=np.float64)
     more: dict[str, Any] = dict(watch(estimator)) if watch else {}
     if (weight := weights(terms, sample)) is not None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+_WORTH = 0.005
+
 
 def standard_error(differences: Sequence[float]) -> float:
     """The standard error of the mean of differences over k folds.
@@ -31,6 +33,19 @@ def is_better(scores: Sequence[float], others: Sequence[float]) -> bool:
     (True, False)
     """
     return _mean(scores, others) > _times(len(scores)) * standard_error(np.subtract(scores, others).tolist())
+
+
+def is_worth_it(scores: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether the first scores are better beyond noise, and by half a percent at least of what the others lack of a
+    perfect model: on many folds of many rows the least difference is beyond noise, and no reason for a model that takes
+    several times as long to fit and to serve. Losses are negated, so that 0 is perfect, 1 otherwise.
+
+    >>> is_worth_it([0.8401, 0.8301], [0.84, 0.83]), is_worth_it([0.85, 0.84], [0.84, 0.83])
+    (False, True)
+    """
+    mean = float(np.mean(others))
+    lacking = 1 - mean if mean > 0 else -mean
+    return is_better(scores, others) and _mean(scores, others) >= _WORTH * lacking
 
 
 def is_ahead(scores: Sequence[float], others: Sequence[float]) -> bool:

@@ -18,6 +18,8 @@ Matrix = NDArray[np.float64]
 _FORESTS = {"RandomForestClassifier", "RandomForestRegressor"}
 _HISTOGRAMS = {"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}
 _FEW_ROWS = 16
+# From so many rows on LightGBM's threads save more than they cost to start and to wait for each other.
+_THREADED_ROWS = 20_000
 
 
 class Scorer(Protocol):
@@ -96,8 +98,8 @@ class LightGbmScorer:
 
     def score(self, matrix: Matrix) -> Matrix:
         """(rows, columns) -> (rows, classes) probabilities, or (rows,) values."""
-        # Starting threads takes longer than scoring a row.
-        found = self.booster.predict(np.ascontiguousarray(matrix), num_threads=1 if len(matrix) <= _FEW_ROWS else 0)
+        threads = 1 if len(matrix) < _THREADED_ROWS else 0
+        found = self.booster.predict(np.ascontiguousarray(matrix), num_threads=threads)
         return by_class(found, self.is_classifier)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from everfit.errors import StepFailed
 from everfit.records.model import Candidate
 from everfit.training.built_in import FAMILIES, Kind
-from everfit.training.noise import is_ahead, is_better
+from everfit.training.noise import is_ahead, is_worth_it
 
 # From the simplest: a weight or a curve a column, interactions, several models at once.
 _SUMS = {Kind.LINEAR, Kind.ADDITIVE}
@@ -32,8 +32,9 @@ def going(firsts: Sequence[Candidate], kinds: Mapping[str, Kind]) -> tuple[str, 
 
 def select(candidates: Sequence[Candidate], simplest: bool) -> Candidate:
     """The candidate to be trained for good: the greatest mean score, the earlier of equals, a blend only if it is
-    better than every single model beyond noise. With `simplest`, that candidate has to be better beyond noise than the
-    best of the simpler ones too; where it is not, these are taken. Raises StepFailed when no candidate works.
+    better than every single model beyond noise and by enough to be worth it. With `simplest`, that candidate has to be
+    so much better than the best of the simpler ones too; where it is not, these are taken. Raises StepFailed when no
+    candidate works.
     """
     single = max((one for one in candidates if not one.members), key=lambda one: one.score)
     if not single.works:
@@ -43,11 +44,11 @@ def select(candidates: Sequence[Candidate], simplest: bool) -> Candidate:
             where="training.models",
             fix="correct the models' params or the data that they read",
         )
-    chosen = next((one for one in candidates if one.members and is_better(one.scores, single.scores)), single)
+    chosen = next((one for one in candidates if one.members and is_worth_it(one.scores, single.scores)), single)
     for rank in range(rank_of(chosen)) if simplest else ():
         simpler = [one for one in candidates if one.works and rank_of(one) == rank]
         best = max(simpler, key=lambda one: one.score, default=None)
-        if best is not None and not is_better(chosen.scores, best.scores):
+        if best is not None and not is_worth_it(chosen.scores, best.scores):
             return best
     return chosen
 

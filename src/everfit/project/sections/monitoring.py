@@ -44,6 +44,15 @@ class Drift(Section):
     )
 
 
+class Evidently(Section):
+    """Evidently's own report of the windows that everfit tests."""
+
+    python: str | None = Field(
+        None,
+        description="The Python of an environment that has `evidently`; one is made below `.everfit` if not given.",
+    )
+
+
 class Monitoring(Section):
     """Looking at production."""
 
@@ -56,6 +65,7 @@ class Monitoring(Section):
         None, description="A Pushgateway's address, to which each look pushes its metrics; for looks that are jobs."
     )
     track: bool = Field(True, description="Log what each look found to MLflow: a run for each version.")
+    evidently: Evidently = Field(default_factory=Evidently, description="Evidently's report of the same windows.")
     alarms: Rate = Field("1/month", validate_default=True, description="False alarms that the team accepts, in all.")
 
 

@@ -78,30 +78,37 @@ class Shadow(Section):
     then: Literal["canary", "promote"] = Field("canary", description="What follows when nothing is against it.")
 
 
+_MOST_ARMS = 10
+
+
 class AbTest(Section):
     """Strategy `ab`: each entity keeps its arm until it is decided."""
 
     arms: dict[str, Share] = Field(
         default_factory=lambda: {"control": 0.5, "treatment": 0.5},
-        description="The names of the champion's arm and of the new version's, each with its share of entities.",
+        description="The names of the arms, the champion's first, each with its share of entities.",
     )
     horizon: Duration | None = Field(
         None, description="When it is decided; as soon as the verdict is clear if not given."
     )
 
     @model_validator(mode="after")
-    def _two_arms(self) -> AbTest:
-        if len(self.arms) != 2 or abs(sum(self.arms.values()) - 1) > 1e-9 or not all(self.arms.values()):
-            raise ValueError("an A/B test has two arms, and their shares sum to 100%")
+    def _several_arms(self) -> AbTest:
+        few = not 2 <= len(self.arms) <= _MOST_ARMS
+        if few or abs(sum(self.arms.values()) - 1) > 1e-9 or not all(self.arms.values()):
+            raise ValueError(f"an A/B test has two to {_MOST_ARMS} arms, and their shares sum to 100%")
+        if any(not name or "," in name for name in self.arms):
+            raise ValueError("the name of an arm is a word without a comma")
         return self
 
 
 class Thompson(Section):
     """Strategy `thompson`: the share follows the chance that the new version has the better labels."""
 
-    start: Share = Field(0.1, gt=0, lt=1, description="The new version's share until labels arrive.")
+    challengers: int = Field(1, ge=1, lt=_MOST_ARMS, description="How many new versions take part.")
+    start: Share = Field(0.1, gt=0, lt=1, description="A new version's share until labels arrive.")
     floor: Share = Field(0.2, gt=0, lt=1, description="Share that the champion keeps in any case.")
-    explore: Share = Field(0.05, gt=0, lt=1, description="Share that the new version keeps in any case.")
+    explore: Share = Field(0.05, gt=0, lt=1, description="Share that a new version keeps in any case.")
     every: Duration = Field("1h", validate_default=True, description="How often the share is set anew.")
 
 
@@ -172,8 +179,11 @@ class Release(Section):
     def _thompson_learns(self) -> Release:
         if self.strategy is Strategy.THOMPSON and not self.verdict.margins.keys() & LABELLED:
             raise ValueError("thompson needs a criterion on labels: verdict.accuracy, brier, log_loss or mae")
-        if self.thompson.floor + self.thompson.explore >= 1:
+        thompson = self.thompson
+        if thompson.floor + thompson.challengers * thompson.explore >= 1:
             raise ValueError("thompson.floor and thompson.explore leave nothing to decide")
+        if thompson.challengers > 1 and thompson.challengers * thompson.start > 1 - thompson.floor:
+            raise ValueError("thompson.start gives the new versions more than thompson.floor leaves")
         return self
 
     @model_validator(mode="after")

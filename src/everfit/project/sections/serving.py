@@ -80,6 +80,11 @@ class Serving(Section):
         validate_default=True,
         description="How often the server looks for a new release by itself; on one machine it hears of it at once.",
     )
+    batching: Literal["auto", "never"] = Field(
+        "auto",
+        description="Whether requests that come while a model computes are answered together, where it has no compiled "
+        "form.",
+    )
     response: Response = Field(default_factory=Response, description="What an answer looks like.")
     limits: Limits = Field(default_factory=Limits, description="What a request may not pass.")
     log: Log = Field(default_factory=Log, description="The prediction log.")

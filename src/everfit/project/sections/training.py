@@ -129,7 +129,8 @@ class Training(Section):
     )
     select: Literal["simplest", "best"] = Field(
         "simplest",
-        description="simplest: the simplest model that is not worse than the best beyond noise; best: the best mean.",
+        description="simplest: the simplest model that is worse than the best by no more than noise or a trifle; best: "
+        "the best mean.",
     )
     blend: bool = Field(True, description="Whether a weighted mean of the best different models competes too.")
     shap: bool = Field(False, description="Whether the card has SHAP values of a tree model; needs the extra `shap`.")

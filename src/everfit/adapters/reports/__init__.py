@@ -1,0 +1,1 @@
+"""Reports of others, one file per technology."""

@@ -33,7 +33,7 @@ class Drift(Section):
     )
     impact: Points = Field(
         0.02,
-        description="The least estimated loss of the metric for which drift alone retrains; of a regression, as a share "
+        description="The least estimated loss of the metric for which drift alone retrains; of a regression, a share "
         "of its error.",
     )
     run_length: int | None = Field(

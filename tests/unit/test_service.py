@@ -65,8 +65,8 @@ class Client:
         return int(answer.json()["version"])
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
@@ -417,7 +417,7 @@ def test_the_schedule_reads_data_trains_and_looks_each_at_its_time(
         released, monkeypatch, data="*/5 * * * *", training="*/7 * * * *", monitoring="* * * * *"
     )
     with watching(workspace) as happened:
-        until(lambda: all(scheduled(workspace, job) for job in Job))
+        until(lambda: all(scheduled(workspace, job) for job in Job), seconds=120)  # a training is among them
     (data, *_), (trained, *_) = scheduled(workspace, Job.DATA), scheduled(workspace, Job.TRAINING)
     assert data.text.startswith("1,600 rows, ")
     assert trained.text == "version 2 is being released"
@@ -431,7 +431,7 @@ def test_a_scheduled_training_on_the_same_data_is_no_failure(
 ) -> None:
     workspace, _ = by_the_clock(released, monkeypatch, training="* * * * *")
     with watching(workspace):
-        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1)
+        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1, seconds=120)
     (done, *_) = scheduled(workspace, Job.TRAINING)
     assert (done.turnout, done.text) == (Turnout.DONE, "nothing changed: version 1 is champion already")
     assert failures(workspace) == []
@@ -470,7 +470,7 @@ def test_nothing_is_trained_by_the_clock_while_a_canary_is_on_trial(
     two.open().release(2)
     workspace, _ = by_the_clock(two, monkeypatch, training="* * * * *")
     with watching(workspace):
-        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1)
+        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1, seconds=120)
     assert scheduled(workspace, Job.TRAINING)[0].text == "not trained: version 2 is on trial: its verdict comes first"
     assert "training: Every minute (UTC), next " in two.call("status", "--set", 'schedule.training="* * * * *"').out
 

@@ -178,7 +178,7 @@ def _pause(project: Project) -> float:
     plan = project.schedule
     if plan.monitoring is None:
         return project.monitoring.every.total_seconds()
-    return calendar.longest_pause(plan.monitoring, plan.timezone).total_seconds()
+    return max(calendar.pauses(plan.monitoring, plan.timezone)).total_seconds()
 
 
 def _alert(rule: Rule) -> dict[str, Any]:

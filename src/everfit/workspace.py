@@ -323,10 +323,12 @@ def score(
 def explainer(workspace: Workspace) -> Explainer:
     """What explains predictions of the log by the versions that answered them."""
     from everfit.flow import explaining
+    from everfit.flow.standby import Standby
     from everfit.serving.explaining import Explainer
 
-    ports, trusted = workspace.ports, workspace.project.training.trusted
-    return Explainer(ports.log, explaining.opener(workspace.predictor, lambda: ports.state, ports.artifacts, trusted))
+    ports, trusted, standby = workspace.ports, workspace.project.training.trusted, Standby(workspace.ports.folder)
+    opened = explaining.opener(workspace.predictor, lambda: ports.state, standby, ports.artifacts, trusted)
+    return Explainer(ports.log, opened)
 
 
 def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:

@@ -125,6 +125,8 @@ def test_a_rollback_by_hand_ends_the_whole_test(state: SqliteState) -> None:
     begun(state)
     now = release.roll_back(state, "ann", "complaints", NOW)
     assert (now.champion, now.challenger, now.variants, now.rejected) == (1, None, (), (2, 3, 4))
+    again = release.start(state, TEST, "ann", 4, force=True, at=NOW, others=(3, 2))
+    assert (again.rejected, again.challenger) == ((), 4)
 
 
 def test_any_challenger_may_be_promoted_by_hand(state: SqliteState) -> None:

@@ -181,8 +181,12 @@ def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         return state
     if state.champion is None:
         raise _unfit(event, "there is no champion to compare with")
+    variants = _variants(event)
+    for version in (event.version, *_versions(variants)):
+        _known(state, replace(event, version=version))
+        state = _freed(state, version)
     return replace(
-        _freed(state, event.version),
+        state,
         challenger=event.version,
         steps=steps,
         step=0,
@@ -190,7 +194,7 @@ def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         step_times=(event.at,),
         strategy=_strategy(event),
         names=_names(event),
-        variants=_variants(event),
+        variants=variants,
     )
 
 

@@ -81,7 +81,10 @@ def start(
     elif others:
         fix = "only the strategies ab and thompson take several versions"
         raise _refused(others[0], f"cannot be released beside {version}", fix)
-    return (Draft(EventKind.RELEASED, version, _begins(release.strategy, steps[0]), evidence),)
+    begins = _begins(release.strategy, steps[0])
+    if others:
+        begins += f", beside {' and '.join(f'version {other}' for other in others)}"
+    return (Draft(EventKind.RELEASED, version, begins, evidence),)
 
 
 def _arms(release: Release, versions: tuple[int, ...]) -> dict[str, Value]:

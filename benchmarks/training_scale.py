@@ -4,10 +4,11 @@
 
 Each size is a process of its own on a fresh project folder of generated customers with 20 features. CPU is user and
 system time of that process and of all that it waited for. Memory is sampled up to ten times a second, less often where
-that takes longer, over the process and its descendants, from the kernel's sums (`smaps_rollup`, so Linux only): the resident set counts a page as often as it
-is mapped, the proportional set counts it once in all. What the workers map lies in memory, so the truth is between the
-two. A run beyond the limit of memory or of time is ended and told as such. The slope is the power of the rows that CPU
-grows with, by least squares on the logarithms. The last line holds the greatest resident set of the largest table.
+that takes long, over the process and its descendants, from the kernel's sums (`smaps_rollup`, so Linux only): the
+resident set counts a page as often as it is mapped, the proportional set counts it once in all. What the workers map
+lies in memory, so the truth is between the two. A run beyond the limit of memory or of time is ended and told as such.
+The slope is the power of the rows that CPU grows with, by least squares on the logarithms. The last line holds the
+greatest resident set of the largest table.
 """
 
 from __future__ import annotations

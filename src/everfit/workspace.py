@@ -268,9 +268,15 @@ class Workspace:
 
 def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
     """Reads the source, checks it and gives it its version, as the beginning of a run does, which then finds it in the
-    cache. Raises ChecksFailed, SourceError and what else stopped it."""
+    cache; what the checks find is kept, and told, as there. Raises ChecksFailed, SourceError and what else stopped it.
+    """
     runner, graph, given = pipeline(workspace)
-    run = runner.run(graph.upto("dataset"), given, pipeline="data")
+
+    def stopped(run: Run, error: EverfitError) -> None:
+        _watch_quality(workspace, run)
+
+    run = runner.run(graph.upto("dataset"), given, pipeline="data", stopped=stopped)
+    _watch_quality(workspace, run)
     return run["dataset"], run["quality"]
 
 

@@ -353,7 +353,7 @@ def test_a_retraining_that_was_stopped_is_gone_on_with(released: SmallProject) -
     stopped = began(workspace)
     append(released)
     with watching(workspace) as happened:
-        until(lambda: any(isinstance(one, Retraining) for one in happened))
+        until(lambda: any(isinstance(one, Retraining) for one in happened), seconds=120)
     (done,) = retraining.history(workspace.ports.state)
     assert (done.at, done.reason, done.version, done.deployed) == (stopped.at, stopped.reason, 2, True)
     assert notes.kept[0].startswith("going on with the retraining of")

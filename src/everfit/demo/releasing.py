@@ -21,7 +21,7 @@ _MOST_LOOKS = 8
 def canary(story: Story, client: Client) -> None:
     """Chapter 8: traffic to both versions until the verdict is final."""
     facts = story.chapter("canary", "The canary")
-    story.workspace.refresh()  # unless the server has heard of the release by itself
+    story.workspace.refresh()  # the server's own follower may have been first
     facts["arms"] = {arm["arm"]: arm["version"] for arm in client.get("/version")["arms"]}
     customers = story.world.traffic(_REQUESTS * _MOST_LOOKS, story.clock.now, 1)
     verdicts: list[Verdict] = []

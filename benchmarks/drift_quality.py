@@ -12,15 +12,18 @@ Then days of traffic that is no drift: weekdays differ by up to half a standard 
 of its own, independent or in the manner of AR(1) with .7 from day to day. everfit runs with `seasonal: weekday`, the
 others against the training rows, as their defaults are; and once more with a true drift on the last day.
 
-    python -m benchmarks.drift_quality [--quick] [--seed N]
+The full run takes hours: with `--keep FILE` and the same seed a run that was stopped goes on from where it was.
+
+    python -m benchmarks.drift_quality [--quick] [--seed N] [--keep FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -28,6 +31,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.drift_data import FRESH, KNOWN, SHIFTS, Columns, Generator, Shapes, sample, shifted
+from benchmarks.kept import Kept
 from benchmarks.report import report, table
 from everfit.monitoring import seasonal
 from everfit.monitoring.drift import Floors, drift, judged
@@ -40,6 +44,8 @@ RULES = ("everfit", "all columns together", "KS p < .05", "JS > .1", "PSI > .1")
 # Rows, looks on identical distributions, looks at each shift.
 FULL = ((500, 800, 100), (5_000, 300, 200), (50_000, 60, 20), (500_000, 12, 4))
 QUICK = ((500, 60, 4), (5_000, 20, 16), (50_000, 4, 1))
+SEASONS = {True: ((500, 4),), False: ((500, 120), (5_000, 30))}
+TOGETHER = 20  # looks that are kept together
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 DAYS, DAY_EFFECT = 36, 0.05
 
@@ -51,7 +57,7 @@ def verdicts(shapes: Shapes, then: Columns, now: Columns, joint: bool) -> dict[s
     if joint:
         together = joint_drift(then, now, ALPHA, FLOOR)
         found[RULES[1]] = bool(together and together.drifted)
-    return found | _usual(shapes, then, now)
+    return {rule: bool(drifted) for rule, drifted in (found | _usual(shapes, then, now)).items()}
 
 
 def _usual(shapes: Shapes, then: Columns, now: Columns) -> dict[str, bool]:
@@ -94,13 +100,26 @@ def _psi(then: NDArray[np.float64], now: NDArray[np.float64]) -> float:
     return float(((b - a) * np.log(b / a)).sum())
 
 
-def looks(seed: int, rows: int, count: int, shift: str | None) -> Iterator[dict[str, bool]]:
-    for number in range(count):
-        shapes = (KNOWN, FRESH)[number % 2]
-        generator = np.random.default_rng([seed, rows, number])
-        then, now = sample(shapes, generator, rows), sample(shapes, generator, rows)
-        joint = shift is None and rows <= 5_000 and number < count // 4
-        yield verdicts(shapes, then, now if shift is None else shifted(shapes, generator, now, shift), joint)
+def looks(kept: Kept, seed: int, rows: int, count: int, shift: str | None) -> list[dict[str, bool]]:
+    joint = count // 4 if shift is None and rows <= 5_000 else 0
+
+    def some(begin: int) -> list[dict[str, bool]]:
+        return [look(seed, rows, n, shift, n < joint) for n in range(begin, min(begin + TOGETHER, count))]
+
+    parts = [
+        kept.part(
+            f"seed {seed}: {rows} rows, {shift or 'identical'}, looks from {begin} of {count}", partial(some, begin)
+        )
+        for begin in range(0, count, TOGETHER)
+    ]
+    return [one for part in parts for one in part]
+
+
+def look(seed: int, rows: int, number: int, shift: str | None, joint: bool) -> dict[str, bool]:
+    shapes = (KNOWN, FRESH)[number % 2]
+    generator = np.random.default_rng([seed, rows, number])
+    then, now = sample(shapes, generator, rows), sample(shapes, generator, rows)
+    return verdicts(shapes, then, now if shift is None else shifted(shapes, generator, now, shift), joint)
 
 
 def share(found: list[dict[str, bool]], rule: str) -> str:
@@ -108,14 +127,14 @@ def share(found: list[dict[str, bool]], rule: str) -> str:
     return f"{100 * sum(seen) / len(seen):.1f}%" if seen else "-"
 
 
-def steady(seed: int, quick: bool) -> tuple[bool, float, list[list[str | int | float]]]:
+def steady(kept: Kept, seed: int, quick: bool) -> tuple[bool, float, list[list[str | int | float]]]:
     """Samples of rows that are independent: whether the goals hold, the worst rate of false alarms, and the table."""
     rows: list[list[str | int | float]] = []
     holds, worst = True, 0.0
     for size, identical, moved in QUICK if quick else FULL:
         for shift in (None, *SHIFTS):
             count = identical if shift is None else moved
-            found = list(looks(seed, size, count, shift))
+            found = looks(kept, seed, size, count, shift)
             rows.append([shift or "identical", size, count, *(share(found, rule) for rule in RULES)])
             ours = sum(look[RULES[0]] for look in found)
             if shift is None:
@@ -164,16 +183,22 @@ def last_day(days: list[Columns]) -> dict[str, bool]:
         raise AssertionError("five weeks are enough")
     ours = any(one.drifted for one in judged(tested, ALPHA, Floors(FLOOR, 0.005, floors)))
     training = {name: pl.concat([day[name] for day in days[:-1]]) for name in days[0]}
-    return {RULES[0]: ours} | _usual(KNOWN, training, days[-1])
+    theirs = _usual(KNOWN, training, days[-1])
+    return {RULES[0]: ours} | {rule: bool(drifted) for rule, drifted in theirs.items()}
 
 
-def seasons(seed: int, quick: bool) -> tuple[bool, list[list[str | int | float]]]:
+def seasons(kept: Kept, seed: int, quick: bool) -> tuple[bool, list[list[str | int | float]]]:
     rows: list[list[str | int | float]] = []
     holds = True
-    for size, count in ((500, 4),) if quick else ((500, 120), (5_000, 30)):
+    for size, count in SEASONS[quick]:
         for memory, moved in ((0.0, False), (0.7, False), (0.7, True)):
-            generators = [np.random.default_rng([seed, size, number, 7]) for number in range(count)]
-            found = [last_day(traffic(g, size, memory, moved)) for g in generators]
+            found = [
+                kept.part(
+                    f"seed {seed}: {size} rows a day, memory {memory}, moved {moved}, {number} of {count}",
+                    partial(day, seed, size, number, memory, moved),
+                )
+                for number in range(count)
+            ]
             name = "+1 sd on the last day" if moved else "weekdays and day effects" + (", AR(1)" if memory else "")
             rows.append([name, size, count, *(share(found, rule) for rule in RULES)])
             ours = sum(look[RULES[0]] for look in found)
@@ -182,16 +207,29 @@ def seasons(seed: int, quick: bool) -> tuple[bool, list[list[str | int | float]]
     return holds, rows
 
 
+def day(seed: int, size: int, number: int, memory: float, moved: bool) -> dict[str, bool]:
+    return last_day(traffic(np.random.default_rng([seed, size, number, 7]), size, memory, moved))
+
+
+def _parts(quick: bool) -> int:
+    """How many parts a run has."""
+    sizes = QUICK if quick else FULL
+    looked = sum(-(-n // TOGETHER) for _, same, moved in sizes for n in (same, *[moved] * len(SHIFTS)))
+    return looked + 3 * sum(count for _, count in SEASONS[quick])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer looks and no samples of 500,000 rows")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
+    parser.add_argument("--keep", type=Path, help="a file for what is found, from which a stopped run goes on")
     options = parser.parse_args()
+    kept = Kept(options.keep, _parts(options.quick))
     print(f"seed {options.seed}\n")
-    steady_holds, worst, rows = steady(options.seed, options.quick)
+    steady_holds, worst, rows = steady(kept, options.seed, options.quick)
     table(["current rows are", "rows a side", "looks", *RULES], rows)
     print()
-    season_holds, rows = seasons(options.seed, options.quick)
+    season_holds, rows = seasons(kept, options.seed, options.quick)
     table(["days of traffic", "rows a day", "looks", *RULES], rows)
     goal = (
         "false alarms <= 2% of looks at every size, seasonal traffic included; from 5,000 rows power >= 90% at .1 sd "

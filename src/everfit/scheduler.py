@@ -43,7 +43,10 @@ def _round(
 
 
 def _data(workspace: Workspace) -> Came:
-    version, quality = ingest(workspace)
+    try:
+        version, quality = ingest(workspace)
+    except ChecksFailed as error:  # told as an alarm about the data already
+        return Came(error.what.partition("\n")[0], error=True, again=False)
     return Came(f"{version.rows:,} rows, {len(quality.results)} checks hold, dataset {version.fingerprint[:12]}")
 
 

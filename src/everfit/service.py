@@ -12,36 +12,30 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 from everfit import loops
-from everfit.errors import Conflict, EverfitError, ProjectError, StorageError
-from everfit.flow import keys, lease
+from everfit.application import application, checked, grpc, has_keys, is_certified, load, tls
+from everfit.errors import Conflict, StorageError
+from everfit.flow import lease
 from everfit.flow.lease import Turn
-from everfit.flow.observed import Observer
-from everfit.project.sections.serving import Tls
 from everfit.records.release import ReleaseState, Verdict
 from everfit.records.schedule import Job, Slot
 from everfit.records.watch import MonitorReport, Retraining
 from everfit.scheduler import rounds
 from everfit.serving import workers
-from everfit.serving.access import Access
-from everfit.serving.answering import Answering
-from everfit.serving.app import create_app
-from everfit.serving.commit import GroupCommit
-from everfit.serving.front import LOOPBACK_NAMES
+from everfit.serving.app import Application
+from everfit.serving.fleet import Fleet
 from everfit.serving.server import bind, is_loopback
 from everfit.serving.server import serve_on as listen
-from everfit.serving.watch_metrics import Observed, WatchMetrics
 from everfit.versions import reconcile
-from everfit.workspace import Workspace, explainer
+from everfit.workspace import Workspace
 
 TEND_EVERY = timedelta(minutes=1)
 _COMMAND = "from everfit.cli.main import main; main()"
@@ -54,7 +48,6 @@ _CLOCK = timedelta(seconds=5)  # how often the schedule looks at the clock
 _OBJECTS_A_COLLECTION = 20_000
 # How long a thread beside the loop may keep it waiting for the interpreter: ten times less than by default.
 _TURN_SECONDS = 0.0005
-_AT_ONCE = timedelta(seconds=0.1)  # how soon an order to go back is obeyed while the state store is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +68,12 @@ def serve(
     port: int | None = None,
     started: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
+    others: Sequence[Workspace] = (),
 ) -> None:
     """Answers requests until SIGINT, SIGTERM or `stop`, always from the ledger's route table: a release, a rollback or
     a canary's next step reaches the servers of this machine at once, and others within `serving.refresh`. `started` is
-    told the port.
+    told the port. With `others`, their models are answered for too, at the address and with the certificate of the
+    first; all else is each project's own.
 
     A release that cannot be loaded is an alarm, and is shown by /ready and the metrics, while the one before goes on
     answering. Without a release the server runs and says 503 until there is one. Raises ProjectError when the address
@@ -86,134 +81,69 @@ def serve(
     settings = workspace.project.serving
     at = (host or settings.host, settings.port if port is None else port)
     ended = stop or threading.Event()
-    _load(workspace)
-    loops.thread(workspace, "prediction log", workspace.ports.log.tend, TEND_EVERY, ended).start()
+    every = checked((workspace, *others))
+    for one in every:
+        load(one)
+        loops.thread(one, "prediction log", one.ports.log.tend, TEND_EVERY, ended).start()
     try:
         if settings.grpc is not None:
             from everfit.serving import grpc_server
 
             grpc_server.check((at[0], settings.grpc.port), settings.workers)
-        listener = bind(*at, protected=_is_protected(workspace))
+        listener = bind(*at, protected=is_certified(workspace) or all(map(has_keys, every)))
         if settings.workers == 1:
-            _answer(workspace, listener, started, ended)
+            _answer(every, listener, started, ended)
         else:
-            _supervise(workspace, listener, started or (lambda port: None), ended)
+            _supervise(every, listener, started or (lambda port: None), ended)
     finally:
         ended.set()
 
 
-def work(workspace: Workspace, listener: int, tallies: Path) -> None:
+def work(workspace: Workspace, listener: int, tallies: Path, others: Sequence[Workspace] = ()) -> None:
     """One worker of several: answers on a socket that it was given, and counts in a folder with the others."""
-    workspace.tallies = tallies
+    every = (workspace, *others)
+    for one in every:
+        one.tallies = tallies / one.project.name
+        one.tallies.mkdir(exist_ok=True)
+        load(one)
     ended = threading.Event()
-    _load(workspace)
-    _answer(workspace, socket.socket(fileno=listener), workers.worker(ended), ended)
-
-
-def _is_protected(workspace: Workspace) -> bool:
-    tls = workspace.project.serving.tls
-    try:
-        return (tls is not None and tls.authority is not None) or bool(
-            keys.followed(workspace.ports.state, workspace.ports.folder)
-        )
-    except StorageError:  # closed, see `_answer`
-        return True
+    _answer(every, socket.socket(fileno=listener), workers.worker(ended), ended)
 
 
 def _answer(
-    workspace: Workspace, listener: socket.socket, started: Callable[[int], None] | None, ended: threading.Event
+    every: Sequence[Workspace],
+    listener: socket.socket,
+    started: Callable[[int], None] | None,
+    ended: threading.Event,
 ) -> None:
-    """Serves on the socket, following the ledger and the keys."""
-    settings = workspace.project.serving
-    local = is_loopback(listener.getsockname()[0])
-    certified = settings.tls is not None and settings.tls.authority is not None
-    access = Access(required=not local and not certified, rate=settings.limits.rate)
-    app = create_app(
-        workspace.predictor,
-        name=workspace.project.name,
-        response=settings.response,
-        limits=settings.limits,
-        labels=workspace.ports.labels,
-        explainer=explainer(workspace),
-        hosts=settings.hosts or (LOOPBACK_NAMES if local else None),
-        access=access,
-        approve=lambda version, reason, key: _approved(workspace, version, reason, key),
-        waits=settings.log.fsync == "always",
-        batches=settings.batching == "auto",
-    )
-
-    workspace.predictor.metrics.registry.register(WatchMetrics(_observing(workspace)))
-
-    def told() -> None:
-        access.tell(keys.followed(workspace.ports.state, workspace.ports.folder))
-
-    try:
-        told()
-    except StorageError:  # the state store is away and never told this machine: nobody is let in until it does
-        access.close()
-    # Each a thread of its own: a store that hangs keeps nobody from an order to go back.
-    follows = (
-        ("routes", lambda: _follow(workspace), settings.refresh),
-        ("emergency", workspace.replica.obey, _AT_ONCE),
-        ("keys", told, settings.refresh),
-    )
+    """Serves on the socket, following each project's ledger and keys."""
+    local, certified = is_loopback(listener.getsockname()[0]), is_certified(every[0])
+    made = [application(one, local, certified) for one in every]
+    app: Application | Fleet = made[0].app
+    if len(every) > 1:
+        apps = {one.project.name: each.app for one, each in zip(every, made, strict=True)}
+        app = Fleet(apps, lambda: all(one.predictor.snapshot.table.arms for one in every))
     # What is loaded stays: without this the collector walks through all of it, in the middle of a request.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_A_COLLECTION)
     sys.setswitchinterval(_TURN_SECONDS)
-    with loops.following(workspace, follows, ended), _grpc(workspace, listener, access):
-        listen(app, listener, started=started, stop=ended, tls=_tls(workspace))
-
-
-def _grpc(workspace: Workspace, listener: socket.socket, access: Access) -> AbstractContextManager[object]:
-    """The inference protocol over gRPC while the block runs, where the project wants it."""
-    settings = workspace.project.serving
-    if settings.grpc is None:
-        return nullcontext()
-    from everfit.serving import grpc_server
-    from everfit.serving.grpc_inference import Inference
-
-    log = workspace.ports.log
-    commit = GroupCommit(log, waits=settings.log.fsync == "always")
-    answering = Answering(workspace.predictor, commit, settings.batching == "auto")
-    inference = Inference(answering, settings.response, settings.limits)
-    address = (listener.getsockname()[0], settings.grpc.port)
-    return grpc_server.running(
-        inference, address, settings.limits, access, _tls(workspace), shared=settings.workers > 1
-    )
-
-
-def _observing(workspace: Workspace) -> Callable[[], Observed]:
-    """What reads the records for /metrics; made when it is first asked, for the state store may be away until then."""
-    made = cache(lambda: Observer(workspace.ports.state))
-
-    def read() -> Observed:
-        return made()()
-
-    return read
-
-
-def _tls(workspace: Workspace) -> Tls | None:
-    """The files with their folder. Raises ProjectError for one that is not there."""
-    given, root = workspace.project.serving.tls, workspace.loaded.root
-    if given is None:
-        return None
-    found = {name: root / path for name, path in given.model_dump().items() if path is not None}
-    for name, path in found.items():
-        if not path.is_file():
-            raise ProjectError("there is no such file", where=f"serving.tls.{name}: {path}", fix="correct the path")
-    return Tls(**{name: str(path) for name, path in found.items()})
+    with ExitStack() as stack:
+        for one, each in zip(every, made, strict=True):
+            stack.enter_context(loops.following(one, each.follows, ended))
+        stack.enter_context(grpc(every[0], listener.getsockname()[0], made[0].access))
+        listen(app, listener, started=started, stop=ended, tls=tls(every[0]))
 
 
 def _supervise(
-    workspace: Workspace, listener: socket.socket, started: Callable[[int], None], ended: threading.Event
+    every: Sequence[Workspace], listener: socket.socket, started: Callable[[int], None], ended: threading.Event
 ) -> None:
-    loaded, count = workspace.loaded, workspace.project.serving.workers
+    loaded, count = every[0].loaded, every[0].project.serving.workers
     settings = [part for text in loaded.overrides for part in ("--set", text)]
     project = ["--project", str(loaded.path), "--env", loaded.environment]
+    others = [part for one in every[1:] for part in ("--with", str(one.loaded.path))]
     with listener, TemporaryDirectory(prefix="everfit-workers-") as tallies:
-        command = [sys.executable, "-c", _COMMAND, "serve", *project, *settings, "--worker", tallies]
+        command = [sys.executable, "-c", _COMMAND, "serve", *project, *settings, *others, "--worker", tallies]
         workers.Workers(command, listener, count).run(started, ended)
 
 
@@ -349,47 +279,6 @@ def leave(workspace: Workspace) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
-
-
-def _load(workspace: Workspace) -> None:
-    """What is released; the champion alone will do, the follower tells what is wrong with the rest."""
-    try:
-        workspace.refresh()
-    except EverfitError:
-        if not workspace.predictor.snapshot.table.arms:
-            raise
-
-
-def _follow(workspace: Workspace) -> None:
-    """Follows the ledger; what cannot be loaded is rolled back, if `release.guard.automatic` says so."""
-    try:
-        workspace.refresh()
-    except EverfitError:
-        if workspace.project.release.guard.automatic:
-            _give_up(workspace)
-        raise
-
-
-def _approved(workspace: Workspace, version: int, reason: str, key: str) -> dict[str, object]:
-    """An approval from afar. The registry hears of it by `reconcile`: its client is too large for a server."""
-    from everfit.rollout import approval
-
-    versions = workspace.versions
-    after = versions.approve(version, reason, key, tell=False)
-    left = approval.missing(after, version, versions.rule)
-    waits = approval.waiting(after, version, versions.rule) if left else ""
-    return {"version": version, "by": after.approvals[-1].by, "missing": left, "waits_for": waits}
-
-
-def _give_up(workspace: Workspace) -> None:
-    """Rolls back what cannot be loaded. Where the ledger itself cannot be read, nothing is known of that."""
-    from everfit.flow import holding
-
-    ports, trusted = workspace.ports, workspace.project.training.trusted
-    with suppress(EverfitError):
-        why = holding.lost(ports.state, workspace.predictor, ports.artifacts, trusted)
-        if why:
-            workspace.rollback(why)
 
 
 def _resume(workspace: Workspace, stop: threading.Event, tell: Tell) -> None:

@@ -192,6 +192,10 @@ def smoke(hand: Hand, url: str | None = None, key: str | None = None, wait: time
     from everfit.flow.asking import Asking
 
     asked, context = _address(hand.ports.loaded)
+    if url is None and hand.ports.loaded.project.serving.port == 0:
+        raise ProjectError(
+            "the port is a free one, so nobody knows here which", where="serving.port", fix="name the server with --url"
+        )
     found = production.smoke_test(Asking(url or asked, key or "", context), _expected(hand.ports), wait)
     production.record(hand.ports.state, found, hand.author, hand.clock())
     return found

@@ -268,9 +268,15 @@ class Workspace:
 
 def ingest(workspace: Workspace) -> tuple[DatasetVersion, QualityReport]:
     """Reads the source, checks it and gives it its version, as the beginning of a run does, which then finds it in the
-    cache. Raises ChecksFailed, SourceError and what else stopped it."""
+    cache; what the checks find is kept, and told, as there. Raises ChecksFailed, SourceError and what else stopped it.
+    """
     runner, graph, given = pipeline(workspace)
-    run = runner.run(graph.upto("dataset"), given, pipeline="data")
+
+    def stopped(run: Run, error: EverfitError) -> None:
+        _watch_quality(workspace, run)
+
+    run = runner.run(graph.upto("dataset"), given, pipeline="data", stopped=stopped)
+    _watch_quality(workspace, run)
     return run["dataset"], run["quality"]
 
 
@@ -323,10 +329,12 @@ def score(
 def explainer(workspace: Workspace) -> Explainer:
     """What explains predictions of the log by the versions that answered them."""
     from everfit.flow import explaining
+    from everfit.flow.standby import Standby
     from everfit.serving.explaining import Explainer
 
-    ports, trusted = workspace.ports, workspace.project.training.trusted
-    return Explainer(ports.log, explaining.opener(workspace.predictor, lambda: ports.state, ports.artifacts, trusted))
+    ports, trusted, standby = workspace.ports, workspace.project.training.trusted, Standby(workspace.ports.folder)
+    opened = explaining.opener(workspace.predictor, lambda: ports.state, standby, ports.artifacts, trusted)
+    return Explainer(ports.log, opened)
 
 
 def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from collections import Counter
@@ -144,3 +145,22 @@ def test_workers_share_the_port_of_the_inference_protocol(released: SmallProject
         assert server.end() == 0
     assert len(answered) == 10
     assert answered <= logged(released)
+
+
+def test_workers_answer_for_several_projects(released: SmallProject, tmp_path: Path) -> None:
+    second = SmallProject(tmp_path / "second")
+    shutil.copytree(released.folder, second.folder)
+    settings = second.folder / "everfit.yaml"
+    settings.write_text(settings.read_text().replace("project: churn", "project: second"))
+    with running(released, *SERVE, "--with", str(settings)) as server:
+        root = server.url().removesuffix("/models/churn")
+        ids = {
+            name: {httpx.post(f"{root}/models/{name}/predict", json=row, timeout=30).json()["id"] for row in rows()}
+            for name in ("churn", "second")
+        }
+        counted = httpx.get(f"{root}/models/second/metrics", timeout=30).text
+        assert server.end() == 0
+    assert ids["churn"] <= logged(released)
+    assert ids["second"] <= logged(second)
+    line = next(line for line in counted.splitlines() if line.startswith("predictions_total"))
+    assert float(line.split()[-1]) == len(rows())

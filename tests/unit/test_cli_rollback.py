@@ -82,7 +82,8 @@ def test_an_ab_test_of_several_versions_is_released_shown_and_ended_as_one(
     assert "Version 3, arm small, is on trial with 30% of entities." in shown.out
     assert "Version 2, arm large, is on trial with 20% of entities." in shown.out
     assert call(capsys, "archive", "2").code == 9
-    assert call(capsys, "rollback").code == 0
+    ended = call(capsys, "rollback")
+    assert "Version 3 was rolled back.\nVersion 2 was rolled back." in ended.out
     assert ledger.current(made.state).rejected == (3, 2)
 
 

@@ -14,11 +14,13 @@ from tests.unit.test_flow_routes import AT_ONCE, NOW, Stores
 from everfit.adapters.state.sqlite import SqliteState
 from everfit.errors import NotReady, ReleaseError, StorageError
 from everfit.flow import ledger, release
+from everfit.flow.explaining import opener
 from everfit.flow.replica import Replica
 from everfit.flow.standby import Standby
 from everfit.ports import StateStore
 from everfit.project.sections.release import Release
 from everfit.records.release import EventKind
+from everfit.serving.explaining import Explainer
 from everfit.serving.predictor import Predictor
 
 
@@ -224,3 +226,21 @@ def test_threads_that_remember_at_the_same_time_leave_a_whole_file(machine: Mach
         list(pool.map(lambda number: machine.standby.save(replace(seen, number=number), known), range(1, 200)))
     assert machine.standby.saved() is not None
     assert list(machine.standby.folder.glob("release.json.*")) == []
+
+
+def test_while_the_store_is_away_predictions_are_explained_by_versions_seen_here(machine: Machine) -> None:
+    [said] = machine.predictor.predict([GOOD])
+    machine.refused()
+    opened = opener(machine.predictor, machine._open, machine.standby, machine.stores.artifacts)
+    found = Explainer(machine.predictor.log, opened).explain(said.id)
+    assert found.record.version == 2
+    assert opened(1)[1].is_dir()
+    with pytest.raises(StorageError, match="does not know"):
+        opened(7)
+
+
+def test_a_machine_that_never_saw_a_release_explains_nothing_while_the_store_is_away(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.away = True
+    with pytest.raises(StorageError, match="connection refused"):
+        opener(machine.predictor, machine._open, machine.standby, machine.stores.artifacts)(1)

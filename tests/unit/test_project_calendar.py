@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from everfit.monitoring.alarms import alpha_per_look
 from everfit.project.calendar import in_words, parse_cron, parse_zone, passed, slots
+from everfit.project.quantities import parse_rate
+from everfit.project.sections.monitoring import Monitoring
+from everfit.project.sections.root import Project
 
 BERLIN = "Europe/Berlin"
 RULES = st.sampled_from(["*/15 * * * *", "0 3 * * *", "30 2 * * SUN", "5 4 1 * *", "0 */6 * * MON-FRI"])
@@ -59,6 +63,18 @@ def test_a_time_that_is_now_has_come_and_not_twice() -> None:
     noon = at("2026-01-05T12:00")
     assert passed("0 * * * *", "UTC", noon - timedelta(hours=1), noon, 9) == [noon]
     assert passed("0 * * * *", "UTC", noon, noon, 9) == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "minutes"), [({}, 60), ({"monitoring": "*/15 * * * *"}, 15), ({"monitoring": "0 6,18 * * *"}, 720)]
+)
+def test_false_alarms_are_shared_by_as_many_looks_as_there_are(schedule: dict[str, str], minutes: int) -> None:
+    data = {"source": "t.csv", "target": {"column": "churn"}}
+    project = Project.model_validate({"project": "churn", "data": data, "schedule": schedule})
+    assert project.looking.every == timedelta(minutes=minutes)
+    hourly = alpha_per_look(Monitoring(alarms="1/year"))
+    budget = project.looking.model_copy(update={"alarms": parse_rate("1/year")})
+    assert alpha_per_look(budget) == pytest.approx(hourly * minutes / 60)
 
 
 def test_a_time_is_said_in_words() -> None:

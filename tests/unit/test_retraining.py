@@ -9,8 +9,17 @@ from typing import Any
 import pytest
 
 from everfit.project.sections.monitoring import Cost, Drift, Retraining
-from everfit.records.watch import ColumnDrift, Decision, DriftReport, ImpactEstimate, PerformanceReport, Trigger
-from everfit.retraining.policy import Known
+from everfit.records.profile import LossKind
+from everfit.records.watch import (
+    ColumnDrift,
+    Decision,
+    DriftReport,
+    ImpactEstimate,
+    LossReport,
+    PerformanceReport,
+    Trigger,
+)
+from everfit.retraining.policy import Known, by_the_clock
 from everfit.retraining.policy import decide as decide_all
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -55,7 +64,7 @@ def test_drift_alone_does_not_retrain() -> None:
 def test_drift_that_is_estimated_to_cost_nothing_does_not_retrain() -> None:
     decision = decide(drift=DRIFTED, impact=FREE, performance=HOLDS)
     assert (decision.retrain, decision.trigger) == (False, None)
-    assert "0.10 points, below 1.00 points: drift alone is no reason" in why(decision)
+    assert "0.10 points, below 2.00 points: drift alone is no reason" in why(decision)
     assert "performance holds" in why(decision)
 
 
@@ -163,3 +172,44 @@ def test_what_a_retraining_did_not_restore_asks_for_another_one() -> None:
     assert (decision.retrain, decision.trigger) == (True, Trigger.PERFORMANCE)
     assert "performance is not restored yet by the last retraining: an earlier champion reached 0.9" in why(decision)
     assert not decide(performance=HOLDS, short_of=0.9, begun=(NOW - timedelta(hours=2),)).retrain
+
+
+RISEN = LossReport(LossKind.BRIER, 0.21, 0.17, 300, 900, 4e4, 2e4, degraded=True)
+
+
+def test_a_loss_that_has_risen_label_by_label_retrains_before_a_window_is_full() -> None:
+    decision = decide(losses=RISEN)
+    assert (decision.retrain, decision.trigger) == (True, Trigger.PERFORMANCE)
+    assert "the mean loss (brier), label by label, is 0.21 on 300 labels, against 0.17 in the test" in why(decision)
+    assert not decide(losses=replace(RISEN, degraded=False)).retrain
+
+
+def test_the_price_is_not_asked_where_only_the_loss_is_known_to_have_risen() -> None:
+    dear = Retraining(cost=Cost(retraining=1e9, error=0.01))
+    assert decide(dear, losses=RISEN).retrain
+    assert not decide(dear, losses=RISEN, performance=FALLEN).retrain
+
+
+def test_a_regressions_estimated_loss_is_a_share_of_its_error() -> None:
+    risen = ImpactEstimate("rmse", 10.0, 10.5, 0.05, relative=True)
+    assert "the estimated loss of rmse is 5.00% of it, at least the 2.00% of it" in why(
+        decide(drift=DRIFTED, impact=risen)
+    )
+
+
+@pytest.mark.parametrize(
+    ("running", "canary", "released", "against"),
+    [
+        (False, None, True, None),
+        (True, None, True, "a training is under way"),
+        (False, 2, True, "version 2 is on trial"),
+        (False, None, False, "nothing is released yet"),
+    ],
+)
+def test_a_time_that_was_set_trains_unless_something_is_under_way(
+    running: bool, canary: int | None, released: bool, against: str | None
+) -> None:
+    found = by_the_clock("At 03:00 (UTC)", running, canary, released, datetime(2026, 1, 5, tzinfo=UTC))
+    assert found.retrain is (against is None)
+    assert (found.trigger, found.reasons[0]) == (Trigger.SCHEDULE, "the schedule asks for it: At 03:00 (UTC)")
+    assert against is None or against in found.reasons[1]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.unit.rollout_traffic import SCALE, World, counted, traffic
 from tests.unit.serving_models import bundle
@@ -19,10 +20,12 @@ from everfit.flow import ledger, promotion, release, verdicts
 from everfit.flow.trial import Trial
 from everfit.project.sections.release import Release
 from everfit.records.model import ModelVersion
-from everfit.records.prediction import PredictionRecord
-from everfit.records.release import Action, ReleaseState
-from everfit.rollout import contest, routing, strategy
+from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.release import Action, EventKind, ReleaseState
+from everfit.rollout import contest, routing, strategy, thompson
+from everfit.rollout import ledger as rules
 from everfit.rollout.approval import Rule
+from everfit.rollout.tally import LOSSES, ArmTally
 from everfit.rollout.verdict import judge
 from everfit.training.bundle import open_bundle
 
@@ -97,7 +100,7 @@ def test_the_chance_of_error_is_shared_by_the_challengers() -> None:
 def test_a_test_needs_a_version_for_each_arm(state: SqliteState) -> None:
     with pytest.raises(ReleaseError, match="4 arms needs 3 versions beside the champion, and there are 2: 2, 3"):
         release.start(state, TEST, "ann", 2, others=(3,))
-    with pytest.raises(ReleaseError, match="only strategy ab takes several"):
+    with pytest.raises(ReleaseError, match="only the strategies ab and thompson take several"):
         release.start(state, Release(), "ann", 2, others=(3,))
     with pytest.raises(ReleaseError, match="version 9 is not registered"):
         release.start(state, TEST, "ann", 2, others=(3, 9))
@@ -122,6 +125,8 @@ def test_a_rollback_by_hand_ends_the_whole_test(state: SqliteState) -> None:
     begun(state)
     now = release.roll_back(state, "ann", "complaints", NOW)
     assert (now.champion, now.challenger, now.variants, now.rejected) == (1, None, (), (2, 3, 4))
+    again = release.start(state, TEST, "ann", 4, force=True, at=NOW, others=(3, 2))
+    assert (again.rejected, again.challenger) == ((), 4)
 
 
 def test_any_challenger_may_be_promoted_by_hand(state: SqliteState) -> None:
@@ -173,3 +178,91 @@ def test_answers_of_a_stopped_arm_are_nobodys_evidence(state: SqliteState) -> No
     assert found is not None
     control = sum(name == "old" for name, _ in list(arms(now).values())[:8000])
     assert {one.champion for one in found.findings} == {control}
+
+
+SAMPLED = Release.model_validate(
+    {
+        "strategy": "thompson",
+        "thompson": {"challengers": 3, "start": "20%", "floor": "20%", "explore": "5%", "every": "1h"},
+        "verdict": {"errors": None, "accuracy": "2pp", "requests": 50, "deadline": "30d"},
+    }
+)
+
+
+def test_the_chance_to_be_the_best_is_that_of_drawing_from_the_posteriors() -> None:
+    posteriors = [(0.70, 0.0004), (0.72, 0.0001), (0.69, 0.01), (0.5, 1e-8)]
+    means, variances = np.array(posteriors).T
+    draws = np.random.default_rng(1).normal(means, np.sqrt(variances), size=(200_000, 4))
+    drawn = np.bincount(draws.argmax(axis=1), minlength=4) / len(draws)
+    assert thompson.best(posteriors) == pytest.approx(drawn, abs=0.005)
+
+
+def labelled(wrong: float, count: int) -> ArmTally:
+    """An arm with so many labelled predictions, of which a share was wrong."""
+    losses = np.zeros((1, LOSSES), dtype=np.int64)
+    losses[0, [0, -1]] = round(count * (1 - wrong)), round(count * wrong)
+    none = np.zeros(1, dtype=np.int64)
+    return ArmTally(count, 0, 0, none, none, losses)
+
+
+def test_several_challengers_share_by_their_chance_to_be_the_best_between_floor_and_exploration() -> None:
+    chances, shares = thompson.shares(
+        [labelled(0.30, 400)], [[labelled(0.20, 400)], [labelled(0.21, 400)], [labelled(0.60, 400)]], 0.2, 0.05
+    )
+    assert chances[0] > chances[1] > 0.1 > chances[2]
+    assert shares[0] > shares[1] > shares[2] == 0.05
+    assert sum(shares) == pytest.approx(0.8)
+
+
+def test_shares_set_anew_are_exact_and_what_each_saw_stays_in_its_own_steps(state: SqliteState) -> None:
+    first = release.start(state, SAMPLED, "ann", 2, at=NOW, others=(3, 4))
+    assert {one.share for one in first.variants} == {0.2}
+    reshared = strategy.Draft(EventKind.ADVANCED, 2, "", {"next_shares": "0.5,0.1,0.05"})
+    ledger.commit(state, lambda seen: (reshared,), "ann", NOW + timedelta(hours=1))
+    now = ledger.current(state)
+    counted = Counter(version for _, version in arms(now).values())
+    expected = {1: 0.35, 2: 0.5, 3: 0.1, 4: 0.05}
+    assert {version: count / len(KEYS) for version, count in counted.items()} == pytest.approx(expected, abs=0.012)
+    view = contest.alone(now, now.variants[1])
+    assert view.steps == pytest.approx((0.2 / 0.6, 0.1 / 0.45))
+    assert (view.step, view.step_times, view.challenger) == (1, (NOW, NOW + timedelta(hours=1)), 3)
+
+
+@pytest.mark.parametrize("shares", ["0.5,0.5,0.1", "0.1,0.1", "a,b,c", "-0.1,0.1,0.1", ""])
+def test_shares_that_cannot_be_do_not_fit_into_the_ledger(state: SqliteState, shares: str) -> None:
+    release.start(state, SAMPLED, "ann", 2, at=NOW, others=(3, 4))
+    history = ledger.events(state)
+    event = rules.follow(history, EventKind.ADVANCED, 2, NOW, "ann", "", {"next_shares": shares})
+    with pytest.raises(ReleaseError, match="does not fit: its shares"):
+        rules.fold([*history, event])
+
+
+def test_thompson_sampling_moves_traffic_to_the_best_and_stops_the_worst(state: SqliteState) -> None:
+    """Versions 2 and 3 are right as often as the champion or more, version 4 is mostly wrong."""
+    wrong = {1: 0.3, 2: 0.27, 3: 0.1, 4: 0.7}
+    log, known, now = Arriving(), list[Label](), release.start(state, SAMPLED, "ann", 2, at=NOW, others=(3, 4))
+    actions, share = Counter[Action](), {one.version: one.share for one in now.variants}
+    for hours in range(1, 9):
+        answers = answered(now, dict.fromkeys(wrong, 0.0), 60 * hours - 30)[:3000]
+        log.records += answers
+        known += [
+            Label(record.id, "No" if (place * 7919 % 1000) / 1000 < wrong[record.version] else "Yes", record.time)
+            for place, record in enumerate(answers)
+        ]
+        log.now = NOW + timedelta(hours=hours)
+        found, now = release.look(state, Trial(log, Labels(known), SAMPLED, MANIFEST, timedelta(0)), "ann", log.now)
+        assert found is not None
+        actions[found.action] += 1
+        share |= {one.version: one.share for one in now.variants}
+        if now.champion != 1:
+            break
+    assert 4 in now.rejected
+    assert actions[Action.ADVANCE] >= 1
+    assert share[3] > 0.4
+    assert now.champion in (1, 3)
+
+
+def test_thompson_sampling_leaves_the_champion_its_floor_from_the_start() -> None:
+    given = {"challengers": 4, "start": "25%", "floor": "20%"}
+    with pytest.raises(ValueError, match=r"more than thompson\.floor leaves"):
+        Release.model_validate({"strategy": "thompson", "thompson": given, "verdict": {"accuracy": "2pp"}})

@@ -65,8 +65,8 @@ class Client:
         return int(answer.json()["version"])
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
@@ -353,7 +353,7 @@ def test_a_retraining_that_was_stopped_is_gone_on_with(released: SmallProject) -
     stopped = began(workspace)
     append(released)
     with watching(workspace) as happened:
-        until(lambda: any(isinstance(one, Retraining) for one in happened))
+        until(lambda: any(isinstance(one, Retraining) for one in happened), seconds=120)
     (done,) = retraining.history(workspace.ports.state)
     assert (done.at, done.reason, done.version, done.deployed) == (stopped.at, stopped.reason, 2, True)
     assert notes.kept[0].startswith("going on with the retraining of")
@@ -417,7 +417,7 @@ def test_the_schedule_reads_data_trains_and_looks_each_at_its_time(
         released, monkeypatch, data="*/5 * * * *", training="*/7 * * * *", monitoring="* * * * *"
     )
     with watching(workspace) as happened:
-        until(lambda: all(scheduled(workspace, job) for job in Job))
+        until(lambda: all(scheduled(workspace, job) for job in Job), seconds=120)  # a training is among them
     (data, *_), (trained, *_) = scheduled(workspace, Job.DATA), scheduled(workspace, Job.TRAINING)
     assert data.text.startswith("1,600 rows, ")
     assert trained.text == "version 2 is being released"
@@ -431,7 +431,7 @@ def test_a_scheduled_training_on_the_same_data_is_no_failure(
 ) -> None:
     workspace, _ = by_the_clock(released, monkeypatch, training="* * * * *")
     with watching(workspace):
-        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1)
+        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1, seconds=120)
     (done, *_) = scheduled(workspace, Job.TRAINING)
     assert (done.turnout, done.text) == (Turnout.DONE, "nothing changed: version 1 is champion already")
     assert failures(workspace) == []
@@ -470,6 +470,39 @@ def test_nothing_is_trained_by_the_clock_while_a_canary_is_on_trial(
     two.open().release(2)
     workspace, _ = by_the_clock(two, monkeypatch, training="* * * * *")
     with watching(workspace):
-        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1)
+        until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1, seconds=120)
     assert scheduled(workspace, Job.TRAINING)[0].text == "not trained: version 2 is on trial: its verdict comes first"
     assert "training: Every minute (UTC), next " in two.call("status", "--set", 'schedule.training="* * * * *"').out
+
+
+def beside(project: SmallProject, folder: Path, *settings: str) -> Workspace:
+    """Another project: a copy under another name."""
+    shutil.copytree(project.folder, folder)
+    return opened(SmallProject(folder), "project=second", *settings)[0]
+
+
+def test_several_projects_answer_at_one_address(released: SmallProject, tmp_path: Path) -> None:
+    first, second = opened(released)[0], beside(released, tmp_path / "second")
+    stop, port = threading.Event(), Future[int]()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(service.serve, first, None, 0, port.set_result, stop, [second])
+        try:
+            url = f"http://127.0.0.1:{port.result(timeout=20)}/models"
+            ids = {
+                name: httpx.post(f"{url}/{name}/predict", json=ROW, timeout=20).json()["id"]
+                for name in ("churn", "second")
+            }
+            assert httpx.get(f"{url}/second/explain/{ids['second']}", timeout=20).status_code == 200
+            assert httpx.get(f"{url}/second/explain/{ids['churn']}", timeout=20).status_code == 404
+        finally:
+            stop.set()
+        done.result(timeout=20)
+    for name, workspace in (("churn", first), ("second", second)):
+        assert ids[name] in {record.id for record in workspace.ports.log.read()}
+
+
+@pytest.mark.parametrize("setting", ["serving.grpc.port=0", "project=churn"])
+def test_projects_that_cannot_share_a_server_are_refused(released: SmallProject, tmp_path: Path, setting: str) -> None:
+    second = beside(released, tmp_path / "second", setting)
+    with pytest.raises(ProjectError):
+        service.serve(opened(released)[0], port=0, others=[second])

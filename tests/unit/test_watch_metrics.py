@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from everfit.errors import StorageError
+from everfit.records.profile import LossKind
 from everfit.records.quality import FailedCheck, Origin, QualityLook
 from everfit.records.run import RunRecord, Status, StepRecord
 from everfit.records.table import Severity
@@ -19,6 +20,7 @@ from everfit.records.watch import (
     ColumnDrift,
     Decision,
     DriftReport,
+    LossReport,
     MonitorReport,
     PerformanceReport,
 )
@@ -47,6 +49,7 @@ OBSERVED = Observed(
     rows=800,
     events={"promoted": 2},
     tests={3: {"precision": 0.7, "recall": 0.6, "f1": 0.65}},
+    losses=LossReport(LossKind.BRIER, 0.21, 0.17, 300, 900, 3.0, 2e4, degraded=False),
 )
 
 
@@ -62,6 +65,9 @@ def test_looks_alarms_and_runs_stand_beside_the_servers_own_metrics() -> None:
         'production_performance{metric="roc_auc"} 0.8',
         "model_accuracy 0.81",
         "label_coverage 0.75",
+        'production_performance_estimated{metric="accuracy"} 0.8',
+        'production_loss{loss="brier"} 0.21',
+        'production_loss_expected{loss="brier"} 0.17',
         'monitored_data_quality_score{origin="predictions"} 0.75',
         'data_quality_failed_checks{check="nulls",column="age",origin="predictions"} 1.0',
         'data_quality_failed_share{check="nulls",column="age",origin="predictions"} 0.12',
@@ -102,3 +108,12 @@ def test_a_job_pushes_what_it_found(pushgateway_server: str, monkeypatch: pytest
 def test_a_pushgateway_that_is_away_is_told() -> None:
     with pytest.raises(StorageError, match="not pushed"):
         push("http://127.0.0.1:9", "everfit-churn", OBSERVED)
+
+
+def test_what_was_estimated_of_a_regression_bears_its_own_metric() -> None:
+    found = replace(JUDGED, metric="rmse", value=3.2, accuracy=None, estimated=3.0)
+    metrics = ServingMetrics()
+    metrics.registry.register(WatchMetrics(lambda: replace(OBSERVED, judged=replace(LOOK, performance=found))))
+    text = metrics.text().decode()
+    assert 'production_performance_estimated{metric="rmse"} 3.0' in text
+    assert "model_accuracy_estimated" not in text

@@ -15,6 +15,7 @@ from tests.integration import projects
 from tests.integration.projects import SmallProject
 
 import everfit
+from everfit import scheduler
 from everfit.data.frames import Table
 from everfit.errors import (
     ChecksFailed,
@@ -29,7 +30,7 @@ from everfit.errors import (
 from everfit.flow import alerting, ledger, quality
 from everfit.records.watch import AlarmKind, AlarmState
 from everfit.testing.churn import ENTITY, TARGET
-from everfit.workspace import Trained, Workspace
+from everfit.workspace import Trained, Workspace, ingest
 
 ASKED = projects.customers(20, seed=5, first=20_000).drop(TARGET, "event_timestamp")
 
@@ -318,3 +319,17 @@ def test_a_run_on_broken_data_is_an_alarm_until_one_passes(released: SmallProjec
     (over,) = [one for one in alerting.history(workspace.ports.state) if one.kind is AlarmKind.QUALITY]
     assert over.state is AlarmState.RESOLVED
     assert [look.score < 1 for look in quality.of_runs(workspace.ports.state)][-2:] == [True, False]
+
+
+def test_data_read_by_itself_is_checked_kept_and_told(released: SmallProject) -> None:
+    version, report = ingest(released.open())
+    assert (version.rows, report.is_valid) == (800, True)
+    broken = released.open("checks=[{column: tenure, max: 1}]")
+    with pytest.raises(ChecksFailed):
+        ingest(broken)
+    state = broken.ports.state
+    assert [one.rows for one in quality.of_runs(state)][-2:] == [800, 800]
+    assert [one.kind for one in alerting.history(state)] == [AlarmKind.QUALITY]
+    came = scheduler._data(broken)
+    assert (came.error, came.again) == (True, False)  # another try finds the same
+    assert "checks failed" in came.text

@@ -144,8 +144,9 @@ def show_schedule(workspace: Workspace, output: Output) -> None:
         )
         for one in found
     ]
-    output.table("Schedule", ("due", "job", "", "at", "try", "what came of it"), rows)
-    if not found:
+    if found:
+        output.table("Schedule", ("due", "job", "", "at", "try", "what came of it"), rows)
+    else:
         output.line("No time has come yet. `everfit up` runs what `schedule` names.")
     output.document(found)
 

@@ -70,7 +70,8 @@ def show_verdict(verdict: Verdict | None, output: Output) -> None:
     if verdict is None:
         output.line("No version is on trial.")
         return
-    output.line(f"[bold]{verdict.action.value.replace('_', ' ')}[/]: {verdict.reason}")
+    of = "" if verdict.version is None else f" (version {verdict.version})"
+    output.line(f"[bold]{verdict.action.value.replace('_', ' ')}[/]{of}: {verdict.reason}")
     rows = [wording.row(found) for found in verdict.findings]
     if rows:
         output.table("", ("challenger against champion", "seen", "at least", "at most", "allowed", "shown"), rows)

@@ -35,7 +35,20 @@ def command(workspace: Workspace, output: Output, reason: str | None) -> None:
     from everfit.cli.release import show_state
 
     workspace.progress = output.progress()
+    before = _rejected(workspace)
     state = workspace.rollback(reason) if reason else workspace.rollback()
-    output.line(f"[bold red]Version {state.rejected[-1]}[/] was rolled back.")
+    for version in [one for one in state.rejected if one not in before] or state.rejected[-1:]:
+        output.line(f"[bold red]Version {version}[/] was rolled back.")
     show_state(state, output)
     output.document(state)
+
+
+def _rejected(workspace: Workspace) -> tuple[int, ...]:
+    """The versions that were rolled back before; none where the store does not say."""
+    from everfit.errors import EverfitError
+    from everfit.flow import ledger
+
+    try:
+        return ledger.current(workspace.ports.state).rejected
+    except EverfitError:
+        return ()

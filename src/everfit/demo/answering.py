@@ -55,7 +55,7 @@ def quiet(story: Story, client: Client) -> None:
     )
     story.teller.line(
         f"{alarms or 'No'} alarm{'s' if alarms > 1 else ''}. This project accepts one false alarm a year: a look "
-        f"may raise one with a chance of {100 * facts['false_alarms']:.2g}% for columns, score and performance each.",
+        f"may raise one with a chance of {100 * facts['false_alarms']:.2g}% for each kind of test.",
         "" if alarms else "green",
     )
     story.expect(alarms == 0, "an alarm before anything changed: " + _messages(looks))

@@ -11,7 +11,8 @@ from everfit.errors import ProjectError, StorageError
 
 MARK = "# Written by `everfit demo`, which replaces this folder when it runs again.\n"
 PROJECT, FEATURES, TABLE, STATE = "everfit.yaml", "features.py", "customers.parquet", ".everfit"
-_OWN = frozenset({PROJECT, FEATURES, TABLE, STATE})
+REPORT = "report.html"
+_OWN = frozenset({PROJECT, FEATURES, TABLE, STATE, REPORT})
 
 _YAML = """\
 project: churn-demo

@@ -21,8 +21,8 @@ _MOST_LOOKS = 8
 def canary(story: Story, client: Client) -> None:
     """Chapter 8: traffic to both versions until the verdict is final."""
     facts = story.chapter("canary", "The canary")
-    arms = client.get("/version")["arms"] if story.workspace.refresh() else []
-    facts["arms"] = {arm["arm"]: arm["version"] for arm in arms}
+    story.workspace.refresh()  # the server's own follower may have been first
+    facts["arms"] = {arm["arm"]: arm["version"] for arm in client.get("/version")["arms"]}
     customers = story.world.traffic(_REQUESTS * _MOST_LOOKS, story.clock.now, 1)
     verdicts: list[Verdict] = []
     for number in range(_MOST_LOOKS):

@@ -17,6 +17,8 @@ from everfit.demo.world import Clock, World, month_before_midnight
 from everfit.flow import ledger
 from everfit.ports import Progress
 from everfit.project.load import load
+from everfit.reporting.page import page as drawn
+from everfit.reports import report
 from everfit.testing.churn import ENTITY
 from everfit.workspace import Workspace
 
@@ -110,6 +112,7 @@ def _onward(story: Story) -> None:
         "the project": str(project),
         "its features": str(story.folder / folder.FEATURES),
         "version 2, its card, pictures": _short(str(bundle)),
+        "what the looks found, drawn": str(_drawn(story)),
         "every prediction": _short(str(ports.folder / "predictions")),
     }
     facts |= {"commands": commands, "files": files}
@@ -118,6 +121,13 @@ def _onward(story: Story) -> None:
     story.teller.table("", ("", "file or folder"), short.items())
     parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in story.seconds.items() if name in _PARTS)
     story.teller.line(f"All of it took {story.seconds['all']:.0f} s ({parts}).", "bold")
+
+
+def _drawn(story: Story) -> Path:
+    """The report of the month, as `everfit report` writes it."""
+    page = story.folder / folder.REPORT
+    page.write_text(drawn(report(story.workspace)), encoding="utf-8")
+    return page
 
 
 def _globbed(path: str) -> str:

@@ -146,8 +146,8 @@ def _alarms(of: str) -> Iterator[Rule]:
 def _model(project: Project, of: str) -> Iterator[Rule]:
     oldest = 2 * project.retraining.schedule.total_seconds()
     yield Rule(
-        "EverfitModelStale", f'model_age_seconds{{{of},arm="champion"}} > {oldest:.0f}', "1h", "warning",
-        "the champion is {{ $value | humanizeDuration }} old", "`everfit retrain`, or see why none was decided",
+        "EverfitModelStale", f"min by (job) (model_age_seconds{{{of}}}) > {oldest:.0f}", "1h", "warning",
+        "all that answer are {{ $value | humanizeDuration }} old", "`everfit retrain`, or see why none was decided",
     )  # fmt: skip
     yield Rule(
         "EverfitLabelsMissing", f"label_coverage{{{of}}} < 0.5", "1h", "warning",
@@ -178,7 +178,7 @@ def _pause(project: Project) -> float:
     plan = project.schedule
     if plan.monitoring is None:
         return project.monitoring.every.total_seconds()
-    return calendar.longest_pause(plan.monitoring, plan.timezone).total_seconds()
+    return max(calendar.pauses(plan.monitoring, plan.timezone)).total_seconds()
 
 
 def _alert(rule: Rule) -> dict[str, Any]:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from everfit.errors import StorageError
 from everfit.flow import ledger, routes
+from everfit.flow.standby import Standby
 from everfit.ports import ArtifactStore, StateStore
+from everfit.records.model import ModelVersion
 from everfit.serving.explaining import Opened
 from everfit.serving.predictor import Predictor
 
 
 def opener(
-    predictor: Predictor, state: Callable[[], StateStore], artifacts: ArtifactStore, trusted: Sequence[str] = ()
+    predictor: Predictor,
+    state: Callable[[], StateStore],
+    standby: Standby,
+    artifacts: ArtifactStore,
+    trusted: Sequence[str] = (),
 ) -> Callable[[int], Opened]:
     """Opens any version that the ledger knows: the model that `predictor` answers with where it does, else its bundle,
-    verified. It raises StorageError for a version that is not known, or whose bundle is gone."""
+    verified. While the store is away, those are opened that this machine saw in use last. It raises StorageError for a
+    version that is not known, or whose bundle is gone."""
 
     def opened(version: int) -> Opened:
-        made = ledger.versions(state()).get(version)
+        made = _known(state, standby).get(version)
         if made is None:
             raise StorageError(
                 "the ledger does not know the version that answered",
@@ -29,3 +36,13 @@ def opener(
         return model, routes.folder(made, artifacts)
 
     return opened
+
+
+def _known(state: Callable[[], StateStore], standby: Standby) -> Mapping[int, ModelVersion]:
+    try:
+        return ledger.versions(state())
+    except StorageError:
+        saved = standby.saved()
+        if saved is None:
+            raise
+        return saved.known

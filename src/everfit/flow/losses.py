@@ -52,7 +52,7 @@ def watch(
     pairs = performance.counted(watched.project, answered, fresh)
     if not pairs.height:
         return None
-    looks = max((now - watched.since) / watched.project.monitoring.every, 1.0)
+    looks = max((now - watched.since) / watched.project.looking.every, 1.0)
     run_length = max((before.labels + pairs.height) / looks, 1.0) / alpha
     after, found = losses.watch(
         baseline, _losses(pairs, watched.manifest), before, watched.project.monitoring.tolerance, run_length

@@ -232,7 +232,7 @@ class _Found:
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
     settings = watched.project.monitoring
-    alpha = alarms.alpha_per_look(settings)
+    alpha = alarms.alpha_per_look(watched.project.looking)
     untested = max(before.tested, now - settings.window)
     fresh = answered.filter(pl.col("time") >= untested)
     seen = drift.Seen(fresh, answered.filter(pl.col("time") < untested), _asked(watched, manifest, now))

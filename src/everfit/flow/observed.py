@@ -19,7 +19,7 @@ from everfit.records.quality import QualityLook
 from everfit.records.release import LedgerEvent
 from everfit.records.run import RunRecord, Status
 from everfit.records.schedule import Job
-from everfit.records.watch import Alarm, AlarmEvent, AlarmState, MonitorReport
+from everfit.records.watch import Alarm, AlarmEvent, AlarmState, LossReport, MonitorReport
 from everfit.serving.watch_metrics import Observed
 
 _LOOKS = 500  # how far back the first reading looks for a judgement of performance
@@ -40,6 +40,8 @@ class Observer:
         self._seen: dict[str, int] = {}
         self._look: MonitorReport | None = None
         self._judged: MonitorReport | None = None
+        self._checked: MonitorReport | None = None
+        self._losses: LossReport | None = None
         self._alarms: dict[str, Alarm] = {}
         self._running: dict[str, RunRecord] = {}
         self._ended: Counter[tuple[str, Status]] = Counter()
@@ -61,16 +63,19 @@ class Observer:
                 self._ended + Counter((run.pipeline, run.status) for run in gone),
                 tuple(self._last.values()),
                 tuple(last[1] for job in Job if (last := schedule.last_slot(self._state, job))),
-                quality.newest(self._state, self._look),
+                quality.newest(self._state, self._checked),
                 self._rows,
                 Counter(self._events),
                 {version: versions[version].metrics for version in (release.champion, release.challenger) if version},
+                self._losses,
             )
 
     def _read(self) -> None:
         for look in self._new(monitoring.LOOKS, MonitorReport, most=_LOOKS):
             self._look = look
             self._judged = look if look.performance is not None else self._judged
+            self._losses = look.losses or self._losses
+            self._checked = look if look.quality is not None else self._checked
         for alarm in self._new(alerting.ALARMS, Alarm):
             self._alarms[alarm.id] = alarm
         for event in self._new(alerting.EVENTS, AlarmEvent):

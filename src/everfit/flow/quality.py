@@ -64,7 +64,7 @@ def of_run(project: Project, run: Run, before: Manifest | None, at: datetime) ->
     if not any(step.name == "quality" and step.output for step in run.record.steps):
         return None
     report: QualityReport = run["quality"]
-    alpha = alarms.alpha_per_look(project.monitoring)
+    alpha = alarms.alpha_per_look(project.looking)
     known, rows = (before.checked, before.lineage.dataset.rows) if before else ((), 0)
     failed = judging.failed(report, known, rows, alpha, project.monitoring.drift.breaks)
     stopping = tuple(replace(one, is_news=one.is_news or one.severity is Severity.ERROR) for one in failed)

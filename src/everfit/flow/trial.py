@@ -116,7 +116,10 @@ def _rows(log: PredictionLog, state: ReleaseState, now: datetime, since: datetim
             asked=pl.col("id").str.strip_suffix(MIRRORED),
         )
     )
-    if state.strategy is Strategy.AB:  # an arm that was stopped is answered by the champion, and is nobody's evidence
+    if state.strategy in (
+        Strategy.AB,
+        Strategy.THOMPSON,
+    ):  # an arm that was stopped is answered by the champion, and is nobody's evidence
         rows = rows.filter((pl.col("version") == state.challenger) | (pl.col("arm") == state.names[0]))
     return _paired(rows, state).sort("time", maintain_order=True)
 

@@ -74,8 +74,11 @@ class Position(NamedTuple):
 def position(ref: Reference, current: Floats) -> Position:
     """Where the sorted current values, without NaN, stand among the reference's values."""
     rows = len(current)
-    below = np.searchsorted(current, ref.values, side="left") / rows
-    return Position(rows, below, np.searchsorted(current, ref.values, side="right") / rows)
+    below = np.searchsorted(current, ref.values, side="left")
+    to = below.copy()
+    tied = np.flatnonzero(current[np.minimum(below, rows - 1)] == ref.values)  # the others have no value to pass over
+    to[tied] = np.searchsorted(current, ref.values[tied], side="right")
+    return Position(rows, below / rows, to / rows)
 
 
 def kolmogorov_smirnov(ref: Reference, now: Position, current: Floats | None = None) -> Outcome:

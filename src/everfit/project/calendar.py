@@ -61,13 +61,13 @@ def passed(cron: str, zone: str, after: datetime, until: datetime, most: int) ->
     return list(islice(takewhile(lambda one: one > after, newest), most))[::-1]
 
 
-def longest_pause(cron: str, zone: str) -> timedelta:
-    """The longest time between two of the next 200 moments from the beginning of 2026 on.
+def pauses(cron: str, zone: str) -> list[timedelta]:
+    """The times between two of the first 200 moments of 2026.
 
-    >>> longest_pause("0 9 * * MON-FRI", "UTC")
+    >>> max(pauses("0 9 * * MON-FRI", "UTC"))
     datetime.timedelta(days=3)
     """
-    return max(after - before for before, after in pairwise(islice(slots(cron, zone, _ANY), 200)))
+    return [after - before for before, after in pairwise(islice(slots(cron, zone, _ANY), 200))]
 
 
 def in_words(cron: str) -> str:

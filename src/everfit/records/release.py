@@ -90,13 +90,18 @@ PROVEN = "by_key"  # in an approval's evidence: the name is that of a key that w
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A challenger of an A/B test of more than two arms, with its share of entities; one that was `stopped` is answered
-    by the champion."""
+    """One of several challengers, with its share of entities; one that was `stopped` is answered by the champion.
+    `earlier` are its shares in the steps before, each of what it and the champion's arm had together."""
 
     name: str
     version: int
     share: float
     stopped: bool = False
+    earlier: tuple[float, ...] = ()
+
+    def beside(self, control: float) -> float:
+        """Its share of what it and the champion's arm have together."""
+        return self.share / (self.share + control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +130,16 @@ class ReleaseState:
     staged_since: datetime | None = None
     approvals: tuple[Approval, ...] = ()  # given since the version was last rolled back
     archived: tuple[int, ...] = ()
-    variants: tuple[Variant, ...] = ()  # of an A/B test of more than two arms; the challenger is the first that runs
+    variants: tuple[Variant, ...] = ()  # where there are several challengers; `challenger` is the first that runs
+
+    @property
+    def control(self) -> float:
+        """The share of the champion's own arm, where there are several challengers."""
+        return 1.0 - sum(one.share for one in self.variants)
 
     @property
     def running(self) -> tuple[Variant, ...]:
-        """The challengers of a test of more than two arms that were not stopped."""
+        """Those of several challengers that were not stopped."""
         return tuple(one for one in self.variants if not one.stopped)
 
     @property

@@ -181,8 +181,12 @@ def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         return state
     if state.champion is None:
         raise _unfit(event, "there is no champion to compare with")
+    variants = _variants(event)
+    for version in (event.version, *_versions(variants)):
+        _known(state, replace(event, version=version))
+        state = _freed(state, version)
     return replace(
-        _freed(state, event.version),
+        state,
         challenger=event.version,
         steps=steps,
         step=0,
@@ -190,7 +194,7 @@ def _released(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
         step_times=(event.at,),
         strategy=_strategy(event),
         names=_names(event),
-        variants=_variants(event),
+        variants=variants,
     )
 
 
@@ -238,8 +242,10 @@ def _steps(event: LedgerEvent) -> tuple[float, ...]:
 
 
 def _advanced(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
-    if event.version != state.challenger:
+    if event.version != state.challenger and event.version not in _versions(state.running):
         raise _unfit(event, "its canary is not under way")
+    if state.variants:
+        return _shared_anew(state, event)
     share = event.evidence.get("next_share")
     if isinstance(share, float) and 0 < share < 1:
         state = replace(state, steps=(*state.steps[: state.step + 1], share))
@@ -290,7 +296,30 @@ def _stopped(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
     if not after.running:
         return _alone(after)
     first = after.running[0]
-    return replace(after, challenger=first.version, steps=(first.share,), names=(state.names[0], first.name))
+    steps = (*first.earlier, first.share)
+    return replace(after, challenger=first.version, steps=steps, names=(state.names[0], first.name))
+
+
+def _shared_anew(state: ReleaseState, event: LedgerEvent) -> ReleaseState:
+    """Several challengers with other shares of traffic."""
+    try:
+        shares = [float(part) for part in str(event.evidence.get("next_shares")).split(",")]
+        pairs = list(zip(state.variants, shares, strict=True))
+    except ValueError as error:
+        raise _unfit(event, f"its shares are not to be read: {error}") from error
+    if min(shares) < 0 or sum(shares) >= 1:
+        raise _unfit(event, "its shares leave the champion nothing")
+    before = state.control
+    variants = tuple(replace(one, share=share, earlier=(*one.earlier, one.beside(before))) for one, share in pairs)
+    first = next(one for one in variants if not one.stopped)
+    return replace(
+        state,
+        variants=variants,
+        steps=(*first.earlier, first.share),
+        step=state.step + 1,
+        step_since=event.at,
+        step_times=(*state.step_times, event.at),
+    )
 
 
 def _versions(variants: tuple[Variant, ...]) -> tuple[int, ...]:

@@ -34,8 +34,8 @@ def table(state: ReleaseState) -> RouteTable:
 
 
 def _several(state: ReleaseState, champion: int) -> tuple[Arm, ...]:
-    """The arms of a test of several challengers. One that was stopped keeps its entities, answered by the champion."""
-    control = Arm(state.names[0], champion, 1.0 - sum(one.share for one in state.variants))
+    """The arms of several challengers. One that was stopped keeps its entities, answered by the champion."""
+    control = Arm(state.names[0], champion, state.control)
     others = (
         Arm(one.name, champion if one.stopped else one.version, one.share, salt=one.version) for one in state.variants
     )

@@ -29,10 +29,21 @@ def resting_on(drafts: tuple[Draft, ...], evidence: Mapping[str, Value]) -> tupl
     return tuple(replace(one, evidence={**evidence, **one.evidence}) for one in drafts[:1]) + drafts[1:]
 
 
+def challengers(release: Release) -> int:
+    """How many new versions take part in a release by the project's strategy.
+
+    >>> challengers(Release()), challengers(Release(strategy="ab"))
+    (1, 1)
+    """
+    if release.strategy is Strategy.AB:
+        return len(release.ab.arms) - 1
+    return release.thompson.challengers if release.strategy is Strategy.THOMPSON else 1
+
+
 def newest_beside(state: ReleaseState, version: int, release: Release) -> tuple[int, ...]:
     """The newest versions that may be released besides one: as many as an A/B test of several challengers lacks, or as
     there are."""
-    lacking = len(release.ab.arms) - 2 if release.strategy is Strategy.AB and state.champion is not None else 0
+    lacking = challengers(release) - 1 if state.champion is not None else 0
     out = {version, state.champion, state.previous_champion, *state.rejected, *state.archived}
     free = [one for one in reversed(state.registered) if one not in out]
     return tuple(free[:lacking])
@@ -65,26 +76,36 @@ def start(
         released = Draft(EventKind.RELEASED, version, "released at once", evidence)
         return (released, Draft(EventKind.PROMOTED, version, "strategy immediate"))
     evidence = {"strategy": release.strategy.value, "steps": ",".join(map(repr, steps)), "forced": force}
-    if release.strategy is Strategy.AB:
+    if release.strategy in (Strategy.AB, Strategy.THOMPSON):
         evidence |= _arms(release, (version, *others))
     elif others:
-        raise _refused(others[0], f"cannot be released beside {version}", "only strategy ab takes several versions")
-    return (Draft(EventKind.RELEASED, version, _begins(release.strategy, steps[0]), evidence),)
+        fix = "only the strategies ab and thompson take several versions"
+        raise _refused(others[0], f"cannot be released beside {version}", fix)
+    begins = _begins(release.strategy, steps[0])
+    if others:
+        begins += f", beside {' and '.join(f'version {other}' for other in others)}"
+    return (Draft(EventKind.RELEASED, version, begins, evidence),)
 
 
 def _arms(release: Release, versions: tuple[int, ...]) -> dict[str, Value]:
-    """The arms of an A/B test as the ledger keeps them. Raises ReleaseError unless there is a version for each."""
-    names, shares = tuple(release.ab.arms), tuple(release.ab.arms.values())
-    if len(set(versions)) != len(names) - 1:
+    """The arms of several challengers as the ledger keeps them. Raises ReleaseError unless there is a version for each
+    arm but the champion's."""
+    wanted, there = challengers(release), sorted(set(versions))
+    if len(there) != wanted:
         raise ReleaseError(
-            f"an A/B test of {len(names)} arms needs {len(names) - 1} versions beside the champion, "
-            f"and there are {len(set(versions))}: {', '.join(map(str, sorted(set(versions))))}",
-            where="release.ab.arms",
+            f"a release with {wanted + 1} arms needs {wanted} {'version' if wanted == 1 else 'versions'} beside the "
+            f"champion, and there are {len(there)}: {', '.join(map(str, there))}",
+            where="release.ab.arms" if release.strategy is Strategy.AB else "release.thompson.challengers",
             fix="name them: `everfit release VERSION VERSION`; or train more, or leave an arm out",
         )
-    if len(versions) == 1:
-        return {"arms": ",".join(names)}
-    parts = (",".join(map(repr, shares[1:])), ",".join(map(str, versions)))
+    if release.strategy is Strategy.AB:
+        names, shares = tuple(release.ab.arms), tuple(release.ab.arms.values())[1:]
+    else:
+        names = ("champion", *(f"version {version}" for version in versions))
+        shares = (release.thompson.start,) * wanted
+    if wanted == 1:
+        return {"arms": ",".join(names)} if release.strategy is Strategy.AB else {}
+    parts = (",".join(map(repr, shares)), ",".join(map(str, versions)))
     return {"arms": ",".join(names), "shares": parts[0], "versions": parts[1]}
 
 
@@ -129,7 +150,8 @@ def apply(state: ReleaseState, verdict: Verdict) -> tuple[Draft, ...]:
         )
     if verdict.action is Action.INCONCLUSIVE:
         return ()
-    if verdict.action is Action.ADVANCE and state.step + 1 >= len(state.steps) and "next_share" not in verdict.evidence:
+    goes_on = state.step + 1 < len(state.steps) or verdict.evidence.keys() & {"next_share", "next_shares"}
+    if verdict.action is Action.ADVANCE and not goes_on:
         raise ReleaseError(
             "the canary is on its last step and cannot advance", where="release", fix="promote it or roll it back"
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from everfit.rollout.tally import LOSSES, ArmTally, StepTally
@@ -31,6 +32,38 @@ def share(steps: Sequence[StepTally], floor: float, explore: float) -> tuple[flo
     apart = (challenger[0] - champion[0]) / np.sqrt(challenger[1] + champion[1])
     chance = float(ndtr(apart))
     return chance, float(np.clip(chance, explore, 1 - floor))
+
+
+def shares(
+    champion: Sequence[ArmTally], challengers: Sequence[Sequence[ArmTally]], floor: float, explore: float
+) -> tuple[list[float], list[float]]:
+    """The chance of each of several challengers that its rewards are the best of all arms, and its share of traffic:
+    that chance, but at least `explore`, and together at most what leaves the champion its `floor`.
+
+    >>> shares([], [[]], 0.2, 0.05) == ([0.5], [0.5])
+    True
+    """
+    chances = best([posterior(champion), *map(posterior, challengers)])[1:]
+    extra = np.maximum(0.0, chances - explore)
+    room = 1 - floor - explore * len(challengers)
+    given = explore + extra * min(1.0, room / max(float(extra.sum()), 1e-12))
+    return np.round(chances, 9).tolist(), np.round(given, 9).tolist()
+
+
+def best(posteriors: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    """The chance (k,) of each of k arms to have the greatest mean, where these are normal with such means and
+    variances; by the trapezoid rule on places that are dense where any of them is.
+
+    >>> best([(0.5, 0.01), (0.5, 0.01), (0.5, 0.01), (0.5, 0.01)]).round(6).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    means, spreads = np.array([mean for mean, _ in posteriors]), np.sqrt([variance for _, variance in posteriors])
+    places = np.unique(np.concatenate([means + step * spreads for step in np.linspace(-8, 8, 801)]))
+    z = (places[None, :] - means[:, None]) / spreads[:, None]
+    below, density = ndtr(z), np.exp(-(z**2) / 2) / spreads[:, None]
+    others = np.array([np.prod(np.delete(below, arm, axis=0), axis=0) for arm in range(len(means))])
+    found = np.trapezoid(density * others, places, axis=1)
+    return np.asarray(found / found.sum())
 
 
 def posterior(arms: Sequence[ArmTally]) -> tuple[float, float]:

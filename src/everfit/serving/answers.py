@@ -63,7 +63,10 @@ def schema(entity: str | None, response: Response) -> Shape:
         "prediction": {"type": ["string", "number"], "description": "The class, or the value for regression."},
         response.score: {"type": "number", "description": "The probability of the class, or the value."},
         "version": {"type": "integer", "description": "The model version that answered."},
-        "arm": {"enum": ["champion", "challenger"], "description": "Its part in the release."},
+        "arm": {
+            "type": "string",
+            "description": "Its part in the release: champion, challenger, or a name of its own.",
+        },
     }
     required = list(fields)
     fields["probabilities"] = {"type": "object", "additionalProperties": {"type": "number"}}

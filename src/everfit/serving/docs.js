@@ -43,7 +43,7 @@ const one = (said) => {
   }
   if (shares.length) parts.push(table(shares.map(([name, share]) => [make("th", name), make("td", figure(share))]), "facts"));
   parts.push(table(facts.map(([name, value]) => [make("th", name), make("td", figure(value))]), "facts"));
-  return [...parts, raw(said), truth(said.id)];
+  return [...parts, raw(said), why(said.id), truth(said.id)];
 };
 const many = (said) => {
   const names = Object.keys(said[0]).filter((name) => !["id", "probabilities", "features"].includes(name));
@@ -53,6 +53,29 @@ const many = (said) => {
 const problems = (said) => [make("ul", said.error.split("; ").map((text) => make("li", text))),
   ...(said.fix ? [make("p", [make("b", "Fix: "), said.fix])] : []), raw(said)];
 
+const push = (amount, most) => {
+  const made = make("div", make("i", "", amount < 0 ? "down" : ""), "push");
+  made.firstChild.style.width = `${most ? 50 * Math.abs(amount) / most : 0}%`;
+  return made;
+};
+const signed = (value) => (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(4);
+const reasons = (said) => {
+  const most = Math.max(...said.contributions.map((each) => Math.abs(each.contribution)), 0);
+  const rows = said.contributions.map((each) => [make("th", each.feature), make("td", figure(each.value ?? "missing")),
+    make("td", signed(each.contribution), "amount"), make("td", push(each.contribution, most))]);
+  const about = said.class === null ? said.unit : `${said.unit} of ${said.class}`;
+  const drawn = said.method === "sampled" ? " Drawn, with the standard errors in the answer as it came." : "";
+  const sum = `From ${signed(said.base)} on average to ${signed(said.output)} here (${about}).${drawn}`;
+  return [make("p", sum, "quiet"), table(rows, ""), raw(said)];
+};
+const why = (id) => {
+  const button = make("button", "Why?"), told = make("div");
+  button.addEventListener("click", async () => {
+    const [status, , said] = await ask(`explain/${id}`);
+    told.replaceChildren(...(status === 200 ? reasons(said) : problems(said)));
+  });
+  return make("div", [button, told], "truth");
+};
 const truth = (id) => {
   const row = make("p", "", "row"), told = make("span", "", "quiet");
   const tell = async (value) => {
@@ -78,7 +101,8 @@ const truth = (id) => {
 
 const ask = async (path, text) => {
   const started = performance.now();
-  const came = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: text});
+  const posted = {method: "POST", headers: {"Content-Type": "application/json"}, body: text};
+  const came = await fetch(path, text === undefined ? {} : posted);
   const said = await came.text();
   let read;
   try { read = JSON.parse(said); } catch { read = {error: said || "an empty answer"}; }
@@ -97,7 +121,7 @@ const predict = async () => {
 };
 const shell = () => {
   const quoted = body.value.replaceAll("'", "'\\''");
-  curl.textContent = `curl -s ${location.origin}/predict -H 'content-type: application/json' -d '${quoted}'`;
+  curl.textContent = `curl -s ${new URL("predict", location.href)} -H 'content-type: application/json' -d '${quoted}'`;
 };
 
 send.addEventListener("click", predict);

@@ -22,7 +22,7 @@ from everfit.records.quality import QualityLook
 from everfit.records.release import EventKind
 from everfit.records.run import RunRecord, Status
 from everfit.records.schedule import Slot, Turnout
-from everfit.records.watch import Alarm, AlarmKind, AlarmState, DriftReport, MonitorReport
+from everfit.records.watch import Alarm, AlarmKind, AlarmState, DriftReport, LossReport, MonitorReport
 
 _DEPLOYED = (EventKind.RELEASED, EventKind.PROMOTED, EventKind.ROLLED_BACK)
 _TESTED = {
@@ -39,7 +39,7 @@ class Observed:
     """The last look, the last one that judged performance, the alarms that are not resolved; how many runs of each
     pipeline `ended` with each status, and the `last` one of each; the last time of each job; the quality of the last
     window and of the last run's table; the rows that runs have read in all; how often each event of the ledger
-    happened; and the test metrics of the versions that answer."""
+    happened; the test metrics of the versions that answer; and the losses on the newest labels."""
 
     look: MonitorReport | None
     judged: MonitorReport | None
@@ -51,6 +51,7 @@ class Observed:
     rows: int = 0
     events: Mapping[str, int] = field(default_factory=dict)
     tests: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    losses: LossReport | None = None
 
 
 class WatchMetrics(Collector):
@@ -77,6 +78,7 @@ class WatchMetrics(Collector):
                 yield from _drift(found.look.drift)
         if found.judged is not None:
             yield from _performance(found.judged)
+        yield from _losses(found.losses)
         yield _alarms(found.alarms)
         yield from _runs(found.ended, found.last)
         yield from _models(found)
@@ -127,8 +129,26 @@ def _performance(look: MonitorReport) -> Iterator[Metric]:
     yield GaugeMetricFamily("label_coverage", "Share of predictions due that have a label.", found.coverage)
     if found.accuracy is not None:
         yield GaugeMetricFamily("model_accuracy", "Accuracy on matured labels.", found.accuracy)
-    if found.estimated is not None:
+    if found.estimated is None:
+        return
+    if found.accuracy is not None:
         yield GaugeMetricFamily("model_accuracy_estimated", "What was estimated of it before.", found.estimated)
+    told = "What was estimated of it, or of accuracy, without labels."
+    family = GaugeMetricFamily("production_performance_estimated", told, labels=("metric",))
+    family.add_metric((found.metric if found.accuracy is None else "accuracy",), found.estimated)
+    yield family
+
+
+def _losses(found: LossReport | None) -> Iterator[Metric]:
+    if found is None or found.recent is None:
+        return
+    for name, text, value in (
+        ("production_loss", "The mean loss on the newest labels, one by one.", found.recent),
+        ("production_loss_expected", "That of the test.", found.expected),
+    ):
+        family = GaugeMetricFamily(name, text, labels=("loss",))
+        family.add_metric((found.kind.value,), value)
+        yield family
 
 
 def _alarms(alarms: tuple[Alarm, ...]) -> Metric:

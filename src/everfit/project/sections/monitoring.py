@@ -31,7 +31,11 @@ class Drift(Section):
         description="Compare each day with the same weekdays before it, or each hour with the same hours of the days "
         "before, with floors learned from those windows, instead of with the training.",
     )
-    impact: Points = Field(0.01, description="The least estimated loss of the metric for which drift alone retrains.")
+    impact: Points = Field(
+        0.02,
+        description="The least estimated loss of the metric for which drift alone retrains; of a regression, a share "
+        "of its error.",
+    )
     run_length: int | None = Field(
         None,
         ge=1_000,

@@ -105,9 +105,10 @@ class AbTest(Section):
 class Thompson(Section):
     """Strategy `thompson`: the share follows the chance that the new version has the better labels."""
 
-    start: Share = Field(0.1, gt=0, lt=1, description="The new version's share until labels arrive.")
+    challengers: int = Field(1, ge=1, lt=_MOST_ARMS, description="How many new versions take part.")
+    start: Share = Field(0.1, gt=0, lt=1, description="A new version's share until labels arrive.")
     floor: Share = Field(0.2, gt=0, lt=1, description="Share that the champion keeps in any case.")
-    explore: Share = Field(0.05, gt=0, lt=1, description="Share that the new version keeps in any case.")
+    explore: Share = Field(0.05, gt=0, lt=1, description="Share that a new version keeps in any case.")
     every: Duration = Field("1h", validate_default=True, description="How often the share is set anew.")
 
 
@@ -178,8 +179,11 @@ class Release(Section):
     def _thompson_learns(self) -> Release:
         if self.strategy is Strategy.THOMPSON and not self.verdict.margins.keys() & LABELLED:
             raise ValueError("thompson needs a criterion on labels: verdict.accuracy, brier, log_loss or mae")
-        if self.thompson.floor + self.thompson.explore >= 1:
+        thompson = self.thompson
+        if thompson.floor + thompson.challengers * thompson.explore >= 1:
             raise ValueError("thompson.floor and thompson.explore leave nothing to decide")
+        if thompson.challengers > 1 and thompson.challengers * thompson.start > 1 - thompson.floor:
+            raise ValueError("thompson.start gives the new versions more than thompson.floor leaves")
         return self
 
     @model_validator(mode="after")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from everfit.project.calendar import pauses
 from everfit.project.quantities import format_duration
 from everfit.project.sections.data import Check, Data, Features
 from everfit.project.sections.monitoring import Channel, Monitoring, Retraining, channel
@@ -76,6 +79,16 @@ class Project(Section):
     environments: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="What differs in each environment, such as staging and production."
     )
+
+    @cached_property
+    def looking(self) -> Monitoring:
+        """`monitoring` as it is lived: its `every` is the mean time between two looks where `schedule.monitoring` says
+        when they are, so that the rate of false alarms in a look follows from how many looks there are."""
+        plan = self.schedule
+        if plan.monitoring is None:
+            return self.monitoring
+        found = pauses(plan.monitoring, plan.timezone)
+        return self.monitoring.model_copy(update={"every": sum(found, timedelta(0)) / len(found)})
 
     @model_validator(mode="after")
     def _labels_come_before_the_deadline(self) -> Project:

@@ -19,7 +19,7 @@ from everfit.records.watch import (
     PerformanceReport,
     Trigger,
 )
-from everfit.retraining.policy import Known
+from everfit.retraining.policy import Known, by_the_clock
 from everfit.retraining.policy import decide as decide_all
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -195,3 +195,21 @@ def test_a_regressions_estimated_loss_is_a_share_of_its_error() -> None:
     assert "the estimated loss of rmse is 5.00% of it, at least the 2.00% of it" in why(
         decide(drift=DRIFTED, impact=risen)
     )
+
+
+@pytest.mark.parametrize(
+    ("running", "canary", "released", "against"),
+    [
+        (False, None, True, None),
+        (True, None, True, "a training is under way"),
+        (False, 2, True, "version 2 is on trial"),
+        (False, None, False, "nothing is released yet"),
+    ],
+)
+def test_a_time_that_was_set_trains_unless_something_is_under_way(
+    running: bool, canary: int | None, released: bool, against: str | None
+) -> None:
+    found = by_the_clock("At 03:00 (UTC)", running, canary, released, datetime(2026, 1, 5, tzinfo=UTC))
+    assert found.retrain is (against is None)
+    assert (found.trigger, found.reasons[0]) == (Trigger.SCHEDULE, "the schedule asks for it: At 03:00 (UTC)")
+    assert against is None or against in found.reasons[1]

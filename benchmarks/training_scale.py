@@ -3,11 +3,12 @@
     python -m benchmarks.training_scale [--quick] [--rows N ...] [--set KEY=VALUE ...]
 
 Each size is a process of its own on a fresh project folder of generated customers with 20 features. CPU is user and
-system time of that process and of all that it waited for. Memory is sampled ten times a second over the process and
-its descendants, from the kernel's sums (`smaps_rollup`, so Linux only): the resident set counts a page as often as it
-is mapped, the proportional set counts it once in all. What the workers map lies in memory, so the truth is between the
-two. A run beyond the limit of memory or of time is ended and told as such. The slope is the power of the rows that CPU
-grows with, by least squares on the logarithms. The last line holds the greatest resident set of the largest table.
+system time of that process and of all that it waited for. Memory is sampled up to ten times a second, less often where
+that takes long, over the process and its descendants, from the kernel's sums (`smaps_rollup`, so Linux only): the
+resident set counts a page as often as it is mapped, the proportional set counts it once in all. What the workers map
+lies in memory, so the truth is between the two. A run beyond the limit of memory or of time is ended and told as such.
+The slope is the power of the rows that CPU grows with, by least squares on the logarithms. The last line holds the
+greatest resident set of the largest table.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 from typing import IO
 
 import numpy as np
@@ -35,7 +36,7 @@ from everfit.testing.churn import customers
 SIZES, QUICK = (10_000, 100_000, 1_000_000), (10_000, 30_000)
 FEW = ["training.budget.trials=1", "training.models=[logistic, lightgbm]"]
 GOAL_GB, LIMIT_GB = 16.0, 15.0
-PERIOD = 0.1
+PERIOD, SHARE = 0.1, 50.0  # seconds between samples, and how many times as long as one takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def watched(process: subprocess.Popen[bytes], rows: int, seconds: float) -> tupl
             process.returncode = os.waitstatus_to_exitcode(status)
             cost = Cost(rows, perf_counter() - began, used.ru_utime + used.ru_stime, peak, stopped)
             return cost, process.returncode
+        sampling = process_time()
         peak = peak.greatest(memory(family(process.pid)))
         if not stopped and peak.resident > LIMIT_GB:
             stopped = f"ended beyond {LIMIT_GB:g} GB"
@@ -139,7 +141,7 @@ def watched(process: subprocess.Popen[bytes], rows: int, seconds: float) -> tupl
             stopped = f"ended after {seconds:g} s"
         if stopped:
             os.killpg(process.pid, signal.SIGKILL)
-        sleep(PERIOD)
+        sleep(max(PERIOD, SHARE * (process_time() - sampling)))
 
 
 def family(head: int) -> list[int]:

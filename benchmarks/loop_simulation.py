@@ -11,7 +11,7 @@ customers leave changes. Once a week each policy may retrain, on the labelled ro
 - everfit: drift, estimate, performance by windows and label by label, and the policy, all with their default settings;
   a challenger is released only if it beats the champion on the newest labelled rows, which neither has learned from;
 - everfit, told: the same, told what a retraining and a wrong answer cost, to accept four false alarms a year, and to
-  `restore` what was lost, at most every fortnight.
+  retrain at most every fortnight.
 
 A wrong answer costs 1 and a retraining 100. "No" and "yes" are answered at the probability .5. The years are drawn anew
 at each run unless a seed is given.
@@ -46,7 +46,7 @@ from everfit.project.sections.monitoring import Cost, Monitoring, Retraining
 from everfit.records.profile import LossKind, Profile
 from everfit.records.table import Kind, Task
 from everfit.records.watch import LossReport, LossState, PerformanceReport
-from everfit.retraining.policy import Known, decide
+from everfit.retraining.policy import FALLEN, Known, decide
 
 DAYS, PER_DAY, DELAY, WINDOW, EVERY = 365, 150, 30, 45, 7
 REGIONS, COLUMN, PEOPLE, CONCEPT = 70, 130, 190, 270
@@ -57,7 +57,7 @@ KINDS = dict.fromkeys(NUMERIC, Kind.NUMERIC) | {"region": Kind.CATEGORICAL, "pla
 DEFAULTS = (Monitoring(), Retraining())
 TOLD = (
     Monitoring(every="7d", alarms="4/year"),
-    Retraining(cooldown="14d", restore=True, cost=Cost(retraining=PRICE, error=0.01)),
+    Retraining(cooldown="14d", cost=Cost(retraining=PRICE, error=0.01)),
 )
 
 
@@ -164,6 +164,8 @@ class Life:
     released: list[int] = field(default_factory=list)
     drifting: int | None = None
     best: float = 0.0
+    tests: list[float] = field(default_factory=list)
+    restoring: bool = False
     losses: LossState = field(default_factory=lambda: LossState(0))
 
     @property
@@ -187,6 +189,7 @@ def live(of: World, wants: Wants, must_win: bool) -> Life:
                 life.released.append(day)
                 life.drifting, life.losses = None, LossState(day)
                 life.best = max(life.best, champion.profile.expected)
+                life.tests.append(champion.profile.expected)
         today = of.day == day
         answers = champion.score(of.rows.filter(today)) >= 0.5
         life.wrong[day] = float((answers != of.leaves[today]).sum())
@@ -252,13 +255,16 @@ def everfit(monitoring: Monitoring, retraining: Retraining, of: World, champion:
             short_of=life.best if retraining.restore and _short(champion, life, monitoring.tolerance) else None,
         ),
     )
+    if decision.retrain:
+        life.restoring = FALLEN[1] in decision.reasons[0]
     return decision.retrain
 
 
 def _short(champion: Model, life: Life, tolerance: float) -> bool:
     """Whether the last retraining brought a better model that is not as good as the best has been."""
     released = bool(life.begun) and life.begun[-1] == champion.since
-    return released and champion.profile.expected < life.best - tolerance
+    better = len(life.tests) < 2 or not life.restoring or life.tests[-1] > life.tests[-2]
+    return released and better and champion.profile.expected < life.best - tolerance
 
 
 def _performance(

@@ -417,8 +417,16 @@ def test_what_was_lost_is_gone_after_until_a_test_metric_is_what_an_earlier_vers
         encode(Retraining(START - DAY, True, "performance has fallen: 0.7", version=2, deployed=True)),
     )
     production.release = replace(production.release, champion=2, latest=2, registered=(1, 2))
-    settings = production.project.retraining.model_copy(update={"restore": True})
-    production.project = production.project.model_copy(update={"retraining": settings})
     decision = production.look(START + 2 * DAY).decision
     assert decision.retrain
     assert "an earlier champion reached 0.95 in its test" in decision.reasons[0]
+    # The next one brought nothing better: the world is harder than it was.
+    ledger.register(
+        production.state, ModelVersion("churn", 3, "hash 3", "run", START, {"roc_auc": 0.87}, {}), "ann", START
+    )
+    production.state.append(
+        retraining.RETRAININGS,
+        encode(Retraining(START, True, "performance is not restored yet", version=3, deployed=True)),
+    )
+    production.release = replace(production.release, champion=3, latest=3, registered=(1, 2, 3))
+    assert not production.look(START + 3 * DAY).decision.retrain

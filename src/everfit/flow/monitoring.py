@@ -134,8 +134,9 @@ def _is_drift(report: DriftReport) -> bool:
 
 def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
     """The best test metric of all versions, where `retraining.restore` is on, a retraining for fallen performance
-    made this champion, and it is worse than that by more than the tolerance. Losses are never short of anything: less
-    of them may only mean easier rows."""
+    made this champion, and it is worse than that by more than the tolerance; until one that was to restore it brings
+    nothing better, for the world may have become harder. Losses are never short of anything: less of them may only mean
+    easier rows."""
     if not watched.project.retraining.restore:
         return None
     past, release = retraining.history(watched.state), watched.release
@@ -144,8 +145,11 @@ def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
     metric = manifest.profile.metric
     if not metrics.higher_is_better(metric) or not any(words in past[-1].reason for words in policy.FALLEN):
         return None
-    earlier = [one.metrics.get(metric, 0.0) for one in ledger.versions(watched.state).values()]
-    best = max(earlier, default=0.0)
+    known = {number: one.metrics.get(metric, 0.0) for number, one in ledger.versions(watched.state).items()}
+    made = [known.get(one.version or 0, 0.0) for one in past if one.deployed]
+    if policy.FALLEN[1] in past[-1].reason and len(made) > 1 and made[-1] <= made[-2]:
+        return None
+    best = max(known.values(), default=0.0)
     return best if manifest.profile.expected < best - watched.project.monitoring.tolerance else None
 
 

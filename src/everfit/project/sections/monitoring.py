@@ -90,9 +90,10 @@ class Retraining(Section):
     cooldown: Duration = Field("24h", validate_default=True, description="Least time between two retrainings.")
     budget: Rate | None = Field(None, description="Most retrainings without being asked, such as 4/month.")
     restore: bool = Field(
-        False,
-        description="After a retraining for fallen performance, retrain after each cooldown until the test metric "
-        "is what an earlier version reached: at first few rows of the changed world have labels.",
+        True,
+        description="After a retraining for fallen performance, retrain after each cooldown until the test metric is "
+        "what an earlier version reached, or is no longer raised by it: at first few rows of the changed world have "
+        "labels.",
     )
     cost: Cost = Field(default_factory=Cost, description="Retrain only where keeping the model costs more.")
 

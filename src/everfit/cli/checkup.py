@@ -25,6 +25,8 @@ PYTHON = (3, 11)
 _LEAST, _SCARCE = 200_000_000, 2_000_000_000
 _CLOCK = 120.0  # seconds that a file may seem to come from the future
 _MODULES = {
+    "grpcio": "grpc",
+    "protobuf": "google.protobuf",
     "psycopg2-binary": "psycopg2",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",

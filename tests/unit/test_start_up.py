@@ -35,7 +35,10 @@ def tell():
     print(json.dumps(sorted(found)), file=sys.stderr)
 atexit.register(tell)
 """
-TRAINING = ("sklearn", "skops", "xgboost", "joblib", "scipy.stats", "scipy.optimize", "matplotlib", "pandas", "pyarrow")
+TRAINING = (
+    *("sklearn", "skops", "xgboost", "lightgbm", "catboost", "optuna", "joblib", "matplotlib", "pandas", "pyarrow"),
+    *("scipy.stats", "scipy.optimize", "scipy.special"),
+)
 SERVING = ("fastapi", "starlette", "uvicorn", "prometheus_client")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy
 
 from everfit.training.rounds import staged
 from everfit.training.scorers import Matrix, by_class, package, single

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.services.ready import ready
+
 _PROGRAMS = ("prometheus-alertmanager", "alertmanager")
-_DEADLINE = 60.0
 _CONFIG = "route: {receiver: nobody, group_wait: 1s}\nreceivers: [{name: nobody}]\n"
 
 
@@ -45,36 +43,6 @@ def alertmanager() -> Iterator[Alertmanager]:
     with tempfile.TemporaryDirectory(prefix="everfit-alertmanager-") as folder:
         config = Path(folder) / "alertmanager.yml"
         config.write_text(_CONFIG)
-        port = _free_port()
-        with (Path(folder) / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [program, f"--config.file={config}", f"--storage.path={folder}/data", "--cluster.listen-address=",
-                 f"--web.listen-address=127.0.0.1:{port}"],
-                stdout=log, stderr=log,
-            )  # fmt: skip
-        try:
-            server = Alertmanager(f"http://127.0.0.1:{port}")
-            _wait(server.url, process)
-            yield server
-        finally:
-            process.terminate()
-            process.wait(_DEADLINE)
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _DEADLINE
-    while True:
-        assert process.poll() is None, "Alertmanager ended at once"
-        try:
-            urllib.request.urlopen(f"{url}/-/ready", timeout=5).close()
-        except OSError:
-            assert time.monotonic() < deadline, "Alertmanager does not answer"
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+        files = [f"--config.file={config}", f"--storage.path={folder}/data", "--cluster.listen-address="]
+        with ready("Alertmanager", lambda address: [program, *files, f"--web.listen-address={address}"]) as url:
+            yield Alertmanager(url)

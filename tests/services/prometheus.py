@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.services.ready import ready
 
 _DEADLINE = 60.0
 
@@ -50,29 +50,6 @@ class Prometheus:
 @contextmanager
 def prometheus(config: Path, data: Path) -> Iterator[Prometheus]:
     """A server with that configuration."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    process = subprocess.Popen(
-        ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}", f"--web.listen-address={address}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + _DEADLINE
-        while not _is_ready(f"http://{address}"):
-            assert process.poll() is None, "Prometheus ended at once"
-            assert time.monotonic() < deadline, "Prometheus does not answer"
-            time.sleep(0.05)
-        yield Prometheus(f"http://{address}")
-    finally:
-        process.terminate()
-        process.wait(_DEADLINE)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{url}/-/ready", timeout=5).close()
-    except OSError:
-        return False
-    return True
+    files = [f"--config.file={config}", f"--storage.tsdb.path={data}"]
+    with ready("Prometheus", lambda address: ["prometheus", *files, f"--web.listen-address={address}"]) as url:
+        yield Prometheus(url)

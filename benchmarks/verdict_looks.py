@@ -11,7 +11,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from statistics import median
 from typing import TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 from tests.unit.serving_models import bundle
 
 from benchmarks.report import Cell, report, table

@@ -38,15 +38,8 @@ def look(
         return found, before
     path = verdicts.picture_of(pictures, view) if pictures is not None else None
     found = replace(found, picture=str(path)) if path else found
-    overtaken = False
-
-    def drafts(current: ReleaseState) -> tuple[strategy.Draft, ...]:
-        nonlocal overtaken
-        overtaken = current != before
-        return () if overtaken else strategy.apply(view, found)
-
-    after = ledger.commit(state, drafts, by, now)
-    if not overtaken:
+    after, acted = ledger.commit_on(state, before, strategy.apply(view, found), by, now)
+    if acted:
         verdicts.keep(state, found)
         if path:
             verdicts.draw(path, trial, view, found, seen[found.version or 0], scale, now, count)

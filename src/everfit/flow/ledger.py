@@ -56,6 +56,22 @@ def commit(
     return ledger.fold(history)
 
 
+def commit_on(
+    state: StateStore, before: ReleaseState, drafts: Sequence[Draft], by: str, now: datetime
+) -> tuple[ReleaseState, bool]:
+    """Appends the drafts if the state is still the one that they were decided on; the state after it, and whether it
+    was. Raises Conflict like `commit`."""
+    is_same = True
+
+    def decide(current: ReleaseState) -> Sequence[Draft]:
+        nonlocal is_same
+        is_same = current == before
+        return drafts if is_same else ()
+
+    after = commit(state, decide, by, now)
+    return after, is_same
+
+
 def _second(state: StateStore, known: int) -> Conflict:
     """What somebody is told who decided on `known` events when there were more."""
     first = events(state)[known]

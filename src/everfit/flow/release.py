@@ -83,15 +83,8 @@ def look(
     kept = verdicts.worth_keeping(state, trial, found)
     if kept and pictures is not None:
         found = replace(found, picture=str(verdicts.picture_of(pictures, before)))
-    overtaken = False
-
-    def drafts(current: ReleaseState) -> tuple[strategy.Draft, ...]:
-        nonlocal overtaken
-        overtaken = current != before
-        return () if overtaken else strategy.apply(before, found)
-
-    after = ledger.commit(state, drafts, by, now)
-    if kept and not overtaken:
+    after, acted = ledger.commit_on(state, before, strategy.apply(before, found), by, now)
+    if kept and acted:
         verdicts.keep(state, found)
         if found.picture:
             verdicts.draw(Path(found.picture), trial, before, found, seen, scale, now)

@@ -196,9 +196,9 @@ def days(count: int, seed: int, shift_last: float = 0.0) -> list[seasonal.Phased
 
 
 def _seasonal_alarm(every: list[seasonal.Phased]) -> bool:
-    kinds = (column("x", np.zeros(1), Kind.NUMERIC),)
-    floors = seasonal.learned(every[:-1], kinds, "weekday", 0.02)
-    found = seasonal.against_peers(every[-1], every, kinds, "weekday")
+    held = seasonal.of_columns((column("x", np.zeros(1), Kind.NUMERIC),))
+    floors = seasonal.learned(every[:-1], held, "weekday", 0.02)
+    found = seasonal.against_peers(every[-1], every, held, "weekday")
     assert floors is not None
     assert found is not None
     return any(one.drifted for one in judged(found, 0.02, Floors(0.02, 0.005, floors)))
@@ -210,10 +210,10 @@ def test_a_day_like_its_weekday_is_no_drift_and_one_unlike_it_is() -> None:
 
 
 def test_a_season_needs_a_past() -> None:
-    kinds = (column("x", np.zeros(1), Kind.NUMERIC),)
+    held = seasonal.of_columns((column("x", np.zeros(1), Kind.NUMERIC),))
     few = days(9, 1)
-    assert seasonal.learned(few, kinds, "weekday", 0.02) is None
-    assert seasonal.against_peers(few[-1], few, kinds, "weekday") is None
+    assert seasonal.learned(few, held, "weekday", 0.02) is None
+    assert seasonal.against_peers(few[-1], few, held, "weekday") is None
 
 
 def test_windows_are_whole_days_and_one_that_is_not_over_waits() -> None:

@@ -157,11 +157,13 @@ class PredictionLog(Protocol):
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
         inputs: Mapping[str, Kind] | None = None,
+        classes: Sequence[str] = (),
     ) -> pl.DataFrame:
         """Some columns of the same records in the same order, without making records: a row each, the fields of
-        `PredictionRecord` by name (but `input` and `features`), then `features.NAME` for each name given: Float64 for
+        `PredictionRecord` by name (but the groups), then `features.NAME` for each name given: Float64 for
         numbers and yes-or-no, String for others, null where a record has none; and `input.NAME` for what callers sent,
-        Float64 for numbers and String for all else. `prediction` is text. Raises ValueError for an unknown field."""
+        Float64 for numbers and String for all else; and `probabilities.NAME` for each class given, Float64, null where
+        a record has no such class. `prediction` is text. Raises ValueError for an unknown field."""
         ...
 
     def tend(self) -> None:

@@ -185,8 +185,9 @@ class MemoryLog:
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
         inputs: Mapping[str, Kind] | None = None,
+        classes: Sequence[str] = (),
     ) -> pl.DataFrame:
-        wanted = chosen.wanted(fields, features or {}, inputs or {})
+        wanted = chosen.wanted(fields, features or {}, inputs or {}, classes)
         return chosen.of_parquet(columns.table(list(self.read(since, until))), wanted)
 
     def tend(self) -> None:

@@ -75,11 +75,13 @@ def test_the_positive_class_is_predicted_from_the_threshold_on() -> None:
 
 
 def test_several_classes_give_the_most_probable_one_and_all_probabilities() -> None:
-    (prediction,) = serving(model("level"))[0].predict([GOOD])
+    predictor, log = serving(model("level"))
+    (prediction,) = predictor.predict([GOOD])
     shares = prediction.probabilities
     assert shares is not None
     assert sum(shares.values()) == pytest.approx(1)
     assert prediction.score == max(shares.values()) == shares[str(prediction.prediction)]
+    assert log.records[0].probabilities == shares
 
 
 def test_a_regression_answers_its_value_twice() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,14 +64,17 @@ def endings(folder: Path) -> list[str]:
     return sorted(path.suffix for path in folder.glob("*_*"))
 
 
-@given(st.lists(st.tuples(ROWS, ROWS, st.sampled_from(["Yes", 1.5, None])), min_size=1, max_size=6))
+SHARES = st.none() | st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=3)
+
+
+@given(st.lists(st.tuples(ROWS, ROWS, SHARES, st.sampled_from(["Yes", 1.5, None])), min_size=1, max_size=6))
 @settings(max_examples=40)
 def test_any_record_comes_back_from_columns_as_it_was(
-    rows: list[tuple[Row, Row, str | float | None]],
+    rows: list[tuple[Row, Row, Mapping[str, float] | None, str | float | None]],
 ) -> None:
     made = [
-        PredictionRecord("a", NOW, None, given, features, "champion", 3, 0.5, prediction, 0.1)
-        for given, features, prediction in rows
+        PredictionRecord("a", NOW, None, given, features, "champion", 3, 0.5, prediction, 0.1, None, shares)
+        for given, features, shares, prediction in rows
     ]
     assert list(columns.records(columns.table(made))) == made
 
@@ -100,6 +103,17 @@ def test_a_column_of_several_types_is_read_as_the_kind_that_is_asked_for(tmp_pat
         assert found["features.age"].to_list() == [3.0, 2.5, 12.0]
         assert found["features.none"].to_list() == [None, None, None]
         compact(tmp_path, NOW)
+
+
+def test_what_was_written_before_classes_had_probabilities_is_read(tmp_path: Path) -> None:
+    made = record("a", age=3)
+    log = written(tmp_path, [made])
+    assert b"probabilities" not in next(tmp_path.glob("*.log")).read_bytes()
+    for _ in ("lines", "Parquet"):
+        assert list(log.read()) == [made]
+        assert log.frame(["id"], classes=["low"]).rows() == [("a", None)]
+        compact(tmp_path, NOW)
+    assert "probabilities" not in pl.read_parquet_schema(next(tmp_path.glob("*.parquet")))
 
 
 def test_a_crash_between_writing_parquet_and_removing_lines_doubles_nothing(tmp_path: Path) -> None:

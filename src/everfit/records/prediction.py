@@ -30,9 +30,9 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     features: Mapping[str, Value] = msgspec.field(default_factory=dict)
 
 
-class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
+class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One line of the prediction log. `latency` is in seconds; `error` is set, and the answer's fields empty, when the
-    model raised; `shadow` records were never answered to anybody."""
+    model raised; `probabilities` has each class of more than two, and is None for two classes and for regression."""
 
     id: str
     time: datetime
@@ -45,6 +45,7 @@ class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
     prediction: str | float | None
     latency: float
     error: str | None = None
+    probabilities: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,10 @@ class JsonLinesLog:
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
         inputs: Mapping[str, Kind] | None = None,
+        classes: Sequence[str] = (),
     ) -> pl.DataFrame:
         """Some columns of the same records, as the port says."""
-        wanted = chosen.wanted(fields, features or {}, inputs or {})
+        wanted = chosen.wanted(fields, features or {}, inputs or {}, classes)
         timed = wanted | {"time": FIELDS["time"]}
         frames = [pl.DataFrame(schema=wanted)]
         for segment in names.stored(self._folder, since, until):

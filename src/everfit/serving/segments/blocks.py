@@ -52,7 +52,7 @@ def encode(records: Iterable[PredictionRecord]) -> bytes:
     >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     >>> one = PredictionRecord("a", noon, None, {"x": 1}, {}, "champion", 3, 0.5, "No", 0.001)
     >>> encode([one]).splitlines()[1]
-    b'{"crc32":4068706598,"records":1}'
+    b'{"crc32":566350173,"records":1}'
     """
     lines = [_encode(record) for record in records]
     text = b"\n".join(lines) + b"\n"

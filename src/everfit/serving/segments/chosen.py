@@ -17,15 +17,18 @@ from everfit.records.table import Kind
 from everfit.serving.segments.columns import FIELDS, DataType, values
 
 _NUMBERS = frozenset({Kind.NUMERIC, Kind.BOOLEAN})
-_GROUPS = ("features", "input")
+_GROUPS = ("features", "input", "probabilities")
 
 
 def wanted(
-    columns: Iterable[str], features: Mapping[str, Kind], inputs: Mapping[str, Kind] = MappingProxyType({})
+    columns: Iterable[str],
+    features: Mapping[str, Kind],
+    inputs: Mapping[str, Kind] = MappingProxyType({}),
+    classes: Iterable[str] = (),
 ) -> dict[str, DataType]:
     """The types of a frame's columns: fields by name, then `features.NAME`, a number or a text by its kind, then
-    `input.NAME`, what callers sent: numbers as such, all else, yes or no too, as the text that was sent. Raises
-    ValueError for a column that is no field.
+    `input.NAME`, what callers sent: numbers as such, all else, yes or no too, as the text that was sent, then
+    `probabilities.NAME` of several classes. Raises ValueError for a column that is no field.
 
     >>> wanted(["id"], {"plan": Kind.CATEGORICAL}, {"paid": Kind.BOOLEAN})
     {'id': String, 'features.plan': String, 'input.paid': String}
@@ -35,7 +38,8 @@ def wanted(
         raise ValueError(f"{unknown[0]!r} is no column of the prediction log; there are {', '.join(FIELDS)}")
     kinds = {f"features.{name}": pl.Float64 if kind in _NUMBERS else pl.String for name, kind in features.items()}
     sent = {f"input.{name}": pl.Float64 if kind is Kind.NUMERIC else pl.String for name, kind in inputs.items()}
-    return {name: FIELDS[name] for name in columns} | kinds | sent
+    shares: dict[str, DataType] = {f"probabilities.{name}": pl.Float64 for name in classes}
+    return {name: FIELDS[name] for name in columns} | kinds | sent | shares
 
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
@@ -69,7 +73,9 @@ def reader(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
     places = {name: f"c{place}" for place, name in enumerate(columns)}
     fields = [(place, Any, msgspec.field(name=name, default=None)) for name, place in places.items() if name in FIELDS]
     groups = [(group, msgspec.defstruct(group.title(), _members(group, places))) for group in _asked(columns)]
-    return msgspec.json.Decoder(msgspec.defstruct("Line", [*groups, *fields]))
+    # A group that a line does not have, for its model has none, is one of nothing.
+    found = [(group, kind, msgspec.field(default_factory=kind)) for group, kind in groups]
+    return msgspec.json.Decoder(msgspec.defstruct("Line", [*found, *fields]))
 
 
 def _asked(columns: Iterable[str]) -> list[str]:

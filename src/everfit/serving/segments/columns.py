@@ -1,15 +1,16 @@
 """Records as the columns of a Parquet file, and back as they were.
 
-There is a column for each field, and one for each name in a record's `input` and `features`: `input.tenure`,
-`features.tenure`. Where a name's values are of several types they are stored as JSON, in bytes. The columns `input`
-and `features` list the names that a record had.
+There is a column for each field, and one for each name in a record's `input`, `features` and `probabilities`:
+`input.tenure`, `features.tenure`. Where a name's values are of several types they are stored as JSON, in bytes. The
+columns `input`, `features` and `probabilities` list the names that a record had, null where it had no such group; a
+group that no record had has no column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ FIELDS: Mapping[str, DataType] = {
     "latency": pl.Float64,
     "error": pl.String,
 }
-_GROUPS = ("input", "features")
+_GROUPS = ("input", "features", "probabilities")
 _TYPES: Mapping[type, DataType] = {float: pl.Float64, int: pl.Int64, bool: pl.Boolean, str: pl.String}
 
 
@@ -42,14 +43,18 @@ def table(records: Sequence[PredictionRecord]) -> pl.DataFrame:
         # A prediction is a class or a number, and is kept as the one or the other.
         columns.append(_of_one_type(name, values) if name == "prediction" else pl.Series(name, values, kind))
     for group in _GROUPS:
-        rows: list[Mapping[str, Any]] = [getattr(record, group) for record in records]
-        had = [tuple(row) for row in rows]
+        rows: list[Mapping[str, Any] | None] = [getattr(record, group) for record in records]
+        had = [None if row is None else tuple(row) for row in rows]
+        if all(names is None for names in had):
+            continue
         columns.append(pl.Series(group, [_list_of_names(names) for names in had], pl.String))
-        columns += [_of_one_type(f"{group}.{name}", list(found)) for name, found in _by_name(rows, set(had))]
+        full = [row or {} for row in rows]
+        columns += [_of_one_type(f"{group}.{name}", list(found)) for name, found in _by_name(full)]
     return pl.DataFrame(columns)
 
 
-def _by_name(rows: Sequence[Mapping[str, Any]], had: set[tuple[str, ...]]) -> Iterable[tuple[str, Iterable[Any]]]:
+def _by_name(rows: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, Iterable[Any]]]:
+    had = set(map(tuple, rows))
     if len(had) == 1:  # nearly always, and then transposed at once
         return zip(*had, zip(*(row.values() for row in rows), strict=True), strict=False)
     return ((name, (row.get(name) for row in rows)) for name in dict.fromkeys(chain.from_iterable(had)))
@@ -66,29 +71,31 @@ def _of_one_type(name: str, values: list[Any]) -> pl.Series:
 
 
 @cache
-def _list_of_names(names: tuple[str, ...]) -> str:
-    return msgspec.json.encode(names).decode()
+def _list_of_names(names: tuple[str, ...] | None) -> str | None:
+    return None if names is None else msgspec.json.encode(names).decode()
 
 
 def records(frame: pl.DataFrame) -> Iterator[PredictionRecord]:
     """The records that `table` made the frame of."""
     columns = {name: values(column) for name, column in frame.to_dict().items()}
     fields = zip(*(columns[name] for name in FIELDS), strict=True)
-    rows = zip(*(_rows(group, columns) for group in _GROUPS), strict=True)
-    for field, (given, features) in zip(fields, rows, strict=True):
+    rows = zip(*(_rows(group, columns) for group in _GROUPS), strict=False)
+    for field, (given, features, shares) in zip(fields, rows, strict=False):
         identity, time, entity, arm, version, score, prediction, latency, error = field
         yield PredictionRecord(
-            identity, time, entity, given, features, arm, version, score, prediction, latency, error
+            identity, time, entity, given, features, arm, version, score, prediction, latency, error, shares
         )  # fmt: skip
 
 
-def _rows(group: str, columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+def _rows(group: str, columns: Mapping[str, list[Any]]) -> Iterator[Any]:
     @cache
     def read(text: str) -> list[tuple[str, list[Any]]]:
         return [(name, columns[f"{group}.{name}"]) for name in msgspec.json.decode(text)]
 
+    if group not in columns:
+        yield from repeat(None)
     for i, text in enumerate(columns[group]):
-        yield {name: column[i] for name, column in read(text)}
+        yield None if text is None else {name: column[i] for name, column in read(text)}
 
 
 def values(column: pl.Series) -> list[Any]:

@@ -10,6 +10,7 @@ from random import Random
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from everfit.ports import PredictionLog
 from everfit.records.prediction import PredictionRecord
@@ -61,6 +62,14 @@ class _Columns:
         assert found.columns == ["id", "features.age", "input.age", "input.paid", "input.city", "input.never"]
         assert found.rows() == [("p1", 1.0, 1.0, "false", city, None)]
 
+    def test_the_probabilities_of_several_classes_are_columns_too(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_several({"low": 0.25, "high": 0.75}), _record(1), _several({"low": 0.5, "new": 0.5})])
+        found = log.frame(["id"], classes=["high", "low", "never"])
+        assert found.columns == ["id", "probabilities.high", "probabilities.low", "probabilities.never"]
+        assert found.rows() == [("p1", 0.75, 0.25, None), ("p1", None, None, None), ("p1", None, 0.5, None)]
+        assert found.dtypes[1:] == [pl.Float64] * 3
+
     def test_columns_of_an_empty_log_have_their_types(self, tmp_path: Path) -> None:
         found = self.make(tmp_path).frame(["version", "id", "entity", "score", "error"], features=_KINDS)
         assert found.is_empty()
@@ -85,6 +94,11 @@ class PredictionLogContract(_Columns):
         log.append([])
         log.append([_record(1)])
         assert list(log.read()) == [_record(2), _record(0), _record(1)]
+
+    def test_the_probabilities_of_several_classes_come_back(self, tmp_path: Path) -> None:
+        log, records = self.make(tmp_path), [_several({"low": 0.25, "high": 0.75}), _record(0), _several({})]
+        log.append(records)
+        assert list(log.read()) == records
 
     def test_empty_log_has_no_records(self, tmp_path: Path) -> None:
         assert list(self.make(tmp_path).read()) == []
@@ -148,6 +162,10 @@ def _record(i: int) -> PredictionRecord:
         prediction="Yes" if i % 2 else 12.5,
         latency=0.001,
     )
+
+
+def _several(probabilities: dict[str, float]) -> PredictionRecord:
+    return replace(_record(1), probabilities=probabilities)
 
 
 def _columns(record: PredictionRecord) -> dict[str, object]:

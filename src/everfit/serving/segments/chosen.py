@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain, groupby
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -13,11 +14,12 @@ from typing import Any, TypeVar
 import msgspec
 import polars as pl
 
+from everfit.records.prediction import PredictionBatch
 from everfit.records.table import Kind
+from everfit.serving.segments import runs
 from everfit.serving.segments.columns import FIELDS, DataType, values
 
 _NUMBERS = frozenset({Kind.NUMERIC, Kind.BOOLEAN})
-_GROUPS = ("features", "input", "probabilities")
 
 
 def wanted(
@@ -81,7 +83,7 @@ def reader(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
 def _asked(columns: Iterable[str]) -> list[str]:
     """The groups that any of the columns is of; what is not asked for is not read."""
     of = {name.partition(".")[0] for name in columns if name not in FIELDS}
-    return [group for group in _GROUPS if group in of]
+    return [group for group in runs.GROUPS if group in of]
 
 
 def _members(group: str, places: Mapping[str, str]) -> list[tuple[str, Any, Any]]:
@@ -93,12 +95,25 @@ def _members(group: str, places: Mapping[str, str]) -> list[tuple[str, Any, Any]
 
 
 def of_lines(lines: Sequence[Any], columns: Mapping[str, DataType]) -> pl.DataFrame:
-    """The columns of lines that `reader` read."""
-    found = []
+    """The columns of lines that `reader` read, and of batches."""
+    stretches = [list(found) for _, found in groupby(lines, type)]
+    series = []
     for i, (name, kind) in enumerate(columns.items()):
         of_line = attrgetter(f"c{i}" if name in FIELDS else f"{name.partition('.')[0]}.c{i}")
-        found.append(_series(name, [of_line(line) for line in lines], kind))
-    return pl.DataFrame(found)
+        values: list[Any] = []
+        for found in stretches:
+            if isinstance(found[0], PredictionBatch):
+                values += chain.from_iterable(_of_batch(batch, name) for batch in found)
+            else:
+                values += map(of_line, found)
+        series.append(_series(name, values, kind))
+    return pl.DataFrame(series)
+
+
+def _of_batch(batch: PredictionBatch, name: str) -> Sequence[Any]:
+    if name == "time":  # as lines have it
+        return [batch.time.isoformat()] * len(batch.ids)
+    return runs.field(batch, name) if name in FIELDS else runs.column(batch, *name.split(".", 1))
 
 
 def _series(name: str, found: list[Any], kind: DataType) -> pl.Series:

@@ -8,7 +8,7 @@ group that no record had has no column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain, repeat
 from typing import Any
@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged, PredictionRecord
+from everfit.serving.segments import runs
+from everfit.serving.segments.runs import Run
 
 DataType = pl.DataType | type[pl.DataType]
 
@@ -31,33 +33,28 @@ FIELDS: Mapping[str, DataType] = {
     "latency": pl.Float64,
     "error": pl.String,
 }
-_GROUPS = ("input", "features", "probabilities")
 _TYPES: Mapping[type, DataType] = {float: pl.Float64, int: pl.Int64, bool: pl.Boolean, str: pl.String}
 
 
-def table(records: Sequence[PredictionRecord]) -> pl.DataFrame:
-    """(records, columns) as a Parquet file holds them."""
+def table(records: Sequence[Logged]) -> pl.DataFrame:
+    """(records, columns) as a Parquet file holds them, a row for each row of a batch."""
+    found = list(runs.runs(records))
     columns = []
     for name, kind in FIELDS.items():
-        values = [getattr(record, name) for record in records]
+        values = [value for run in found for value in runs.field(run, name)]
         # A prediction is a class or a number, and is kept as the one or the other.
         columns.append(_of_one_type(name, values) if name == "prediction" else pl.Series(name, values, kind))
-    for group in _GROUPS:
-        rows: list[Mapping[str, Any] | None] = [getattr(record, group) for record in records]
-        had = [None if row is None else tuple(row) for row in rows]
-        if all(names is None for names in had):
-            continue
-        columns.append(pl.Series(group, [_list_of_names(names) for names in had], pl.String))
-        full = [row or {} for row in rows]
-        columns += [_of_one_type(f"{group}.{name}", list(found)) for name, found in _by_name(full)]
-    return pl.DataFrame(columns)
+    return pl.DataFrame([*columns, *(column for group in runs.GROUPS for column in _group(group, found))])
 
 
-def _by_name(rows: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, Iterable[Any]]]:
-    had = set(map(tuple, rows))
-    if len(had) == 1:  # nearly always, and then transposed at once
-        return zip(*had, zip(*(row.values() for row in rows), strict=True), strict=False)
-    return ((name, (row.get(name) for row in rows)) for name in dict.fromkeys(chain.from_iterable(had)))
+def _group(group: str, found: Sequence[Run]) -> Iterator[pl.Series]:
+    had = [(runs.names(run, group), runs.length(run)) for run in found]
+    if all(names is None for names, _ in had):
+        return
+    lists = (repeat(_list_of_names(names), count) for names, count in had)
+    yield pl.Series(group, list(chain.from_iterable(lists)), pl.String)
+    for name in dict.fromkeys(chain.from_iterable(names or () for names, _ in had)):
+        yield _of_one_type(f"{group}.{name}", [value for run in found for value in runs.column(run, group, name)])
 
 
 def _of_one_type(name: str, values: list[Any]) -> pl.Series:
@@ -79,7 +76,7 @@ def records(frame: pl.DataFrame) -> Iterator[PredictionRecord]:
     """The records that `table` made the frame of."""
     columns = {name: values(column) for name, column in frame.to_dict().items()}
     fields = zip(*(columns[name] for name in FIELDS), strict=True)
-    rows = zip(*(_rows(group, columns) for group in _GROUPS), strict=False)
+    rows = zip(*(_rows(group, columns) for group in runs.GROUPS), strict=False)
     for field, (given, features, shares) in zip(fields, rows, strict=False):
         identity, time, entity, arm, version, score, prediction, latency, error = field
         yield PredictionRecord(

@@ -40,13 +40,28 @@ class _Exchange:
         self.disconnected = False  # uvicorn says so; nobody asks
 
 
+class _Lines:
+    """An answer's first lines up to its length, made anew when the server's own headers change: once a second."""
+
+    def __init__(self) -> None:
+        self._usual: list[tuple[bytes, bytes]] = []
+        self._known: dict[int, bytes] = {}
+
+    def of(self, status: int, usual: list[tuple[bytes, bytes]]) -> bytes:
+        """Those of a status, with these headers."""
+        if self._usual is not usual:
+            self._usual, self._known = usual, {}
+        if status not in self._known:
+            self._known[status] = b"".join([STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in usual], _HEAD])
+        return self._known[status]
+
+
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
     front: ClassVar[Front]
     heads: ClassVar[Heads]
-    _given: ClassVar[list[tuple[bytes, bytes]] | None] = None
-    _lines: ClassVar[bytes] = b""
+    _lines: ClassVar[_Lines] = _Lines()
     began: float | None = None
     _taken: bytes | None = None  # the body, so far, of a request that may be quick
     _has_headers = False
@@ -64,7 +79,7 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """A part of a request, a request, or several."""
         self._rests = None
-        if self._is_between and self._is_idle():
+        if self._is_between and _is_idle(self.cycle):
             known = self.heads.split(data)
             if known is not None and self._is_answering(*known):
                 return
@@ -79,8 +94,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Takes the request if it may be quick and nothing of this connection is under way."""
-        may_be_quick = self.front.may_be_quick(self.url) and not self._is_slow and self._is_idle()
-        if may_be_quick and self.parser.get_method() == b"POST" and self._is_plain():
+        may_be_quick = self.front.may_be_quick(self.url) and not self._is_slow and _is_idle(self.cycle)
+        is_plain = not self.expect_100_continue and not self.parser.should_upgrade()
+        if may_be_quick and is_plain and self.parser.get_method() == b"POST":
             self._taken = b""
         else:
             self._taken, self._has_headers = None, True
@@ -125,21 +141,6 @@ class Protocol(HttpToolsProtocol):
         elif cycle.response_complete:  # it was told, and goes on sending
             self.transport.close()
 
-    def _usual(self) -> bytes:
-        """The server's own headers, which change once a second."""
-        given = self.server_state.default_headers
-        cls = type(self)
-        if cls._given is not given:
-            cls._given, cls._lines = given, b"".join([b"%b: %b\r\n" % header for header in given])
-        return cls._lines
-
-    def _is_idle(self) -> bool:
-        cycle: Any = self.cycle
-        return cycle is None or cycle.response_complete
-
-    def _is_plain(self) -> bool:
-        return not self.expect_100_continue and not self.parser.should_upgrade()
-
     def _is_answering(self, headers: Headers, body: bytes, keep_alive: bool = True) -> bool:
         if not self.front.answer(self.loop, headers, body, self._respond):
             return False
@@ -172,6 +173,11 @@ class Protocol(HttpToolsProtocol):
 
     def _write(self, status: int, body: bytes, keep_alive: bool = False) -> None:
         end = b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n"
-        self.transport.write(b"%b%b%b%d%b%b" % (STATUS_LINE[status], self._usual(), _HEAD, len(body), end, body))
+        lines = self._lines.of(status, self.server_state.default_headers)
+        self.transport.write(b"%b%d%b%b" % (lines, len(body), end, body))
         if not keep_alive:
             self.transport.close()
+
+
+def _is_idle(cycle: Any) -> bool:
+    return cycle is None or cycle.response_complete

@@ -42,12 +42,16 @@ class Scored:
     snapshot: Snapshot
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """One row that has its answer: the records that are to be in the log first, and what then counts and gives the
-    prediction. `settle` raises what the champion raised."""
+class Ready(msgspec.Struct, frozen=True, gc=False):
+    """One row that has its answer: the records that are to be in the log first, and what `Predictor.settled` needs."""
 
     records: Sequence[PredictionRecord]
-    settle: Callable[[], Prediction]
+    snapshot: Snapshot
+    arm: Arm
+    ask: Ask
+    answer: Answer
+    began: float
+    at: datetime
 
 
 class Predictor:
@@ -144,7 +148,7 @@ class Predictor:
         records = [record for attempt in done for record in _records(attempt, now)]
         return Scored(done, records, asks, started, now, snapshot)
 
-    def one(self, row: RawRow) -> Ready | None:
+    def one(self, row: RawRow) -> Ready | Scored | None:
         """The answer to one row where that takes microseconds: every arm's model is compiled. None where `predict` is
         to be asked. Raises what `score` raises, and what the champion raises: `predict` then raises it again."""
         if not self._is_quick:
@@ -161,22 +165,24 @@ class Predictor:
                 raise
             return self._instead(snapshot, ask, began, now)
         record = _record(arm, ask, answer, now, time.perf_counter() - began)
+        return Ready((record,), snapshot, arm, ask, answer, began, now)
 
-        def settle() -> Prediction:
-            self.metrics.predicted(arm.name, arm.version, "ok", 1, time.perf_counter() - began)
-            if len(arms) > 1:
-                self.mirror.offer(snapshot, (ask,), now)
-            return _prediction(arm, ask, answer)
-
-        return Ready((record,), settle)
-
-    def _instead(self, snapshot: Snapshot, ask: Ask, began: float, now: datetime) -> Ready:
+    def _instead(self, snapshot: Snapshot, ask: Ask, began: float, now: datetime) -> Scored:
         """The challenger failed on the row: it is tried for the record, and the champion answers under the same id, by
         which the row was routed."""
         done = attempts(snapshot, [ask])
         records = [record for attempt in done for record in _records(attempt, now)]
-        scored = Scored(done, records, [ask], began, now, snapshot)
-        return Ready(records, lambda: self.settle(scored)[0])
+        return Scored(done, records, [ask], began, now, snapshot)
+
+    def settled(self, ready: Ready | Scored) -> Prediction:
+        """As `settle`, for what `one` returned."""
+        if ready.__class__ is not Ready:
+            return self.settle(cast("Scored", ready))[0]
+        arm = ready.arm
+        self.metrics.predicted(arm.name, arm.version, "ok", 1, time.perf_counter() - ready.began)
+        if len(ready.snapshot.table.arms) > 1:
+            self.mirror.offer(ready.snapshot, (ready.ask,), ready.at)
+        return _prediction(arm, ready.ask, ready.answer)
 
     def settle(self, scored: Scored) -> list[Prediction]:
         """The second half, once the records are written. Raises what the champion raised."""

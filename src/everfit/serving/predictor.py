@@ -159,7 +159,7 @@ class Predictor:
         arm = arms[0] if len(arms) == 1 else route(snapshot.table, ask.key or ask.id)
         model = snapshot.models[arm.version]
         try:
-            answer = model.one(model.parser.known(ask.row) if ask.stored else ask.row)
+            answer = model.one(ask.row, ask.stored)
         except Exception:
             if arm == arms[0]:
                 raise

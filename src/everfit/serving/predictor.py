@@ -41,9 +41,13 @@ class Scored:
     at: datetime
     snapshot: Snapshot
 
+    def settled(self, predictor: Predictor) -> Prediction:
+        """`Predictor.settle`, of one row."""
+        return predictor.settle(self)[0]
+
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
-    """One row that has its answer: the records that are to be in the log first, and what `Predictor.settled` needs."""
+    """One row that has its answer: the records that are to be in the log first, and what is to be counted then."""
 
     records: Sequence[PredictionRecord]
     snapshot: Snapshot
@@ -52,6 +56,14 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
     answer: Answer
     began: float
     at: datetime
+
+    def settled(self, predictor: Predictor) -> Prediction:
+        """As `Predictor.settle`."""
+        arm = self.arm
+        predictor.metrics.predicted(arm.name, arm.version, "ok", 1, time.perf_counter() - self.began)
+        if len(self.snapshot.table.arms) > 1:
+            predictor.mirror.offer(self.snapshot, (self.ask,), self.at)
+        return _prediction(arm, self.ask, self.answer)
 
 
 class Predictor:
@@ -163,26 +175,9 @@ class Predictor:
         except Exception:
             if arm == arms[0]:
                 raise
-            return self._instead(snapshot, ask, began, now)
+            return _instead(snapshot, ask, began, now)
         record = _record(arm, ask, answer, now, time.perf_counter() - began)
         return Ready((record,), snapshot, arm, ask, answer, began, now)
-
-    def _instead(self, snapshot: Snapshot, ask: Ask, began: float, now: datetime) -> Scored:
-        """The challenger failed on the row: it is tried for the record, and the champion answers under the same id, by
-        which the row was routed."""
-        done = attempts(snapshot, [ask])
-        records = [record for attempt in done for record in _records(attempt, now)]
-        return Scored(done, records, [ask], began, now, snapshot)
-
-    def settled(self, ready: Ready | Scored) -> Prediction:
-        """As `settle`, for what `one` returned."""
-        if ready.__class__ is not Ready:
-            return self.settle(cast("Scored", ready))[0]
-        arm = ready.arm
-        self.metrics.predicted(arm.name, arm.version, "ok", 1, time.perf_counter() - ready.began)
-        if len(ready.snapshot.table.arms) > 1:
-            self.mirror.offer(ready.snapshot, (ready.ask,), ready.at)
-        return _prediction(arm, ready.ask, ready.answer)
 
     def settle(self, scored: Scored) -> list[Prediction]:
         """The second half, once the records are written. Raises what the champion raised."""
@@ -195,6 +190,14 @@ class Predictor:
             raise failure(scored.attempts[-1], scored.snapshot.champion.manifest.model)
         self.mirror.offer(scored.snapshot, scored.asks, scored.at)
         return [answered[place] for place in range(len(scored.asks))]
+
+
+def _instead(snapshot: Snapshot, ask: Ask, began: float, now: datetime) -> Scored:
+    """The challenger failed on the row: it is tried for the record, and the champion answers under the same id, by
+    which the row was routed."""
+    done = attempts(snapshot, [ask])
+    records = [record for attempt in done for record in _records(attempt, now)]
+    return Scored(done, records, [ask], began, now, snapshot)
 
 
 def _records(attempt: Attempt, now: datetime) -> Iterator[PredictionRecord]:

@@ -46,7 +46,7 @@ class Quick:
     def _written(self, error: Exception | None, found: Ready | Scored, respond: Respond) -> None:
         if error is None:
             try:
-                body = _encode(self._shape(self._predictor.settled(found)))
+                body = _encode(self._shape(found.settled(self._predictor)))
             except Exception as raised:  # noqa: BLE001  the caller is told
                 error = raised
             else:

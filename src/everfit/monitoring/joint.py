@@ -28,6 +28,7 @@ MOST_TERMS = 300
 LEAST_ROWS = 30
 _LEVELS = 8
 _RIDGE = 1.0
+_COMMON = 0.04  # the least variance of a part that is multiplied: a level that one in 24 rows has
 _FEW = int(np.sqrt(2 * MOST_TERMS))  # parts that are multiplied; products of more would leave fewer rows than terms
 Singles = NDArray[np.float32]
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -74,7 +75,7 @@ def halves(
     names = list(windows[0]) if windows else []
     parts = [_parts(_pooled([one[name] for one in chosen])) for name in names]
     single = np.column_stack([part for several in parts for part in several])
-    pairs = _pairs([len(several) for several in parts])
+    pairs = _pairs(single, [len(several) for several in parts])
     sizes = [max(map(len, one.values()), default=0) for one in chosen]
     found = []
     for rows in np.split(single, np.cumsum(sizes)[:-1]):
@@ -136,10 +137,13 @@ def _within(single: Singles) -> Singles:
     return ranks
 
 
-def _pairs(parts: Sequence[int]) -> Pairs:
-    """The places of two parts of two columns, among the first ones, given how many parts each column has."""
-    first, second = np.triu_indices(min(sum(parts), _FEW), 1)
+def _pairs(single: Singles, parts: Sequence[int]) -> Pairs:
+    """The places of two parts of two columns, given how many parts each column has. Rare levels are left out: with
+    another they meet in too few rows to learn from, and one such row would outweigh all else."""
     column = np.repeat(np.arange(len(parts)), parts)
+    common = np.flatnonzero(single.var(axis=0) >= _COMMON)[:_FEW]
+    places, others = np.triu_indices(len(common), 1)
+    first, second = common[places], common[others]
     apart = column[first] != column[second]
     return first[apart], second[apart]
 

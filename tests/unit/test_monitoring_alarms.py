@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from everfit.monitoring.alarms import alarms, alpha_per_look, unsent
+from everfit.monitoring.alarms import alarms, unsent
+from everfit.monitoring.budget import alpha_per_look
 from everfit.monitoring.drift import drift
 from everfit.monitoring.profile import profile
 from everfit.project.sections.monitoring import Monitoring

@@ -15,6 +15,7 @@ from typing import Any
 from everfit.errors import StorageError
 from everfit.flow.code import CodeIdentity, Reach, reach, versions
 from everfit.flow.definitions import exists, find
+from everfit.flow.named import Named
 from everfit.ports import ArtifactStore
 from everfit.records.codec import decode, encode
 
@@ -51,13 +52,13 @@ class Identities:
         self._new: dict[str, Reach] = {}
         self._exists = functools.cache(exists)
 
-    def of(self, function: Callable[..., Any]) -> CodeIdentity:
+    def of(self, function: Callable[..., Any] | Named) -> CodeIdentity:
         """The function's identity, without its parts where it is remembered. Raises as `identity` does."""
         name = _name(function)
         known = self._old.functions.get(name)
         if known:
             return CodeIdentity(known.digest, self._versions(known))
-        found = reach(function, self._first_party)
+        found = reach(function.load() if isinstance(function, Named) else function, self._first_party)
         if name:
             self._new[name] = found
         return CodeIdentity(found.digest, self._versions(found), found.parts)
@@ -104,8 +105,10 @@ def _known(found: Reach) -> Known:
     return Known(found.digest, tuple(sorted(found.outside)), tuple(sorted(found.words)), tuple(found.modules))
 
 
-def _name(function: Callable[..., Any]) -> str:
+def _name(function: Callable[..., Any] | Named) -> str:
     """`module:name` of a function that is just what its module's text defines under that name; "" for any other."""
+    if isinstance(function, Named):
+        return str(function)
     if not isinstance(function, types.FunctionType) or function.__closure__ or hasattr(function, "__wrapped__"):
         return ""
     module = sys.modules.get(function.__module__)

@@ -17,8 +17,8 @@ from everfit.flow.code import identity, versions
 from everfit.flow.definitions import find
 from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.identities import Identities
+from everfit.flow.named import Named
 from everfit.flow.run import Given, setting
-from everfit.flow.steps import assessment, compiling, exporting, features, inspection, model, publish, scoring, table
 from everfit.ports import ArtifactStore, Executor, Progress, Registry, Source, StateStore
 from everfit.project.sections.root import Project
 from everfit.project.sections.training import ModelChoice, Training
@@ -60,30 +60,20 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
     """The graph for this project and everything given to it."""
     choices = families.competing(project.training)
     steps = [
-        *_plain(table.table, table.columns, table.quality, table.valid, table.dataset, table.problem),
-        *_plain(
-            table.truth,
-            table.weight,
-            table.test,
-            features.names,
-            features.features,
-            features.encoder,
-            features.searched_rows,
-            features.folds,
-        ),
-        step(model.terms),
+        *_steps("table", "table", "columns", "quality", "valid", "dataset", "problem", "truth", "weight", "test"),
+        *_steps("features", "names", "features", "encoder", "searched_rows", "folds"),
         *_search(project.training, [choice.name for choice in choices]),
-        *_plain(model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
-        *_plain(inspection.leakage_warnings, inspection.slices),
-        *_plain(compiling.compiled, compiling.exactness, exporting.exported, exporting.exports),
-        *_plain(assessment.importance, assessment.evaluation, assessment.pictures),
-        *_plain(assessment.shap_importance, assessment.reports, assessment.profile),
-        step(assessment.gates, rules="gate_rules"),
-        *_plain(assessment.champion_scores, assessment.champion_metrics),
-        step(assessment.differences, rules="gate_rules"),
-        step(assessment.comparison, rules="gate_rules"),
-        *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
-        step(publish.version, cached=False),
+        *_steps("scoring", "calibration", "threshold", "scores"),
+        *_steps("inspection", "leakage_warnings", "slices"),
+        *_steps("compiling", "compiled", "exactness"),
+        *_steps("exporting", "exported", "exports"),
+        *_steps("assessment", "importance", "evaluation", "pictures", "shap_importance", "reports", "profile"),
+        step(_of("assessment", "gates"), rules="gate_rules"),
+        *_steps("assessment", "champion_scores", "champion_metrics"),
+        step(_of("assessment", "differences"), rules="gate_rules"),
+        step(_of("assessment", "comparison"), rules="gate_rules"),
+        *_steps("publish", "lineage", "example", "manifest", "bundle"),
+        step(_of("registration", "version"), cached=False),
     ]
     own = {choice.name: _own(choice) for choice in choices if choice.estimator}
     given = {
@@ -98,29 +88,35 @@ def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Gi
 def _search(training: Training, names: list[str]) -> list[Step]:
     """Steps of its own for each family, so that what one of them found is kept whatever happens to the others; then
     what all of them came to."""
-    found = []
+    found = _steps("model", "terms", "estimator")
     if training.search == "race":
-        found.append(step(model.going, firsts=tuple(f"first_{name}" for name in names)))
+        found.append(step(_of("model", "going"), firsts=tuple(f"first_{name}" for name in names)))
     for name in names:
         choice, first, granted = f"choice_{name}", f"first_{name}", f"trials_{name}"
         if training.search == "race":
-            found.append(step(model.first, name=first, choice=choice))
-            found.append(step(model.granted, name=granted, choice=choice))
-            found.append(step(model.tuned, name=f"search_{name}", choice=choice, first=first, granted=granted))
+            found.append(step(_of("model", "first"), name=first, choice=choice))
+            found.append(step(_of("model", "granted"), name=granted, choice=choice))
+            tuned = _of("model", "tuned")
+            found.append(step(tuned, name=f"search_{name}", choice=choice, first=first, granted=granted))
         else:
-            found.append(step(model.drawn, name=f"search_{name}", choice=choice))
+            found.append(step(_of("model", "drawn"), name=f"search_{name}", choice=choice))
     searched = tuple(f"search_{name}" for name in names)
     return [
         *found,
-        step(model.blended, searched=searched if training.blend else ()),
-        step(model.candidates, searched=searched),
-        step(model.best),
-        step(model.out_of_fold, searched=searched),
+        step(_of("model", "blended"), searched=searched if training.blend else ()),
+        step(_of("model", "candidates"), searched=searched),
+        step(_of("model", "best")),
+        step(_of("model", "out_of_fold"), searched=searched),
     ]
 
 
-def _plain(*functions: Callable[..., Any]) -> list[Step]:
-    return [step(function) for function in functions]
+def _of(module: str, name: str) -> Named:
+    """A function of a module of `flow/steps`."""
+    return Named(f"everfit.flow.steps.{module}", name)
+
+
+def _steps(module: str, *names: str) -> list[Step]:
+    return [step(_of(module, name)) for name in names]
 
 
 def _settings(project: Project) -> dict[str, Given]:

@@ -1,4 +1,4 @@
-"""From findings to alarms: a budget of false ones, a message that a person can act on, and no alarm sent twice."""
+"""From findings to alarms: a message that a person can act on, and no alarm sent twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from everfit.monitoring.breaks import RANGE, UNSEEN
 from everfit.monitoring.columns import Column, Floats
 from everfit.monitoring.drift import MISSING
 from everfit.monitoring.wording import chance, moved, scores, share
-from everfit.project.sections.monitoring import Monitoring
 from everfit.records.profile import ColumnProfile, Profile
 from everfit.records.quality import FailedCheck, Origin, QualityLook
 from everfit.records.watch import (
@@ -27,24 +26,7 @@ from everfit.records.watch import (
     StreamAlarm,
 )
 
-# Drift of columns, of all of them together, of the prediction; data quality; performance by windows and by labels.
-FAMILIES = 6
-LARGEST_ALPHA = 0.05
 NAMED = 3
-
-
-def alpha_per_look(monitoring: Monitoring) -> float:
-    """The false-alarm rate that each family of tests may have in one look.
-
-    The budget times the time between looks is the number of false alarms that one look may raise on average; columns,
-    all columns together, prediction, data quality, the metric on windows of labels and the losses one by one share it
-    evenly. Expectations add up whether or not the looks overlap, so the budget holds for windows that share rows too.
-    Never more than 5%.
-
-    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 6 families
-    0.000231
-    """
-    return min(LARGEST_ALPHA, monitoring.alarms * monitoring.every.total_seconds() / FAMILIES)
 
 
 def alarms(

@@ -3,7 +3,8 @@
 Extra: none. Config: `data.source: customers.csv`, or a glob such as `customers-*.csv`. Every value arrives as text,
 exactly as written (007 stays 007), and an empty field as null: what it means is decided by the schema, not by the
 reader. A pass before reading refuses what a reader would guess about. Limits: a line of at most one megabyte, decimal
-commas are not numbers; `read` holds a whole table, `batches` a piece of it.
+commas are not numbers; `read` holds a whole table, `batches` a piece of it. Whether a file has changed is seen without
+importing what reads it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from everfit.adapters.sources.batches import in_batches
 from everfit.adapters.sources.encoding import LONGEST_LINE, TextScan
 from everfit.adapters.sources.files import content_hash, find, stack
-from everfit.adapters.sources.scan import scan
 from everfit.errors import SourceError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _SEPARATORS = ",;\t"
 _MAGIC = {
@@ -57,11 +59,15 @@ class CsvSource:
 
 
 def _lazy(path: Path) -> pl.LazyFrame:
+    import polars as pl
+
     names, separator, rows = _looked_over(path)
     return pl.scan_csv(path, separator=separator, infer_schema=False, n_rows=rows, new_columns=names, glob=False)
 
 
 def _looked_over(path: Path) -> tuple[list[str], str, int]:  # names, separator, rows
+    from everfit.adapters.sources.scan import scan
+
     header, separator = _header(path)
     rows = scan(path, separator, len(header))
     if not rows:
@@ -70,6 +76,8 @@ def _looked_over(path: Path) -> tuple[list[str], str, int]:  # names, separator,
 
 
 def _read(path: Path) -> pl.DataFrame:
+    import polars as pl
+
     header, separator, rows = _looked_over(path)
     try:
         frame = pl.read_csv(path, separator=separator, infer_schema=False, n_rows=rows, new_columns=header, glob=False)

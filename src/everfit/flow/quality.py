@@ -96,11 +96,13 @@ def newest(state: StateStore, looked: MonitorReport | None) -> tuple[QualityLook
 def champions(state: StateStore, artifacts: ArtifactStore) -> Manifest | None:
     """The champion's manifest; None while there is no champion, or where its bundle cannot be read, which is for
     others to tell."""
-    from everfit.training import bundle
-
     made = champion(state)
     folder = artifacts.get(made.bundle_hash, verify=False) if made else None
-    return bundle.open_bundle(folder) if folder else None
+    if folder is None:
+        return None
+    from everfit.training import bundle
+
+    return bundle.open_bundle(folder)
 
 
 def _failed(

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from everfit.errors import ProjectError
+from everfit.flow.code import CodeIdentity
 from everfit.flow.named import Named
 
 # The runner hands a fresh folder to a parameter of this name, for steps whose output is a folder of files.
@@ -78,10 +79,13 @@ def step(function: Callable[..., Any] | Named, *, name: str | None = None, cache
 @dataclass(frozen=True)
 class Graph:
     """Steps in an order in which they can run. `libraries` are modules that several of them import when they run: two
-    threads that begin to import one package at once can meet half-made modules, so the runner does it for them."""
+    threads that begin to import one package at once can meet half-made modules, so the runner does it for them.
+    `codes` are the identities of the steps' code by name, of those for which they are known; the runner finds the
+    others."""
 
     steps: tuple[Step, ...]
     libraries: tuple[str, ...] = ()
+    codes: Mapping[str, CodeIdentity] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Step:
         return next(s for s in self.steps if s.name == name)
@@ -92,10 +96,15 @@ class Graph:
         for one in reversed(self.steps):
             if one.name in wanted:
                 wanted.update(one.sources)
-        return Graph(tuple(one for one in self.steps if one.name in wanted), self.libraries)
+        return Graph(tuple(one for one in self.steps if one.name in wanted), self.libraries, self.codes)
 
 
-def graph(steps: Iterable[Step], given: Collection[str] = (), libraries: tuple[str, ...] = ()) -> Graph:
+def graph(
+    steps: Iterable[Step],
+    given: Collection[str] = (),
+    libraries: tuple[str, ...] = (),
+    codes: Mapping[str, CodeIdentity] | None = None,
+) -> Graph:
     """Wires the steps; `given` names the values that come from outside.
 
     ProjectError when two outputs share a name, when a step needs what nothing makes, or when steps wait for each
@@ -119,7 +128,7 @@ def graph(steps: Iterable[Step], given: Collection[str] = (), libraries: tuple[s
         for source in one.sources:
             if source not in known:
                 raise _missing(one, source, known)
-    return Graph(tuple(by_name[name] for name in _ordered(by_name) if name in by_name), libraries)
+    return Graph(tuple(by_name[name] for name in _ordered(by_name) if name in by_name), libraries, codes or {})
 
 
 def _ordered(steps: Mapping[str, Step]) -> list[str]:

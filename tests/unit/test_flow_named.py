@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import unheard_of.library
+import unheard_of.things
 
 
 class Own:

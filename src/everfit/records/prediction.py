@@ -76,10 +76,7 @@ class PredictionBatch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
         >>> two.feature("age")
         [7.0, None]
         """
-        values = self.features[name]
-        if values is not None:
-            return values
-        return [float(value) if type(value) is int else value for value in self.input[name]]
+        return as_logged(self.features[name], self.input.get(name, ()))
 
     def records(self) -> Iterator[PredictionRecord]:
         """One record a row."""
@@ -92,6 +89,11 @@ class PredictionBatch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
                 identity, self.time, entity, sent, read, self.arm, self.version, score, prediction, self.latency, None,
                 share,
             )  # fmt: skip
+
+
+def as_logged(values: Sequence[Value] | None, sent: Sequence[Value]) -> Sequence[Value]:
+    """A feature's values, which where they are None are those that were sent, whole numbers as floats."""
+    return [float(value) if type(value) is int else value for value in sent] if values is None else values
 
 
 # What an append to the prediction log may hold.

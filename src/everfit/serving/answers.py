@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import Any
+
+import msgspec
 
 from everfit.errors import ProjectError
 from everfit.project.sections.serving import Response
-from everfit.records.prediction import Prediction
+from everfit.records.prediction import Prediction, PredictionBatch, by_row
 
 _RESERVED = frozenset({"id", "prediction", "version", "arm", "probabilities", "features", "entity"})
 
@@ -54,6 +57,37 @@ def shape(prediction: Prediction, entity: str | None, response: Response) -> Sha
     if response.features:
         answer["features"] = dict(prediction.features)
     return answer
+
+
+class Lines:
+    """The same for many predictions at once: objects that are written as JSON just as those of `shape` are."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self._kinds: dict[str | None, Any] = {}
+
+    def of(self, batch: PredictionBatch, entity: str | None) -> list[Any]:
+        """One object a row; `entity` is the name of the entity's column."""
+        kind = self._kinds.get(entity)
+        if kind is None:
+            kind = self._kinds[entity] = self._kind(entity)
+        labels, absent = self._response.labels, repeat(msgspec.UNSET)
+        whom = [msgspec.UNSET if key is None else key for key in batch.entities] if batch.entities else absent
+        said = [called(one, labels) for one in batch.predictions] if labels else batch.predictions
+        shares: Iterable[Any] = absent
+        if batch.probabilities is not None:
+            shares = by_row({str(called(k, labels)): v for k, v in batch.probabilities.items()}, len(batch.ids))
+        read = batch.features_by_row() if self._response.features else absent
+        return list(
+            map(kind, batch.ids, whom, said, batch.scores, shares, repeat(batch.version), repeat(batch.arm), read)
+        )
+
+    def _kind(self, entity: str | None) -> Any:
+        """A line's fields in the order of `shape`; the entity of a project without one is never set."""
+        whom = "entity" if entity is None else entity_field(entity, self._response)
+        names = ["id", whom, "prediction", self._response.score, "probabilities", "version", "arm", "features"]
+        fields = [(f"f{i}", Any, msgspec.field(name=name)) for i, name in enumerate(names)]
+        return msgspec.defstruct("Line", fields, frozen=True, gc=False)
 
 
 def schema(entity: str | None, response: Response) -> Shape:

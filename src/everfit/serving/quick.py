@@ -1,19 +1,21 @@
-"""The shortest way from a body to an answer: one row, compiled models, no task and no framework.
+"""The shortest way from a body to an answer: one row or many, compiled models, no task and no framework.
 
-What is out of the ordinary (a refusal, several rows, an error) is left to the usual way, which begins anew
+What is out of the ordinary (a refusal, rows of several kinds, an error) is left to the usual way, which begins anew
 with the same body: so there is one place where each of them is dealt with, and the answers cannot differ.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from everfit.records.prediction import Prediction
+from everfit.records.prediction import Logged, Prediction
+from everfit.serving.body import may_be_many
 from everfit.serving.commit import GroupCommit
+from everfit.serving.many import FEW_BYTES, Many
 from everfit.serving.predictor import Predictor
 
 _decode = msgspec.json.Decoder().decode
@@ -23,15 +25,24 @@ Respond = Callable[[bytes | None, Exception | None], None]
 
 
 class Quick:
-    """Answers a body that is one row for compiled models; `shape` gives an answer its form."""
+    """Answers a body that is one row, or many, for compiled models; `shape` gives one its form."""
 
-    def __init__(self, predictor: Predictor, commit: GroupCommit, shape: Callable[[Prediction], Any]) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        commit: GroupCommit,
+        shape: Callable[[Prediction], Any],
+        many: Many,
+    ) -> None:
         self._predictor = predictor
         self._commit = commit
         self._shape = shape
+        self._many = many
 
     def answer(self, loop: asyncio.AbstractEventLoop, body: bytes, respond: Respond) -> bool:
         """Whether `respond` will be called, once the prediction is in the log; else nothing has happened."""
+        if may_be_many(body):
+            return self._answer_many(loop, body, respond)
         try:
             row = _decode(body)
             found = self._predictor.one(row) if row.__class__ is dict else None
@@ -39,20 +50,43 @@ class Quick:
             return False
         if found is None:
             return False
+        ready = found
+        self._add(loop, ready.records, 1, lambda: _encode(self._shape(ready.settle())), respond)
+        return True
 
+    def _answer_many(self, loop: asyncio.AbstractEventLoop, body: bytes, respond: Respond) -> bool:
+        found = self._many.scored(body) if len(body) <= FEW_BYTES else None
+        if found is None:
+            return False
+        scored = found
+
+        def answer() -> bytes:
+            scored.settle()
+            return self._many.body(scored)
+
+        self._add(loop, scored.batches, scored.count, answer, respond)
+        return True
+
+    def _add(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        records: Sequence[Logged],
+        rows: int,
+        answer: Callable[[], bytes],
+        respond: Respond,
+    ) -> None:
         def written(error: Exception | None) -> None:
             if error is not None:
-                self._predictor.metrics.unlogged(len(found.records))
+                self._predictor.metrics.unlogged(rows)
             else:
                 try:
-                    prediction = found.settle()
+                    body = answer()
                 except Exception as raised:  # noqa: BLE001  the caller is told
                     error = raised
                 else:
-                    respond(_encode(self._shape(prediction)), None)
+                    respond(body, None)
                     return
             self._predictor.metrics.failed(str(getattr(error, "status", 500)))
             respond(None, error)
 
-        self._commit.add(loop, found.records, written)
-        return True
+        self._commit.add(loop, records, written)

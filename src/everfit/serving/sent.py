@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from everfit.records.prediction import by_row
 from everfit.serving.rows import RawRow, RowParser
 
 _SCALAR = bool | int | float | str | None
@@ -25,7 +26,7 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
         >>> Sent(2, {"a": [1, 2], "b": ["x", None]}).rows()
         [{'a': 1, 'b': 'x'}, {'a': 2, 'b': None}]
         """
-        return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+        return list(by_row(self.columns, self.count))
 
     def at(self, places: Sequence[int]) -> Sent:
         """Some of the rows."""
@@ -54,7 +55,7 @@ class JsonRows:
         ]
         row = msgspec.defstruct("Row", [*fields, *others], frozen=True, gc=False, forbid_unknown_fields=True)
         body = msgspec.defstruct("Body", [("rows", list[row])], forbid_unknown_fields=True)  # type: ignore[valid-type]
-        self._decode = msgspec.json.Decoder(body).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(body).decode
 
     def read(self, body: bytes) -> Sent | None:
         """The columns; None for a body that is anything else than such rows, each of which has the required columns
@@ -63,9 +64,11 @@ class JsonRows:
             rows = self._decode(body).rows
         except (ValueError, RecursionError):
             return None
-        columns = dict(zip(self._names, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=False))
+        if not rows:
+            return None
+        columns = dict(zip(self._names, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True))
         for name in self._names[self._required :]:
-            absent = columns[name].count(_UNSET) if columns else 0
+            absent = columns[name].count(_UNSET)
             if absent == len(rows):
                 del columns[name]
             elif absent:

@@ -16,6 +16,7 @@ from everfit.records.prediction import MIRRORED
 from everfit.records.release import Arm, RouteTable
 from everfit.rollout.routing import route
 from everfit.serving import arms
+from everfit.serving.answers import Forms
 from everfit.serving.commit import GroupCommit
 from everfit.serving.many import Many
 from everfit.serving.model import Model, open_model
@@ -41,7 +42,7 @@ def asked(predictor: Predictor, rows: list[Any]) -> list[Any]:
     async def ask() -> list[Any]:
         loop = asyncio.get_running_loop()
         answers: list[Any] = [None] * len(rows)
-        many = Many(predictor, Limits(), Response())
+        many = Many(predictor, Limits(), Forms(Response()))
         way = Quick(predictor, GroupCommit(predictor.log), lambda prediction: prediction, many)
         for place, row in enumerate(rows):
 

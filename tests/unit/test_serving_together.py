@@ -22,7 +22,8 @@ from everfit.project.sections.serving import Limits, Response
 from everfit.records.prediction import Logged, PredictionBatch
 from everfit.records.release import Arm, RouteTable
 from everfit.rollout.routing import route
-from everfit.serving import answers, asking, together
+from everfit.serving import asking, together
+from everfit.serving.answers import Form, Forms
 from everfit.serving.many import Many
 from everfit.serving.masking import row_mask
 from everfit.serving.model import Model, open_model
@@ -55,7 +56,7 @@ def serving(
 
 def by_column(predictor: Predictor, rows: Sequence[Any], response: Response, limits: Limits | None = None) -> Any:
     """The answer's body, None where it is left to the usual way."""
-    many = Many(predictor, limits or Limits(), response)
+    many = Many(predictor, limits or Limits(), Forms(response))
     found = many.scored(json.dumps({"rows": rows}).encode())
     if found is None:
         return None
@@ -65,10 +66,8 @@ def by_column(predictor: Predictor, rows: Sequence[Any], response: Response, lim
 
 
 def by_row(predictor: Predictor, rows: Sequence[Any], response: Response) -> bytes:
-    entity = predictor.snapshot.champion.manifest.entity
-    return msgspec.json.encode(
-        {"predictions": [answers.shape(one, entity, response) for one in predictor.predict(rows)]}
-    )
+    form = Form("customerID", response)
+    return msgspec.json.encode({"predictions": [form.of(one) for one in predictor.predict(rows)]})
 
 
 def logged(log: MemoryLog) -> list[Any]:

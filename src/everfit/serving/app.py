@@ -139,7 +139,8 @@ class _Routes:
         self._name = name
         self.response = response
         self._limits = limits
-        self.many = Many(self._predictor, limits, response)
+        self._forms = answers.Forms(response)
+        self.many = Many(self._predictor, limits, self._forms)
         self._labels = labels
         self._now = now
 
@@ -159,9 +160,9 @@ class _Routes:
         shaped = [self.shape(prediction) for prediction in predictions]
         return Reply(_encode(shaped[0] if alone else {"predictions": shaped}))
 
-    def shape(self, prediction: Prediction) -> Answer:
+    def shape(self, prediction: Prediction) -> object:
         """A prediction as the project wants it."""
-        return answers.shape(prediction, self._predictor.snapshot.champion.manifest.entity, self.response)
+        return self._forms.of(self._predictor.snapshot.champion.manifest.entity).of(prediction)
 
     async def invocations(self, headers: Headers, body: bytes) -> Reply:
         """MLflow's formats, to `{"predictions": [objects]}`."""

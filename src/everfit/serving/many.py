@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from everfit.project.sections.serving import Limits, Response
-from everfit.serving.answers import Lines
+from everfit.project.sections.serving import Limits
+from everfit.serving.answers import Forms
 from everfit.serving.body import FLAT
 from everfit.serving.predictor import Predictor
 from everfit.serving.together import Together
@@ -18,10 +18,10 @@ _encode = msgspec.json.Encoder().encode
 class Many:
     """Reads, scores and answers `{"rows": [objects]}` by column, for compiled models."""
 
-    def __init__(self, predictor: Predictor, limits: Limits, response: Response) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, forms: Forms) -> None:
         self._predictor = predictor
         self._rows = limits.rows if limits.depth >= FLAT else 0
-        self._lines = Lines(response)
+        self._forms = forms
 
     def scored(self, body: bytes) -> Together | None:
         """The body's rows scored; None where the usual way is to be asked. Nothing is answered until they are in the
@@ -33,5 +33,5 @@ class Many:
 
     def body(self, found: Together) -> bytes:
         """Their answer."""
-        entity = self._predictor.snapshot.champion.manifest.entity
-        return _encode({"predictions": found.in_order(lambda batch: self._lines.of(batch, entity))})
+        form = self._forms.of(self._predictor.snapshot.champion.manifest.entity)
+        return _encode({"predictions": found.in_order(form.many)})

@@ -7,16 +7,17 @@ with the same body: so there is one place where each of them is dealt with, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from everfit.records.prediction import Logged, Prediction
+from everfit.records.prediction import Prediction
 from everfit.serving.body import may_be_many
 from everfit.serving.commit import GroupCommit
 from everfit.serving.many import FEW_BYTES, Many
-from everfit.serving.predictor import Predictor
+from everfit.serving.predictor import Predictor, Ready, Scored
+from everfit.serving.together import Together
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -25,14 +26,10 @@ Respond = Callable[[bytes | None, Exception | None], None]
 
 
 class Quick:
-    """Answers a body that is one row, or many, for compiled models; `shape` gives one its form."""
+    """Answers a body that is one row, in the form that `shape` gives it, or many rows, for compiled models."""
 
     def __init__(
-        self,
-        predictor: Predictor,
-        commit: GroupCommit,
-        shape: Callable[[Prediction], Any],
-        many: Many,
+        self, predictor: Predictor, commit: GroupCommit, shape: Callable[[Prediction], Any], many: Many
     ) -> None:
         self._predictor = predictor
         self._commit = commit
@@ -50,43 +47,38 @@ class Quick:
             return False
         if found is None:
             return False
-        ready = found
-        self._add(loop, ready.records, 1, lambda: _encode(self._shape(ready.settle())), respond)
+
+        self._commit.add(loop, found.records, self._written, found, respond)
         return True
 
     def _answer_many(self, loop: asyncio.AbstractEventLoop, body: bytes, respond: Respond) -> bool:
         found = self._many.scored(body) if len(body) <= FEW_BYTES else None
         if found is None:
             return False
-        scored = found
-
-        def answer() -> bytes:
-            scored.settle()
-            return self._many.body(scored)
-
-        self._add(loop, scored.batches, scored.count, answer, respond)
+        self._commit.add(loop, found.batches, self._written_many, found, respond)
         return True
 
-    def _add(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        records: Sequence[Logged],
-        rows: int,
-        answer: Callable[[], bytes],
-        respond: Respond,
-    ) -> None:
-        def written(error: Exception | None) -> None:
-            if error is not None:
-                self._predictor.metrics.unlogged(rows)
+    def _written(self, error: Exception | None, found: Ready | Scored, respond: Respond) -> None:
+        if error is None:
+            try:
+                body = _encode(self._shape(found.settled(self._predictor)))
+            except Exception as raised:  # noqa: BLE001  the caller is told
+                error = raised
             else:
-                try:
-                    body = answer()
-                except Exception as raised:  # noqa: BLE001  the caller is told
-                    error = raised
-                else:
-                    respond(body, None)
-                    return
-            self._predictor.metrics.failed(str(getattr(error, "status", 500)))
-            respond(None, error)
+                respond(body, None)
+                return
+        else:
+            self._predictor.metrics.unlogged(len(found.records))
+        self._fail(error, respond)
 
-        self._commit.add(loop, records, written)
+    def _written_many(self, error: Exception | None, found: Together, respond: Respond) -> None:
+        if error is None:
+            found.settle()
+            respond(self._many.body(found), None)
+        else:
+            self._predictor.metrics.unlogged(found.count)
+            self._fail(error, respond)
+
+    def _fail(self, error: Exception, respond: Respond) -> None:
+        self._predictor.metrics.failed(str(getattr(error, "status", 500)))
+        respond(None, error)

@@ -47,7 +47,7 @@ class TypedColumns:
         found = [bounds(parser, self.names[place]) for place in self._plain]
         self._low, self._high = np.array(found, dtype=np.float64).reshape(-1, 2, 1).transpose(1, 0, 2)
         self._readers: list[Read] = [plan.value for plan in plans]
-        self._flags = {place: flags(self._readers[place], kinds[place]) for place in self._others}
+        self._flags = {place: Flags(self._readers[place]) for place in self._others}
         words = self._readers[self._numbers :]
         self._codes = [usual(read, codes) for read, codes in zip(words, encoder.codes, strict=True)]
         self._every = encoder.codes
@@ -100,22 +100,17 @@ class TypedColumns:
         raw[self._numbers :] = _floats(codes)
 
 
-class _Flags(dict[object, float]):
+class Flags(dict[object, float]):
     """What the usual forms of yes and no are read as. Those that the parser refuses are not among them, and others are
     read each time: a caller must not be able to fill the memory."""
 
-    def __init__(self, read: Read, forms: Sequence[object]) -> None:
-        super().__init__({form: value for form in forms for value in _allowed(read, form)})
+    def __init__(self, read: Read) -> None:
+        super().__init__({form: value for form in _FLAGS for value in _allowed(read, form)})
         self._read = read
 
     def __missing__(self, value: object) -> float:
         found: float = self._read(value)
         return found
-
-
-def flags(read: Read, kind: Kind) -> Mapping[object, float]:
-    """What a value is read as, by a dictionary of the usual forms of yes and no where the column is of that kind."""
-    return _Flags(read, _FLAGS if kind is Kind.BOOLEAN else ())
 
 
 def usual(read: Read, codes: Mapping[str, float]) -> dict[object, float]:

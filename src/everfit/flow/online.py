@@ -36,7 +36,7 @@ def _numbers(table: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     texts = [
         column.name
         for column in schema.columns
-        if column.kind is Kind.NUMERIC and table[column.name].dtype == pl.String
+        if column.kind is Kind.NUMERIC and flat(table[column.name]).dtype == pl.String
     ]
     readings = [read(table[name], Kind.NUMERIC) for name in texts]
     return table.with_columns([reading.values for reading in readings if not reading.failures])

@@ -214,3 +214,5 @@ def test_a_regression_foretells_its_error_on_rows_that_moved(project: Callable[.
     assert report.impact is not None
     assert (report.impact.metric, report.impact.relative) == ("rmse", True)
     assert report.impact.drop > 0.2
+    sampled = made.open("training.budget.rows=500").run().run["profile"]
+    assert sampled.loss_model is not None  # of the rows that were scored out of fold

@@ -99,7 +99,7 @@ def fitted(
         more["sample_weight"] = weight
     with one_thread(openmp=not hasattr(estimator, "n_jobs")):
         if chunked.is_for(estimator, x.size):
-            chunked.fit(estimator, x, sample.y, weight)
+            chunked.fit(estimator, sample.x, sample.y, weight)
         else:
             estimator.fit(x, sample.y, **more)
     if getattr(estimator, "n_jobs", None) is not None:

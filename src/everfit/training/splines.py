@@ -99,7 +99,8 @@ class _Basis:
     @property
     def columns(self) -> int:
         """How many columns the design has."""
-        return self.width + sum(len(at) + _DEGREE - 1 for at in self.knots.values())
+        curves = [len(at) + _DEGREE - 1 for at in self.knots.values()]
+        return int(self.width) + sum(curves)
 
     def design(self, x: Matrix) -> Matrix:
         """(rows, columns + B-splines), the columns with a curve cut off at their outer knots."""

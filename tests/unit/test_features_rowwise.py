@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from everfit.errors import ProjectError
-from everfit.features.functions import compute, load
+from everfit.features.compute import compute
+from everfit.features.functions import load
 from everfit.features.rowwise import check
 
 COLUMNS = {"x": np.array([1.0, np.nan, 4.0, 9.0]), "c": np.array(["a", None, "b", "a"], dtype=object)}

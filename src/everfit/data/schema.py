@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from everfit.data.kinds import MANY, date_pattern, guess
+from everfit.data.levels import coded
 from everfit.data.reading import flat, read, text
 from everfit.errors import SourceError
 from everfit.records.table import Column, Kind, Schema
@@ -147,7 +148,6 @@ def _array(series: pl.Series, kind: Kind) -> NDArray[Any]:
 def _by_level(series: pl.Series) -> NDArray[Any]:
     """One text object a level, shared by its rows: several times faster and smaller than one a row."""
     kind = series.dtype
-    levels = kind.categories if isinstance(kind, pl.Enum) else series.drop_nulls().unique().sort()
-    codes = series.cast(pl.Enum(levels)).to_physical().cast(pl.UInt32).fill_null(len(levels))
-    shared: NDArray[Any] = np.array([*levels.to_list(), None], dtype=object)[codes.to_numpy()]
+    levels, codes = coded(series, kind.categories.to_list() if isinstance(kind, pl.Enum) else ())
+    shared: NDArray[Any] = np.array([*levels.to_list(), None], dtype=object)[codes]
     return shared

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
@@ -137,11 +137,8 @@ class Front:
         """Whether a POST to the URL, as it came, may be answered by `answer`."""
         return url == b"/predict"
 
-    def answer(
-        self, loop: asyncio.AbstractEventLoop, given: Iterable[tuple[bytes, bytes]], body: bytes, respond: Respond
-    ) -> bool:
+    def answer(self, loop: asyncio.AbstractEventLoop, headers: Headers, body: bytes, respond: Respond) -> bool:
         """As `Quick.answer`, for a caller who is let in."""
-        headers: Headers = dict(given)
         plain = headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers
         return plain and self._refusal(headers, "/predict") is None and self._quick.answer(loop, body, respond)
 

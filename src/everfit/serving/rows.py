@@ -62,7 +62,9 @@ class _Plan:
         if values.dtype == np.float64:
             found |= (values < self.low) | (values > self.high)
         if self.allowed is not None:
-            found |= [value not in self.allowed and not _is_missing(value) for value in values.tolist()]
+            listed = values.tolist()
+            odd = {value for value in set(listed) - self.allowed if not _is_missing(value)}
+            found |= [value in odd for value in listed] if odd else False
         return found
 
     def refusal(self, raw: object) -> str:

@@ -7,13 +7,16 @@ row is replaced whole; nested columns are refused; a power loss may lose the las
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import polars as pl
 
 from everfit.adapters.sqlite import Database
 from everfit.errors import StorageError
 from everfit.records.table import Row
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # Rows that are text at a time: as JSON they take several times the room of the table.
 _PIECE = 100_000
@@ -37,10 +40,8 @@ class SqliteOnline:
         self._check(entity, table)
         with self._database.write() as connection:
             for piece in table.iter_slices(_PIECE):
-                connection.executemany(
-                    "INSERT OR REPLACE INTO entities VALUES (?, ?)", _rows(entity, piece).iter_rows()
-                )
-        return table[entity].cast(pl.String).drop_nulls().n_unique()
+                connection.executemany(_PUT, _rows(entity, piece).iter_rows())
+        return table[entity].drop_nulls().n_unique()
 
     def get(self, key: str) -> Row | None:
         """The row of one entity, dates as ISO 8601 text, or None."""
@@ -51,6 +52,8 @@ class SqliteOnline:
         return row
 
     def _check(self, entity: str, table: pl.DataFrame) -> None:
+        import polars as pl
+
         nested = [name for name, kind in table.schema.items() if kind.is_nested() or kind == pl.Binary]
         if entity in table.columns and not nested:
             return
@@ -61,6 +64,8 @@ class SqliteOnline:
 
 def _rows(entity: str, table: pl.DataFrame) -> pl.DataFrame:
     """Each entity and its last row as JSON, in the order of the entities."""
+    import polars as pl
+
     levels = pl.selectors.categorical() | pl.selectors.enum()
     plain = table.select(
         pl.selectors.temporal().dt.to_string("iso:strict"),

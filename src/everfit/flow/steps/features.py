@@ -11,10 +11,10 @@ import polars as pl
 from everfit.data import dictionary, schema
 from everfit.data.folds import fold_numbers, thinned
 from everfit.features import encoder as encoding
-from everfit.features import functions as feature_functions
 from everfit.features import rowwise, select
+from everfit.features.compute import compute
 from everfit.features.encoder import Column
-from everfit.features.functions import Functions
+from everfit.features.functions import Functions, inputs
 from everfit.project.sections.data import Data, Split
 from everfit.records.features import Encoder
 from everfit.records.model import Problem
@@ -47,8 +47,8 @@ def features(valid: pl.DataFrame, columns: Schema, functions: Functions, names: 
 
 
 def _computed(piece: pl.DataFrame, columns: Schema, functions: Functions, called: list[str]) -> pl.DataFrame:
-    read = schema.arrays(piece, columns, feature_functions.inputs(functions, called))
-    found = feature_functions.compute(functions, read, called)
+    read = schema.arrays(piece, columns, inputs(functions, called))
+    found = compute(functions, read, called)
     rowwise.check(functions, read, found)
     return frame(found)
 

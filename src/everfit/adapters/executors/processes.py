@@ -13,9 +13,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 A = TypeVar("A")
@@ -25,6 +26,7 @@ S = TypeVar("S")
 _MAPPED_BYTES = 100_000
 _IDLE_SECONDS = 60
 _WATCH_SECONDS = 1.0
+_LOT = 4  # items a worker that are taken at a time where there may be too many to hold
 
 _lock = threading.Lock()
 _holder: list[int] = []  # the thread whose turn it is
@@ -53,12 +55,20 @@ class ProcessesExecutor:
     workers: int = 0
     patience: float = 0.0
 
-    def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
-        """The results in the order of the items; this thread's turn ends when the iterator is used up or closed.
+    def map(self, function: Callable[[S, A], B], items: Iterable[A], shared: S) -> Iterator[B]:
+        """The results in the order of the items; this thread's turn ends when the iterator is used up or closed. Items
+        that are no sequence are taken some a worker at a time.
 
         Raises RuntimeError when this thread still holds an iterator that is neither.
         """
+        if not isinstance(items, Sequence):
+            return self._in_lots(function, iter(items), shared)
         return self._run(function, items, shared) if items else iter(())
+
+    def _in_lots(self, function: Callable[[S, A], B], items: Iterator[A], shared: S) -> Iterator[B]:
+        # joblib would take them in a thread of its own, and wait for ever where that raises.
+        while lot := list(islice(items, _LOT * (self.workers or os.cpu_count() or 1))):
+            yield from self._run(function, lot, shared)
 
     def _run(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
         done, spent, are_none = 0, 0.0, time.monotonic() - _used[0] > _IDLE_SECONDS

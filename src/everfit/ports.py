@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from everfit.records.model import Manifest, ModelVersion, TrialRun
 from everfit.records.prediction import Label, Logged, PredictionRecord
 from everfit.records.release import Deployed
 from everfit.records.table import Kind, Row
 from everfit.records.watch import Alarm
+
+if TYPE_CHECKING:
+    import polars as pl
 
 A = TypeVar("A")
 B = TypeVar("B")

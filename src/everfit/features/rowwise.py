@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.errors import ProjectError
-from everfit.features.functions import Functions, compute
+from everfit.features.compute import compute
+from everfit.features.functions import Functions
 
 Array = NDArray[Any]
 

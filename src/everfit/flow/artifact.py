@@ -12,8 +12,6 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-import numpy as np
-import polars as pl
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
@@ -46,8 +44,17 @@ def _codec(kind: Any) -> Codec:
     return next(codec for codec in _CODECS if codec.accepts(kind))
 
 
+def _is_table(kind: Any) -> bool:
+    return _called(kind) == "polars.DataFrame"
+
+
 def _is_array(kind: Any) -> bool:
-    return kind is np.ndarray or get_origin(kind) is np.ndarray
+    return _called(get_origin(kind) or kind) == "numpy.ndarray"
+
+
+def _called(kind: Any) -> str:
+    """Package and name: a record is to be read without importing numpy and polars to see that it is none of theirs."""
+    return f"{getattr(kind, '__module__', '').partition('.')[0]}.{getattr(kind, '__name__', '')}"
 
 
 def _is_arrays(kind: Any) -> bool:
@@ -70,6 +77,8 @@ def _is_json(kind: Any) -> bool:
 
 
 def _save_table(value: Any, _kind: Any, folder: Path) -> None:
+    import numpy as np
+
     # Gathered anew: chunks, and what lies under missing values, are no part of what a table is.
     plain = value.rechunk()[np.arange(value.height)]
     if value.height * value.width <= _SMALL:
@@ -79,26 +88,40 @@ def _save_table(value: Any, _kind: Any, folder: Path) -> None:
 
 
 def _load_table(_kind: Any, folder: Path) -> Any:
+    import polars as pl
+
     small = (folder / _STREAM).is_file()
     return pl.read_ipc_stream(folder / _STREAM) if small else pl.read_ipc(folder / _FILE)
 
 
 def _save_array(value: Any, _kind: Any, folder: Path) -> None:
-    np.save(folder / "array.npy", value, allow_pickle=False)
+    _write_array(value, folder / "array.npy")
 
 
 def _load_array(_kind: Any, folder: Path) -> Any:
-    return np.load(folder / "array.npy", mmap_mode="r", allow_pickle=False)
+    return _mapped(folder / "array.npy")
+
+
+def _write_array(value: Any, path: Path) -> None:
+    import numpy as np
+
+    np.save(path, value, allow_pickle=False)
+
+
+def _mapped(path: Path) -> Any:
+    import numpy as np
+
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _save_arrays(value: Any, kind: Any, folder: Path) -> None:
     for field in fields(kind):
-        np.save(folder / f"{field.name}.npy", getattr(value, field.name), allow_pickle=False)
+        _write_array(getattr(value, field.name), folder / f"{field.name}.npy")
 
 
 def _load_arrays(kind: Any, folder: Path) -> Any:
     names = [field.name for field in fields(kind)]
-    return kind(**{name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names})
+    return kind(**{name: _mapped(folder / f"{name}.npy") for name in names})
 
 
 def _save_compound(value: Any, kind: Any, folder: Path) -> None:
@@ -147,7 +170,7 @@ def _load_json(kind: Any, folder: Path) -> Any:
 
 _JSON = Codec(lambda _kind: True, _save_json, _load_json)
 _CODECS = (
-    Codec(lambda kind: kind is pl.DataFrame, _save_table, _load_table),
+    Codec(_is_table, _save_table, _load_table),
     Codec(_is_array, _save_array, _load_array),
     Codec(_is_arrays, _save_arrays, _load_arrays),
     Codec(_is_compound, _save_compound, _load_compound),

@@ -147,7 +147,7 @@ class _Walk:
         self.records: list[StepRecord] = []
         self._digests: dict[str, str] = {name: value.identity for name, value in given.items()}
         self._values: dict[str, Any] = {name: value.value for name, value in given.items()}
-        self._codes: Mapping[str, CodeIdentity] = {}
+        self._codes: dict[str, CodeIdentity] = {}
         self._lock = threading.Lock()
 
     def go(self) -> EverfitError | None:
@@ -190,9 +190,13 @@ class _Walk:
 
     def _read_code(self) -> EverfitError | None:
         """Before the threads begin: up to 3.11.7, Python fails when it parses in two of them (its issue 106905)."""
+        self._codes = dict(self.graph.codes)
+        unread = [one for one in self.graph.steps if one.name not in self._codes]
+        if not unread:
+            return None
         identities = Identities(self.runner.artifacts, self.runner.first_party)
         try:
-            self._codes = {one.name: identities.of(one.function) for one in self.graph.steps}
+            self._codes |= {one.name: identities.of(one.function) for one in unread}
         except EverfitError as error:
             return error
         return None

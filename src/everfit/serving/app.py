@@ -137,6 +137,7 @@ class _Routes:
         self._predictor = answering.predictor
         self._name = name
         self.response = response
+        self._forms: dict[str | None, answers.Form] = {}
         self._limits = limits
         self._labels = labels
         self._now = now
@@ -153,9 +154,13 @@ class _Routes:
         shaped = [self.shape(prediction) for prediction in predictions]
         return Reply(_encode(shaped[0] if alone else {"predictions": shaped}))
 
-    def shape(self, prediction: Prediction) -> Answer:
+    def shape(self, prediction: Prediction) -> object:
         """A prediction as the project wants it."""
-        return answers.shape(prediction, self._predictor.snapshot.champion.manifest.entity, self.response)
+        entity = self._predictor.snapshot.champion.manifest.entity
+        form = self._forms.get(entity)
+        if form is None:
+            form = self._forms[entity] = answers.Form(entity, self.response)
+        return form.of(prediction)
 
     async def invocations(self, headers: Headers, body: bytes) -> Reply:
         """MLflow's formats, to `{"predictions": [objects]}`."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from everfit.ports import PredictionLog
 from everfit.records.prediction import Logged
 
-# Told that the records are written, or why they are not.
-Done = Callable[[Exception | None], None]
-_Group = list[tuple[Sequence[Logged], Done]]
+# Told that the records are written, or why they are not; what was given with it follows.
+Done = Callable[..., None]
+_Group = list[tuple[Sequence[Logged], Done, tuple[Any, ...]]]
 
 
 class GroupCommit:
@@ -48,9 +49,9 @@ class GroupCommit:
         self.add(loop, records, resolve)
         await written
 
-    def add(self, loop: asyncio.AbstractEventLoop, records: Sequence[Logged], done: Done) -> None:
-        """The same without waiting: `done` is called in the loop."""
-        self._group.append((records, done))
+    def add(self, loop: asyncio.AbstractEventLoop, records: Sequence[Logged], done: Done, *given: Any) -> None:
+        """The same without waiting: `done(error, *given)` is called in the loop."""
+        self._group.append((records, done, given))
         if not self._is_due:
             self._is_due = True
             loop.call_soon(self._start, loop)
@@ -65,7 +66,7 @@ class GroupCommit:
 
     def _write(self, group: _Group) -> Exception | None:
         try:
-            self._log.append([record for records, _ in group for record in records])
+            self._log.append([record for records, _, _ in group for record in records])
         except Exception as error:  # noqa: BLE001  it belongs to the requests, not to the loop
             return error
         return None
@@ -74,5 +75,5 @@ class GroupCommit:
         self._is_due = bool(self._group)
         if self._group:
             loop.call_soon(self._start, loop)
-        for _, done in group:
-            done(error)
+        for _, done, given in group:
+            done(error, *given)

@@ -32,13 +32,13 @@ class CompiledRows:
     scorer: CompiledScorer
     typed: TypedRows | None
 
-    def one(self, row: RawRow) -> tuple[list[float], Row] | None:
+    def one(self, row: RawRow, stored: bool = False) -> tuple[list[float], Row] | None:
         """The outputs for one raw row, as `CompiledScorer.one` has them, and the features; None where the row has to
-        go the long way, whose parser knows what to say."""
+        go the long way, whose parser knows what to say. `stored` as in `TypedRows.read`."""
         if self.typed is None:
             return None
         try:
-            raw, features = self.typed.read(row)
+            raw, features = self.typed.read(row, stored)
         except (ValueError, RequestError):
             return None
         return self.scorer.one(self.encoder.one(raw)), features

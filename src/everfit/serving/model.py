@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from everfit.errors import RequestError, StepFailed, StorageError
 from everfit.evaluation.calibration import calibrated
+from everfit.features.compute import compute
 from everfit.features.encoder import transform
-from everfit.features.functions import Functions, compute, inputs, load
+from everfit.features.functions import Functions, inputs, load
 from everfit.ports import Scorer
 from everfit.records.model import Manifest
 from everfit.records.table import Row, Task, Value
@@ -49,11 +50,14 @@ class Model:
     parser: RowParser
     compiled: CompiledRows | None = None
 
-    def one(self, row: RawRow) -> Answer:
+    def one(self, row: RawRow, stored: bool = False) -> Answer:
         """The answer to one row, in microseconds where the model is compiled and reads columns only: what a hot route
-        calls. Safe from many threads. Raises what `answer` raises."""
-        found = self.compiled.one(row) if self.compiled is not None else None
-        return self._long_way([row])[0] if found is None else self._answer(*found)
+        calls. One that was `stored` may hold columns that came after the model. Safe from many threads. Raises what
+        `answer` raises."""
+        found = self.compiled.one(row, stored) if self.compiled is not None else None
+        if found is None:
+            return self._long_way([self.parser.known(row) if stored else row])[0]
+        return self._answer(*found)
 
     def _answer(self, outputs: list[float], features: Row) -> Answer:
         total = sum(outputs)

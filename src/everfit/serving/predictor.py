@@ -41,13 +41,29 @@ class Scored:
     at: datetime
     snapshot: Snapshot
 
+    def settled(self, predictor: Predictor) -> Prediction:
+        """`Predictor.settle`, of one row."""
+        return predictor.settle(self)[0]
 
-class Ready(msgspec.Struct, frozen=True):
-    """One row that has its answer: the records that are to be in the log first, and what then counts and gives the
-    prediction. `settle` raises what the champion raised."""
+
+class Ready(msgspec.Struct, frozen=True, gc=False):
+    """One row that has its answer: the records that are to be in the log first, and what is to be counted then."""
 
     records: Sequence[PredictionRecord]
-    settle: Callable[[], Prediction]
+    snapshot: Snapshot
+    arm: Arm
+    ask: Ask
+    answer: Answer
+    began: float
+    at: datetime
+
+    def settled(self, predictor: Predictor) -> Prediction:
+        """As `Predictor.settle`."""
+        arm = self.arm
+        predictor.metrics.predicted(arm.name, arm.version, "ok", 1, time.perf_counter() - self.began)
+        if len(self.snapshot.table.arms) > 1:
+            predictor.mirror.offer(self.snapshot, (self.ask,), self.at)
+        return _prediction(arm, self.ask, self.answer)
 
 
 class Predictor:
@@ -144,7 +160,7 @@ class Predictor:
         records = [record for attempt in done for record in _records(attempt, now)]
         return Scored(done, records, asks, started, now, snapshot)
 
-    def one(self, row: RawRow) -> Ready | None:
+    def one(self, row: RawRow) -> Ready | Scored | None:
         """The answer to one row where that takes microseconds: every arm's model is compiled. None where `predict` is
         to be asked. Raises what `score` raises, and what the champion raises: `predict` then raises it again."""
         if not self._is_quick:
@@ -155,28 +171,13 @@ class Predictor:
         arm = arms[0] if len(arms) == 1 else route(snapshot.table, ask.key or ask.id)
         model = snapshot.models[arm.version]
         try:
-            answer = model.one(model.parser.known(ask.row) if ask.stored else ask.row)
+            answer = model.one(ask.row, ask.stored)
         except Exception:
             if arm == arms[0]:
                 raise
-            return self._instead(snapshot, ask, began, now)
+            return _instead(snapshot, ask, began, now)
         record = _record(arm, ask, answer, now, time.perf_counter() - began)
-
-        def settle() -> Prediction:
-            self.metrics.predicted(arm.name, arm.version, "ok", 1, time.perf_counter() - began)
-            if len(arms) > 1:
-                self.mirror.offer(snapshot, (ask,), now)
-            return _prediction(arm, ask, answer)
-
-        return Ready((record,), settle)
-
-    def _instead(self, snapshot: Snapshot, ask: Ask, began: float, now: datetime) -> Ready:
-        """The challenger failed on the row: it is tried for the record, and the champion answers under the same id, by
-        which the row was routed."""
-        done = attempts(snapshot, [ask])
-        records = [record for attempt in done for record in _records(attempt, now)]
-        scored = Scored(done, records, [ask], began, now, snapshot)
-        return Ready(records, lambda: self.settle(scored)[0])
+        return Ready((record,), snapshot, arm, ask, answer, began, now)
 
     def settle(self, scored: Scored) -> list[Prediction]:
         """The second half, once the records are written. Raises what the champion raised."""
@@ -189,6 +190,14 @@ class Predictor:
             raise failure(scored.attempts[-1], scored.snapshot.champion.manifest.model)
         self.mirror.offer(scored.snapshot, scored.asks, scored.at)
         return [answered[place] for place in range(len(scored.asks))]
+
+
+def _instead(snapshot: Snapshot, ask: Ask, began: float, now: datetime) -> Scored:
+    """The challenger failed on the row: it is tried for the record, and the champion answers under the same id, by
+    which the row was routed."""
+    done = attempts(snapshot, [ask])
+    records = [record for attempt in done for record in _records(attempt, now)]
+    return Scored(done, records, [ask], began, now, snapshot)
 
 
 def _records(attempt: Attempt, now: datetime) -> Iterator[PredictionRecord]:

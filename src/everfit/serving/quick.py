@@ -14,7 +14,7 @@ import msgspec
 
 from everfit.records.prediction import Prediction
 from everfit.serving.commit import GroupCommit
-from everfit.serving.predictor import Predictor
+from everfit.serving.predictor import Predictor, Ready, Scored
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -40,19 +40,19 @@ class Quick:
         if found is None:
             return False
 
-        def written(error: Exception | None) -> None:
-            if error is not None:
-                self._predictor.metrics.unlogged(len(found.records))
-            else:
-                try:
-                    prediction = found.settle()
-                except Exception as raised:  # noqa: BLE001  the caller is told
-                    error = raised
-                else:
-                    respond(_encode(self._shape(prediction)), None)
-                    return
-            self._predictor.metrics.failed(str(getattr(error, "status", 500)))
-            respond(None, error)
-
-        self._commit.add(loop, found.records, written)
+        self._commit.add(loop, found.records, self._written, found, respond)
         return True
+
+    def _written(self, error: Exception | None, found: Ready | Scored, respond: Respond) -> None:
+        if error is None:
+            try:
+                body = _encode(self._shape(found.settled(self._predictor)))
+            except Exception as raised:  # noqa: BLE001  the caller is told
+                error = raised
+            else:
+                respond(body, None)
+                return
+        else:
+            self._predictor.metrics.unlogged(len(found.records))
+        self._predictor.metrics.failed(str(getattr(error, "status", 500)))
+        respond(None, error)

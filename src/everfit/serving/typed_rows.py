@@ -27,7 +27,8 @@ _FLAGS = (None, True, False, *_WORDS)
 
 # The raw numbers as bytes for the encoder's kernel, and the features as they are logged.
 Typed = tuple[bytes, Row]
-_NUMBERS = {int, float, type(None)}
+_PRESENT, _NUMBERS = {int, float}, {int, float, type(None)}
+_ALL = (-sys.float_info.max, sys.float_info.max)
 _MISSING = float("nan")
 Read = Callable[[object], Any]
 
@@ -60,24 +61,58 @@ class TypedRows:
         self._pack = Struct(f"{self._count}d").pack
         self._names = tuple(features)
         self._arrange = _taker([names.index(name) for name in features])
+        # One row is read in groups: plain numbers, all other numbers, words.
+        plain = [place for place in range(numbers) if self._plain[place]]
+        others = [place for place in range(numbers) if not self._plain[place]]
+        self._order = [*plain, *others, *range(numbers, self._count)]
+        self._plains = len(plain)
+        self._groups = _taker([names[place] for place in self._order])
+        self._ruled = [(i, *self._bounds[place]) for i, place in enumerate(plain) if self._bounds[place] != _ALL]
+        self._flags = [_Flags(parser.plan(names[place]).value) for place in others]
+        self._encoded = _taker([self._order.index(place) for place in range(self._count)])
+        self._shown = _taker([self._order.index(names.index(name)) for name in features])
 
-    def read(self, row: RawRow) -> Typed:
+    def read(self, row: RawRow, stored: bool = False) -> Typed:
         """Raises ValueError for a row that cannot be read, RequestError for one that holds, beside the columns that
-        the model reads, what may not be there."""
+        the model reads, what may not be there; a `stored` one may hold columns that the model does not know."""
         try:
-            given = self._take(row)
-            numbers = [read(value) for read, value in zip(self._readers, given, strict=False)]
+            given = self._groups(row)
+            numbers = self._floats(given[: self._plains])
+            numbers.extend(map(_item, self._flags, given[self._plains : self._numbers]))
             words = given[self._numbers :]
             codes = list(map(_item, self._codes, words))
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, OverflowError):
             numbers, words, codes = self._unusual(row)
-        if len(row) - (row.get(self._entity).__class__ is str) != self._count:
+        if stored:
+            if self._parser.checked:
+                self._parser.check_others(self._parser.known(row))
+        elif len(row) - (row.get(self._entity).__class__ is str) != self._count:
             self._parser.check_others(row)
         values: tuple[Value, ...] = (*numbers, *words)
         total = sum(numbers)
         if total != total:  # a missing number, or infinities that cancel
             values = tuple([None if value != value else value for value in values])
-        return self._pack(*numbers, *codes), dict(zip(self._names, self._arrange(values), strict=True))
+        packed = self._pack(*self._encoded((*numbers, *codes)))
+        return packed, dict(zip(self._names, self._shown(values), strict=True))
+
+    def _floats(self, given: tuple[Any, ...]) -> list[float]:
+        """Plain numbers, NaN where one is missing. Raises TypeError or OverflowError where one is not plain, or not
+        possible."""
+        kinds, sent = set(map(type, given)), given
+        if kinds <= _PRESENT:
+            found = list(map(float, given))
+        elif kinds <= _NUMBERS:
+            sent = tuple([value for value in given if value is not None])
+            found = [_MISSING if value is None else float(value) for value in given]
+        else:
+            raise TypeError("a value is no plain number")
+        total = sum(sent)
+        if total - total != 0:
+            raise OverflowError("a number is not finite, or the sum of all is not")
+        for place, low, high in self._ruled:
+            if given[place] is not None and not low <= given[place] <= high:
+                raise TypeError("a number is impossible")
+        return found
 
     def read_many(self, rows: Sequence[RawRow]) -> tuple[NDArray[np.float64], list[Row]]:
         """The same for many rows, a column at a time: the raw numbers, (rows, inputs), and each row's features. Raises
@@ -111,13 +146,14 @@ class TypedRows:
         return np.array(list(map(self._readers[place], column)), dtype=np.float64)
 
     def _unusual(self, row: RawRow) -> tuple[list[float], tuple[str | None, ...], list[float]]:
-        """A row with an unseen level, or with a level that is not written as text."""
+        """A row with an unseen level, or with a value that is not plain, in groups."""
         try:
             given = self._take(row)
             numbers = [read(value) for read, value in zip(self._readers, given, strict=False)]
         except (KeyError, TypeError) as error:
             raise ValueError("a column is absent, or holds no single value") from error
         words = tuple([read(value) for read, value in zip(self._words, given[self._numbers :], strict=True)])
+        numbers = [numbers[place] for place in self._order[: self._numbers]]
         return numbers, words, [codes.get(word, UNKNOWN) for codes, word in zip(self._every, words, strict=True)]
 
 

@@ -7,13 +7,16 @@ row is replaced whole; nested columns are refused; a power loss may lose the las
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import polars as pl
 
 from everfit.adapters.sqlite import Database
 from everfit.errors import StorageError
 from everfit.records.table import Row
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _decode = msgspec.json.Decoder().decode
 _TABLES = "CREATE TABLE IF NOT EXISTS entities (entity TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID"
@@ -31,6 +34,8 @@ class SqliteOnline:
 
         Of equal entities the last row wins; rows without an entity cannot be asked for and are not stored. Raises
         StorageError for a missing entity column and for nested columns."""
+        import polars as pl
+
         self._check(entity, table)
         plain = table.select(
             pl.selectors.temporal().dt.to_string("iso:strict"),
@@ -58,6 +63,8 @@ class SqliteOnline:
         return row
 
     def _check(self, entity: str, table: pl.DataFrame) -> None:
+        import polars as pl
+
         nested = [name for name, kind in table.schema.items() if kind.is_nested() or kind == pl.Binary]
         if entity in table.columns and not nested:
             return

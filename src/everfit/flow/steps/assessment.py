@@ -15,6 +15,7 @@ from everfit.evaluation import class_report, intervals, metrics, plots
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
 from everfit.evaluation.calibration import calibrated, calibrator
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import estimate, losses
@@ -111,7 +112,7 @@ def evaluation(
 
     held = calibrator(calibration)(out_of_fold)
     every = [measured(truth[searched_rows][fold.rows], held[fold.rows]) for fold in folds]
-    sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
+    sign = 1 if higher_is_better(best.metric) else -1  # candidates are compared by negated losses
     cv = {**metrics.over_folds(every), f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
     around = intervals.intervals(problem.task, truth[test], scores[test], threshold.value)
     train, tested = measured(truth[~test], scores[~test]), measured(truth[test], scores[test])

@@ -11,9 +11,9 @@ import polars as pl
 from everfit.data import schema
 from everfit.data.folds import fold_numbers, thinned
 from everfit.features import encoder as encoding
-from everfit.features import functions as feature_functions
 from everfit.features import rowwise, select
-from everfit.features.functions import Functions
+from everfit.features.compute import compute
+from everfit.features.functions import Functions, inputs
 from everfit.project.sections.data import Data, Split
 from everfit.records.features import Encoder
 from everfit.records.model import Problem
@@ -38,9 +38,9 @@ def names(columns: Schema, functions: Functions, data: Data, use: tuple[str, ...
 def features(valid: pl.DataFrame, columns: Schema, functions: Functions, names: tuple[str, ...]) -> pl.DataFrame:
     """(rows, features): the user's functions run over the whole table, the same objects that serve one row.
     Raises ProjectError for a function that looks at other rows, for online there are none."""
-    found = schema.arrays(valid, columns, feature_functions.inputs(functions, names))
+    found = schema.arrays(valid, columns, inputs(functions, names))
     rowwise.check(functions, found, names)
-    return frame(feature_functions.compute(functions, found, names))
+    return frame(compute(functions, found, names))
 
 
 def encoder(features: pl.DataFrame, test: np.ndarray[Any, Any]) -> Encoder:

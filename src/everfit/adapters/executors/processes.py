@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from everfit.adapters.executors.processes_worker import call, watch
+
 A = TypeVar("A")
 B = TypeVar("B")
 S = TypeVar("S")
 
 _MAPPED_BYTES = 100_000
 _IDLE_SECONDS = 60
-_WATCH_SECONDS = 1.0
 _LOT = 4  # items a worker that are taken at a time where there may be too many to hold
 
 _lock = threading.Lock()
@@ -91,11 +92,11 @@ class ProcessesExecutor:
                 max_nbytes=_MAPPED_BYTES,
                 inner_max_num_threads=1,
                 idle_worker_timeout=_IDLE_SECONDS,
-                initializer=_watch,
+                initializer=watch,
                 initargs=(os.getpid(),),
             )
             path = tuple(sys.path)
-            results = parallel(delayed(_call)(path, function, shared, item) for item in items)
+            results = parallel(delayed(call)(path, function, shared, item) for item in items)
             try:
                 for result in results:  # noqa: UP028  `yield from` would close them with joblib's warning
                     yield result
@@ -109,20 +110,3 @@ def _close(results: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results.close()
-
-
-def _call(path: tuple[str, ...], function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:
-    # A worker may be older than the project's folder on the path.
-    sys.path.extend(folder for folder in path if folder not in sys.path)
-    return function(shared, item)
-
-
-def _watch(parent: int) -> None:
-    """Ends this worker soon after its parent was killed; loky alone would wait for the idle time."""
-
-    def end_with_parent() -> None:
-        while os.getppid() == parent:
-            time.sleep(_WATCH_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True, name="watch-parent").start()

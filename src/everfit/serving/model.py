@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from everfit.errors import RequestError, StepFailed, StorageError
 from everfit.evaluation.calibration import calibrated
+from everfit.features.compute import compute
 from everfit.features.encoder import transform
-from everfit.features.functions import Functions, compute, inputs, load
+from everfit.features.functions import Functions, inputs, load
 from everfit.ports import Scorer
 from everfit.records.model import Manifest
 from everfit.records.table import Row, Task, Value

@@ -69,7 +69,7 @@ def create_app(
     routes = _Routes(Answering(predictor, commit, batches), name, response or ResponseSection(), limits, labels, now)
     predictor.metrics.waiting = lambda: commit.waiting
     explain = explanations.endpoint(explainer, predictor, routes.response)
-    quick = Quick(predictor, commit, routes.shape)
+    quick = Quick(predictor, commit, routes.shape, alone=routes.response.features)
     app.front = Front(app.behind, hosts, routes.hot, limits, quick, access or Access(), predictor.metrics.failed)
     add = app.add_api_route
     add("/predict", routes.by_framework, methods=["POST"], summary="Predict one row, several, or a stored entity.")

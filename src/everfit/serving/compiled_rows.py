@@ -53,6 +53,13 @@ class CompiledRows:
             return None
         return self.scored(raw), features
 
+    def few(self, raw: Sequence[bytes]) -> list[list[float]]:
+        """The outputs for each of a few rows that `typed` read."""
+        count = len(raw)
+        found = self.scorer.few(self.encoder.few(b"".join(raw), count), count)
+        width = len(found) // count
+        return [found[i : i + width] for i in range(0, len(found), width)]
+
     def scored(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Raw rows of the encoder, (rows, inputs), to scores."""
         return self.scorer.score(self.encoder.many(raw))

@@ -37,7 +37,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from benchmarks.report import report, table
 from everfit.evaluation.metrics import measure
 from everfit.monitoring import losses
-from everfit.monitoring.alarms import alpha_per_look
+from everfit.monitoring.budget import alpha_per_look
 from everfit.monitoring.drift import Floors, drift
 from everfit.monitoring.estimate import impact
 from everfit.monitoring.performance import performance

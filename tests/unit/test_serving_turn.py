@@ -15,12 +15,16 @@ from tests.unit.serving_models import GOOD, RULES, MemoryLog, MemoryStore, bundl
 from tests.unit.test_serving_predictor import sample
 
 from everfit.errors import StepFailed, StorageError
+from everfit.project.sections.serving import Limits, Response
 from everfit.records.prediction import PredictionBatch
+from everfit.serving.answers import Forms
 from everfit.serving.commit import GroupCommit
 from everfit.serving.log import JsonLinesLog
+from everfit.serving.many import Many
 from everfit.serving.model import Model, open_model
 from everfit.serving.predictor import Predictor
 from everfit.serving.quick import Quick
+from everfit.serving.turns import Turns
 
 TARGETS = ("Churn", "level", "risk")
 ROWS = table(40).drop("Churn", "risk", "level").to_dicts()
@@ -54,14 +58,17 @@ def served(target: str = "Churn", log: Any = None, family: str = "logistic") -> 
     return predictor, log
 
 
-def asked(predictor: Predictor, *turns: list[Any], alone: bool = False) -> list[Any]:
+def asked(predictor: Predictor, *rounds: list[Any], alone: bool = False) -> list[Any]:
     """What each row of each turn is answered on the quick way; None for what is left to the usual way."""
 
     async def ask() -> list[Any]:
         loop = asyncio.get_running_loop()
         answers: list[Any] = []
-        way = Quick(predictor, GroupCommit(predictor.log), lambda prediction: prediction, alone)
-        for rows in turns:
+        commit = GroupCommit(predictor.log)
+        turns = None if alone else Turns(predictor, commit, lambda prediction: prediction)
+        many = Many(predictor, Limits(), Forms(Response()))
+        way = Quick(predictor, commit, lambda prediction: prediction, many, turns)
+        for rows in rounds:
             for row in rows:
                 place = len(answers)
                 answers.append(None)
@@ -70,7 +77,7 @@ def asked(predictor: Predictor, *turns: list[Any], alone: bool = False) -> list[
                     answers[place] = json.loads(body) if body is not None else error
 
                 way.answer(loop, json.dumps(row).encode(), respond)
-            while way._commit.waiting:
+            while commit.waiting:
                 await asyncio.sleep(0)
             await asyncio.sleep(0)
         return answers

@@ -12,7 +12,8 @@ from everfit.compiled.edges import at_splits
 from everfit.compiled.encoding import CompiledEncoder
 from everfit.compiled.scorer import CompiledScorer, calibrator
 from everfit.records.calibration import Calibration
-from everfit.records.compiled import Exactness, Form, Trees
+from everfit.records.compiled import Form, Trees
+from everfit.records.exactness import Exactness
 from everfit.records.features import Encoder
 
 Matrix = NDArray[np.float64]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from everfit.evaluation.metrics import higher_is_better
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.records.calibration import Isotonic, Method, Platt
 from everfit.records.evaluation import Slice
 from everfit.records.export import ExportedForm

@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from everfit.evaluation import metrics
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.flow import drift, ledger, losses, performance, quality, retraining
 from everfit.monitoring import alarms
+from everfit.monitoring.budget import alpha_per_look
 from everfit.monitoring.shapes import shape
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
@@ -143,7 +144,7 @@ def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
     if manifest is None or not past or past[-1].version != release.champion or not past[-1].deployed:
         return None
     metric = manifest.profile.metric
-    if not metrics.higher_is_better(metric) or not any(words in past[-1].reason for words in policy.FALLEN):
+    if not higher_is_better(metric) or not any(words in past[-1].reason for words in policy.FALLEN):
         return None
     known = {number: one.metrics.get(metric, 0.0) for number, one in ledger.versions(watched.state).items()}
     made = [known.get(one.version or 0, 0.0) for one in past if one.deployed]
@@ -236,7 +237,7 @@ class _Found:
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
     settings = watched.project.monitoring
-    alpha = alarms.alpha_per_look(watched.project.looking)
+    alpha = alpha_per_look(watched.project.looking)
     untested = max(before.tested, now - settings.window)
     fresh = answered.filter(pl.col("time") >= untested)
     seen = drift.Seen(fresh, answered.filter(pl.col("time") < untested), _asked(watched, manifest, now))

@@ -13,6 +13,7 @@ import polars as pl
 from everfit.data import target as targets
 from everfit.errors import ProjectError
 from everfit.evaluation import metrics
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.features.encoder import transform
 from everfit.monitoring import estimate, performance
 from everfit.monitoring.estimate import confidence
@@ -68,7 +69,7 @@ def measured(
         scores(pairs, manifest),
         metric=metric,
         measure=partial(_value, metric, manifest),
-        higher_is_better=metrics.higher_is_better(metric),
+        higher_is_better=higher_is_better(metric),
         expected=manifest.evaluation.test[metric],
         expected_labels=manifest.profile.labels,
         tolerance=project.monitoring.tolerance,
@@ -127,7 +128,7 @@ def _value(metric: str, manifest: Manifest, y: np.ndarray[Any, Any], scores: np.
         value = metrics.measure(metric, manifest.task, manifest.classes)(y, scores)
     except ProjectError:  # all of one class: there is nothing to rank
         return float("nan")
-    return value if metrics.higher_is_better(metric) else -value
+    return value if higher_is_better(metric) else -value
 
 
 def scores(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:

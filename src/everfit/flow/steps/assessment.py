@@ -257,8 +257,7 @@ def profile(
     score = held if held.ndim == 1 else held[:, -1] if held.shape[1] == 2 else held.max(1)
     right = metrics.predicted(held, problem.task, threshold.value) == y
     kind = losses.kind(problem.task, problem.metric)
-    outcome = right.astype(np.float64) if problem.task is Task.MULTICLASS else y.astype(np.float64)
-    kept = losses.baseline(kind, losses.losses(kind, score, outcome, right))
+    kept = losses.baseline(kind, losses.losses(kind, held if problem.task is Task.MULTICLASS else score, y, right))
     expected = evaluation.test[problem.metric]
     made = profiling.profile(found, steps.kinds(found), score, problem.metric, expected, int(test.sum()), kept)
     if problem.task is not Task.REGRESSION:

@@ -121,7 +121,10 @@ class PerformanceReport:
 class LossReport:
     """The losses on labels, one after the other. `recent` is the mean of the `labels` that counted in this look, and
     `expected` that of the test; `total` labels were seen of this version. `evidence` is the detector's peak, and
-    `degraded` that it passed `run_length`, which is also the average number of labels to a false alarm, at least."""
+    `degraded` that it passed `run_length`, which is also the average number of labels to a false alarm, at least. `since` is the time of the
+    prediction from which on the losses have been greater, as far as the labels tell; None while they are not. It is
+    `lasting` when what speaks for that very time is beyond the bound by itself: far less likely by chance than an alarm,
+    which adds up what speaks for all times."""
 
     kind: LossKind
     recent: float | None
@@ -131,6 +134,17 @@ class LossReport:
     evidence: float
     run_length: float
     degraded: bool
+    since: datetime | None = None
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """What one bettor on greater losses has won since its last low, as a logarithm, and the time of the prediction at
+    which that began; None while it has won nothing."""
+
+    won: float
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +157,7 @@ class LossState:
     labels: int = 0
     total: float = 0.0
     sums: tuple[float, ...] = ()
+    rises: tuple[Rise, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
+# How long a test takes says something about the machine.
+hypothesis.settings.register_profile("everfit", deadline=None)
+hypothesis.settings.load_profile("everfit")
 pytest_plugins = ("tests.services.plugin",)
 
 

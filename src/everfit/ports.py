@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import polars as pl
 
 from everfit.records.model import Manifest, ModelVersion, TrialRun
-from everfit.records.prediction import Label, PredictionRecord
+from everfit.records.prediction import Label, Logged, PredictionRecord
 from everfit.records.release import Deployed
 from everfit.records.table import Kind, Row
 from everfit.records.watch import Alarm
@@ -142,12 +142,13 @@ class OnlineStore(Protocol):
 class PredictionLog(Protocol):
     """Every prediction answered. Acknowledged means written: what `append` returned from survives kill -9."""
 
-    def append(self, records: Sequence[PredictionRecord]) -> None:
-        """Writes the records. Raises StorageError (for example disk full), and then none is answered."""
+    def append(self, records: Sequence[Logged]) -> None:
+        """Writes the records, all or none. Raises StorageError (for example disk full), and then none is answered."""
         ...
 
     def read(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[PredictionRecord]:
-        """The records with since <= time < until in the order written; a torn end is passed over."""
+        """The records with since <= time < until in the order written, each row of a batch as one; a torn end is passed
+        over."""
         ...
 
     def frame(
@@ -157,11 +158,13 @@ class PredictionLog(Protocol):
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
         inputs: Mapping[str, Kind] | None = None,
+        classes: Sequence[str] = (),
     ) -> pl.DataFrame:
         """Some columns of the same records in the same order, without making records: a row each, the fields of
-        `PredictionRecord` by name (but `input` and `features`), then `features.NAME` for each name given: Float64 for
+        `PredictionRecord` by name (but the groups), then `features.NAME` for each name given: Float64 for
         numbers and yes-or-no, String for others, null where a record has none; and `input.NAME` for what callers sent,
-        Float64 for numbers and String for all else. `prediction` is text. Raises ValueError for an unknown field."""
+        Float64 for numbers and String for all else; and `probabilities.NAME` for each class given, Float64, null where
+        a record has no such class. `prediction` is text. Raises ValueError for an unknown field."""
         ...
 
     def tend(self) -> None:

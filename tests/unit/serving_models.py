@@ -26,7 +26,7 @@ from everfit.monitoring.profile import profile
 from everfit.project.sections.data import Target
 from everfit.project.sections.training import ModelChoice
 from everfit.records.model import Candidate, Evaluation, GateReport, Lineage, Manifest, Problem
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged, PredictionRecord
 from everfit.records.release import Arm, RouteTable
 from everfit.records.table import DatasetVersion, Kind, Row, ValueRule
 from everfit.serving.model import Model, open_model
@@ -172,8 +172,9 @@ class MemoryLog:
 
     records: list[PredictionRecord] = field(default_factory=list)
 
-    def append(self, records: Sequence[PredictionRecord]) -> None:
-        self.records.extend(records)
+    def append(self, records: Sequence[Logged]) -> None:
+        for one in records:
+            self.records.extend([one] if isinstance(one, PredictionRecord) else one.records())
 
     def read(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[PredictionRecord]:
         return iter(self.records)
@@ -185,8 +186,9 @@ class MemoryLog:
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
         inputs: Mapping[str, Kind] | None = None,
+        classes: Sequence[str] = (),
     ) -> pl.DataFrame:
-        wanted = chosen.wanted(fields, features or {}, inputs or {})
+        wanted = chosen.wanted(fields, features or {}, inputs or {}, classes)
         return chosen.of_parquet(columns.table(list(self.read(since, until))), wanted)
 
     def tend(self) -> None:

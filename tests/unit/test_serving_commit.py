@@ -12,7 +12,7 @@ import pytest
 from tests.unit.serving_models import MemoryLog
 
 from everfit.errors import StorageError
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged, PredictionRecord
 from everfit.serving.commit import GroupCommit
 
 
@@ -24,7 +24,7 @@ class Counting(MemoryLog):
     go_on: Event = field(default_factory=Event)
     error: Exception | None = None
 
-    def append(self, records: Sequence[PredictionRecord]) -> None:
+    def append(self, records: Sequence[Logged]) -> None:
         self.go_on.wait(20)
         if self.error is not None:
             raise self.error

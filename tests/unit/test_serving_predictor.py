@@ -17,7 +17,7 @@ from tests.unit.serving_models import GOOD, MemoryLog, MemoryStore, bundle, cana
 
 from everfit.data.schema import arrays, conform
 from everfit.errors import NotReady, RequestError, StepFailed, StorageError, UnknownEntity
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged
 from everfit.records.release import Arm, RouteTable
 from everfit.rollout.routing import route
 from everfit.serving.identity import new_id
@@ -75,11 +75,13 @@ def test_the_positive_class_is_predicted_from_the_threshold_on() -> None:
 
 
 def test_several_classes_give_the_most_probable_one_and_all_probabilities() -> None:
-    (prediction,) = serving(model("level"))[0].predict([GOOD])
+    predictor, log = serving(model("level"))
+    (prediction,) = predictor.predict([GOOD])
     shares = prediction.probabilities
     assert shares is not None
     assert sum(shares.values()) == pytest.approx(1)
     assert prediction.score == max(shares.values()) == shares[str(prediction.prediction)]
+    assert log.records[0].probabilities == shares
 
 
 def test_a_regression_answers_its_value_twice() -> None:
@@ -109,7 +111,7 @@ def test_a_missing_feature_is_logged_as_null() -> None:
 
 def test_nothing_is_answered_when_the_log_cannot_be_written() -> None:
     class Full(MemoryLog):
-        def append(self, records: Sequence[PredictionRecord]) -> None:
+        def append(self, records: Sequence[Logged]) -> None:
             raise StorageError("no space left")
 
     predictor = Predictor(Full())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 import polars as pl
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everfit.errors import StorageError
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged, PredictionBatch, PredictionRecord
 from everfit.records.table import Kind, Row, Value
 from everfit.serving.log import JsonLinesLog
 from everfit.serving.segments import columns
@@ -37,7 +38,7 @@ ROWS = st.dictionaries(st.text(max_size=3), VALUES, max_size=4)
 class Compacting(JsonLinesLog):
     """A log of which nothing stays lines."""
 
-    def append(self, records: Sequence[PredictionRecord]) -> None:
+    def append(self, records: Sequence[Logged]) -> None:
         super().append(records)
         self.close()
         compact(self.folder, NOW)
@@ -52,7 +53,7 @@ def record(name: str = "a", time: datetime = NOW, **values: Value) -> Prediction
     return PredictionRecord(name, time, "c-7", values, values, "champion", 3, 0.25, "No", 0.001)
 
 
-def written(folder: Path, *batches: Sequence[PredictionRecord]) -> JsonLinesLog:
+def written(folder: Path, *batches: Sequence[Logged]) -> JsonLinesLog:
     log = JsonLinesLog(folder)
     for batch in batches:
         log.append(batch)
@@ -64,14 +65,17 @@ def endings(folder: Path) -> list[str]:
     return sorted(path.suffix for path in folder.glob("*_*"))
 
 
-@given(st.lists(st.tuples(ROWS, ROWS, st.sampled_from(["Yes", 1.5, None])), min_size=1, max_size=6))
+SHARES = st.none() | st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=3)
+
+
+@given(st.lists(st.tuples(ROWS, ROWS, SHARES, st.sampled_from(["Yes", 1.5, None])), min_size=1, max_size=6))
 @settings(max_examples=40)
 def test_any_record_comes_back_from_columns_as_it_was(
-    rows: list[tuple[Row, Row, str | float | None]],
+    rows: list[tuple[Row, Row, Mapping[str, float] | None, str | float | None]],
 ) -> None:
     made = [
-        PredictionRecord("a", NOW, None, given, features, "champion", 3, 0.5, prediction, 0.1)
-        for given, features, prediction in rows
+        PredictionRecord("a", NOW, None, given, features, "champion", 3, 0.5, prediction, 0.1, None, shares)
+        for given, features, shares, prediction in rows
     ]
     assert list(columns.records(columns.table(made))) == made
 
@@ -100,6 +104,54 @@ def test_a_column_of_several_types_is_read_as_the_kind_that_is_asked_for(tmp_pat
         assert found["features.age"].to_list() == [3.0, 2.5, 12.0]
         assert found["features.none"].to_list() == [None, None, None]
         compact(tmp_path, NOW)
+
+
+def test_what_was_written_before_classes_had_probabilities_is_read(tmp_path: Path) -> None:
+    made = record("a", age=3)
+    log = written(tmp_path, [made])
+    assert b"probabilities" not in next(tmp_path.glob("*.log")).read_bytes()
+    for _ in ("lines", "Parquet"):
+        assert list(log.read()) == [made]
+        assert log.frame(["id"], classes=["low"]).rows() == [("a", None)]
+        compact(tmp_path, NOW)
+    assert "probabilities" not in pl.read_parquet_schema(next(tmp_path.glob("*.parquet")))
+
+
+def batch(*names: str, time: datetime = NOW) -> PredictionBatch:
+    count, ages = len(names), {"age": list(range(len(names)))}
+    return PredictionBatch(
+        list(names), time, None, ages, {"age": None}, "champion", 3, [0.25] * count, ["No"] * count, 1.0
+    )
+
+
+def test_a_segment_is_left_when_many_came_in_batches(tmp_path: Path) -> None:
+    log = JsonLinesLog(tmp_path, segment_rows=4)
+    for names in ("ab", "cd", "e"):
+        log.append([record("x"), batch(*names)])
+    assert len(list(tmp_path.glob("*.log"))) == 2
+    assert [one.id for one in log.read()] == list("xabxcdxe")
+    log.close()
+
+
+def test_batches_and_records_become_one_table(tmp_path: Path) -> None:
+    log = written(tmp_path, [record("a", age=3, plan="x"), batch("b", "c")], [batch("d"), record("e", plan=2)])
+    before, columns = list(log.read()), log.frame(["id", "score"], features={"age": Kind.NUMERIC})
+    assert columns["features.age"].to_list() == [3.0, 0.0, 1.0, 0.0, None]
+    compact(tmp_path, NOW)
+    assert endings(tmp_path) == [".parquet"]
+    assert list(log.read()) == before
+    assert log.frame(["id", "score"], features={"age": Kind.NUMERIC}).equals(columns)
+
+
+def test_a_damaged_line_of_a_batch_is_named(tmp_path: Path) -> None:
+    written(tmp_path, [record("a"), batch("b")])
+    segment = next(tmp_path.glob("*.log"))
+    first, second, _ = segment.read_bytes().splitlines(keepends=True)
+    text = first + second.replace(b'"scores":[0.25]', b'"scores":"high"')
+    segment.write_bytes(text + b'{"crc32":%d,"records":2}\n' % crc32(text))
+    with pytest.raises(StorageError, match="not what was written") as raised:
+        list(JsonLinesLog(tmp_path).read())
+    assert raised.value.where == f"{segment}:2"
 
 
 def test_a_crash_between_writing_parquet_and_removing_lines_doubles_nothing(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@ tenth of the time of a frozen dataclass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
+from typing import Any
 
 import msgspec
 
@@ -30,9 +32,9 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     features: Mapping[str, Value] = msgspec.field(default_factory=dict)
 
 
-class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
+class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One line of the prediction log. `latency` is in seconds; `error` is set, and the answer's fields empty, when the
-    model raised; `shadow` records were never answered to anybody."""
+    model raised; `probabilities` has each class of more than two, and is None for two classes and for regression."""
 
     id: str
     time: datetime
@@ -45,6 +47,61 @@ class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
     prediction: str | float | None
     latency: float
     error: str | None = None
+    probabilities: Mapping[str, float] | None = None
+
+
+class PredictionBatch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What one arm answered to rows that came together and had the same columns: their records, a list a column, which
+    are written in a tenth of the time. `entities` is None where no row says whom it is about. A feature that is None
+    is the input column of its name as it was sent, whole numbers as floats."""
+
+    ids: Sequence[str]
+    time: datetime
+    entities: Sequence[str | None] | None
+    input: Mapping[str, Sequence[Value]]
+    features: Mapping[str, Sequence[Value] | None]
+    arm: str
+    version: int
+    scores: Sequence[float]
+    predictions: Sequence[str | float]
+    latency: float
+    probabilities: Mapping[str, Sequence[float]] | None = None
+
+    def feature(self, name: str) -> Sequence[Value]:
+        """The feature's values. Raises KeyError for one that the model does not read.
+
+        >>> noon = datetime(2026, 3, 1, 12)
+        >>> sent, read = {"age": [7, None], "plan": ["x", "y"]}, {"age": None}
+        >>> two = PredictionBatch(["a", "b"], noon, None, sent, read, "champion", 3, [0.5, 0.1], ["No", "No"], 0.1)
+        >>> two.feature("age")
+        [7.0, None]
+        """
+        values = self.features[name]
+        if values is not None:
+            return values
+        return [float(value) if type(value) is int else value for value in self.input[name]]
+
+    def records(self) -> Iterator[PredictionRecord]:
+        """One record a row."""
+        count = len(self.ids)
+        given, features = _rows(self.input, count), _rows({name: self.feature(name) for name in self.features}, count)
+        shares = repeat(None) if self.probabilities is None else _rows(self.probabilities, count)
+        lists = (self.ids, self.entities or repeat(None), given, features, self.scores, self.predictions, shares)
+        for identity, entity, sent, read, score, prediction, share in zip(*lists, strict=False):
+            yield PredictionRecord(
+                identity, self.time, entity, sent, read, self.arm, self.version, score, prediction, self.latency, None,
+                share,
+            )  # fmt: skip
+
+
+# What an append to the prediction log may hold.
+Logged = PredictionRecord | PredictionBatch
+
+
+def _rows(columns: Mapping[str, Sequence[Any]], count: int) -> list[dict[str, Any]]:
+    if not columns:
+        return [{} for _ in range(count)]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

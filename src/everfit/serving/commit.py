@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from everfit.ports import PredictionLog
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged
 
 # Told that the records are written, or why they are not.
 Done = Callable[[Exception | None], None]
-_Group = list[tuple[Sequence[PredictionRecord], Done]]
+_Group = list[tuple[Sequence[Logged], Done]]
 
 
 class GroupCommit:
@@ -31,7 +31,7 @@ class GroupCommit:
         """How many requests wait for their records to be written."""
         return len(self._group)
 
-    async def append(self, records: Sequence[PredictionRecord]) -> None:
+    async def append(self, records: Sequence[Logged]) -> None:
         """Returns when the records are written. Raises what the log raises, to every request of the group."""
         loop = asyncio.get_running_loop()
         # A future for each request: a caller that hangs up cancels its own alone.
@@ -48,7 +48,7 @@ class GroupCommit:
         self.add(loop, records, resolve)
         await written
 
-    def add(self, loop: asyncio.AbstractEventLoop, records: Sequence[PredictionRecord], done: Done) -> None:
+    def add(self, loop: asyncio.AbstractEventLoop, records: Sequence[Logged], done: Done) -> None:
         """The same without waiting: `done` is called in the loop."""
         self._group.append((records, done))
         if not self._is_due:

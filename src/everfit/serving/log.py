@@ -19,7 +19,7 @@ from threading import Lock
 import polars as pl
 
 from everfit.errors import StorageError
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged, PredictionBatch, PredictionRecord
 from everfit.records.table import Kind
 from everfit.serving.segments import blocks, chosen, compaction, names, reading
 from everfit.serving.segments.columns import FIELDS
@@ -30,8 +30,9 @@ from everfit.serving.segments.writing import Flusher, Fsync, Segment, next_opene
 class JsonLinesLog:
     """A `PredictionLog` in a folder; safe for threads and for any number of processes at once.
 
-    `segment_bytes` is the size from which a new segment is begun. Within one process records are read in the order
-    written; between processes, in the order in which their segments were opened.
+    A new segment is begun from `segment_bytes` on, and from `segment_rows` that came in batches, which are small.
+    Within one process records are read in the order written; between processes, in the order in which their segments
+    were opened.
     """
 
     def __init__(
@@ -39,11 +40,12 @@ class JsonLinesLog:
         folder: Path,
         *,
         segment_bytes: int = 32_000_000,
+        segment_rows: int = 50_000,
         fsync: Fsync = timedelta(seconds=1),
         keep: Keep = EVERYTHING,
     ) -> None:
         self._folder = folder
-        self._limit = segment_bytes
+        self._limits = (segment_bytes, segment_rows)
         self._keep = keep
         self._flusher = Flusher(fsync) if isinstance(fsync, timedelta) else None
         self._always = fsync == "always"
@@ -56,15 +58,18 @@ class JsonLinesLog:
         """Where the segments are."""
         return self._folder
 
-    def append(self, records: Sequence[PredictionRecord]) -> None:
+    def append(self, records: Sequence[Logged]) -> None:
         """Writes the records, all or none. Raises StorageError when the disk is full or the folder not writable."""
         if not records:
             return
         data = blocks.encode(records)
         times = [record.time for record in records]
+        batched = sum([len(one.ids) for one in records if one.__class__ is PredictionBatch])
         with self._lock:
             try:
-                self._write(self._segment_for(min(times), max(times)), data)
+                segment = self._segment_for(min(times), max(times))
+                self._write(segment, data)
+                segment.batched += batched
             except OSError as error:
                 raise StorageError(
                     f"the prediction log cannot be written: {error.strerror or error}",
@@ -85,9 +90,10 @@ class JsonLinesLog:
         until: datetime | None = None,
         features: Mapping[str, Kind] | None = None,
         inputs: Mapping[str, Kind] | None = None,
+        classes: Sequence[str] = (),
     ) -> pl.DataFrame:
         """Some columns of the same records, as the port says."""
-        wanted = chosen.wanted(fields, features or {}, inputs or {})
+        wanted = chosen.wanted(fields, features or {}, inputs or {}, classes)
         timed = wanted | {"time": FIELDS["time"]}
         frames = [pl.DataFrame(schema=wanted)]
         for segment in names.stored(self._folder, since, until):
@@ -111,7 +117,7 @@ class JsonLinesLog:
 
     def _segment_for(self, first: datetime, last: datetime) -> Segment:
         current = self._segment
-        if current is not None and current.size < self._limit and current.holds(first, last):
+        if current is not None and not current.is_full(*self._limits) and current.holds(first, last):
             return current
         self._leave()
         self._opened = next_opened(self._opened)

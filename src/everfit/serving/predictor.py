@@ -218,6 +218,8 @@ def _record(
         answer.score,
         answer.prediction,
         seconds,
+        None,
+        answer.probabilities,
     )
 
 

@@ -1,8 +1,10 @@
 """Records as lines of JSON in blocks: a block is what was written at once, ended by a line with its checksum.
 
     {"id":"01a1...","time":"2026-11-03T10:00:00Z",...}
-    {"id":"01a2...",...}
+    {"ids":["01a2...","01a3...",...],...}
     {"crc32":2309411,"records":2}
+
+A line that begins with its ids holds the records of rows that came together, a list a column.
 
 A block without its last line was torn by a crash before anybody was answered, and is passed over. A block that has
 one and does not agree with it was damaged later, and is an error.
@@ -20,9 +22,11 @@ import msgspec
 import numpy as np
 
 from everfit.errors import StorageError
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged, PredictionBatch
 
 _SEAL = b'{"crc32":'
+_MANY = b'{"ids":'
+_batch = msgspec.json.Decoder(PredictionBatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,15 @@ def _plain(value: object) -> object:
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
-def encode(records: Iterable[PredictionRecord]) -> bytes:
+def encode(records: Iterable[Logged]) -> bytes:
     """The records as one block.
 
     >>> from datetime import UTC, datetime
+    >>> from everfit.records.prediction import PredictionRecord
     >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     >>> one = PredictionRecord("a", noon, None, {"x": 1}, {}, "champion", 3, 0.5, "No", 0.001)
     >>> encode([one]).splitlines()[1]
-    b'{"crc32":4068706598,"records":1}'
+    b'{"crc32":566350173,"records":1}'
     """
     lines = [_encode(record) for record in records]
     text = b"\n".join(lines) + b"\n"
@@ -97,16 +102,23 @@ def plain(file: BinaryIO, path: Path, lines: int = 1000) -> Iterator[Block]:
 
 
 def decode(block: Block, decoder: msgspec.json.Decoder[Any], path: Path) -> Sequence[Any]:
-    """The block's lines by a decoder of one line. Raises StorageError naming the line that is none."""
+    """The block's lines by a decoder of a record's line, and those of batches as batches. Raises StorageError naming
+    the line that is neither."""
     try:
-        return decoder.decode_lines(block.text)
+        if not block.text.startswith(_MANY) and b"\n" + _MANY not in block.text:
+            return decoder.decode_lines(block.text)
+        return [_line(line, decoder) for line in block.text.splitlines()]
     except msgspec.MsgspecError as error:
         for number, line in enumerate(block.text.splitlines(), start=block.line):
             try:
-                decoder.decode(line)
+                _line(line, decoder)
             except msgspec.MsgspecError:
                 raise _damaged(path, number) from error
         raise _damaged(path, block.line) from error
+
+
+def _line(line: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    return (_batch if line.startswith(_MANY) else decoder).decode(line)
 
 
 def whole(path: Path) -> int:

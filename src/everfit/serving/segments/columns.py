@@ -1,21 +1,24 @@
 """Records as the columns of a Parquet file, and back as they were.
 
-There is a column for each field, and one for each name in a record's `input` and `features`: `input.tenure`,
-`features.tenure`. Where a name's values are of several types they are stored as JSON, in bytes. The columns `input`
-and `features` list the names that a record had.
+There is a column for each field, and one for each name in a record's `input`, `features` and `probabilities`:
+`input.tenure`, `features.tenure`. Where a name's values are of several types they are stored as JSON, in bytes. The
+columns `input`, `features` and `probabilities` list the names that a record had, null where it had no such group; a
+group that no record had has no column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged, PredictionRecord
+from everfit.serving.segments import runs
+from everfit.serving.segments.runs import Run
 
 DataType = pl.DataType | type[pl.DataType]
 
@@ -30,29 +33,28 @@ FIELDS: Mapping[str, DataType] = {
     "latency": pl.Float64,
     "error": pl.String,
 }
-_GROUPS = ("input", "features")
 _TYPES: Mapping[type, DataType] = {float: pl.Float64, int: pl.Int64, bool: pl.Boolean, str: pl.String}
 
 
-def table(records: Sequence[PredictionRecord]) -> pl.DataFrame:
-    """(records, columns) as a Parquet file holds them."""
+def table(records: Sequence[Logged]) -> pl.DataFrame:
+    """(records, columns) as a Parquet file holds them, a row for each row of a batch."""
+    found = list(runs.runs(records))
     columns = []
     for name, kind in FIELDS.items():
-        values = [getattr(record, name) for record in records]
+        values = [value for run in found for value in runs.field(run, name)]
         # A prediction is a class or a number, and is kept as the one or the other.
         columns.append(_of_one_type(name, values) if name == "prediction" else pl.Series(name, values, kind))
-    for group in _GROUPS:
-        rows: list[Mapping[str, Any]] = [getattr(record, group) for record in records]
-        had = [tuple(row) for row in rows]
-        columns.append(pl.Series(group, [_list_of_names(names) for names in had], pl.String))
-        columns += [_of_one_type(f"{group}.{name}", list(found)) for name, found in _by_name(rows, set(had))]
-    return pl.DataFrame(columns)
+    return pl.DataFrame([*columns, *(column for group in runs.GROUPS for column in _group(group, found))])
 
 
-def _by_name(rows: Sequence[Mapping[str, Any]], had: set[tuple[str, ...]]) -> Iterable[tuple[str, Iterable[Any]]]:
-    if len(had) == 1:  # nearly always, and then transposed at once
-        return zip(*had, zip(*(row.values() for row in rows), strict=True), strict=False)
-    return ((name, (row.get(name) for row in rows)) for name in dict.fromkeys(chain.from_iterable(had)))
+def _group(group: str, found: Sequence[Run]) -> Iterator[pl.Series]:
+    had = [(runs.names(run, group), runs.length(run)) for run in found]
+    if all(names is None for names, _ in had):
+        return
+    lists = (repeat(_list_of_names(names), count) for names, count in had)
+    yield pl.Series(group, list(chain.from_iterable(lists)), pl.String)
+    for name in dict.fromkeys(chain.from_iterable(names or () for names, _ in had)):
+        yield _of_one_type(f"{group}.{name}", [value for run in found for value in runs.column(run, group, name)])
 
 
 def _of_one_type(name: str, values: list[Any]) -> pl.Series:
@@ -66,29 +68,31 @@ def _of_one_type(name: str, values: list[Any]) -> pl.Series:
 
 
 @cache
-def _list_of_names(names: tuple[str, ...]) -> str:
-    return msgspec.json.encode(names).decode()
+def _list_of_names(names: tuple[str, ...] | None) -> str | None:
+    return None if names is None else msgspec.json.encode(names).decode()
 
 
 def records(frame: pl.DataFrame) -> Iterator[PredictionRecord]:
     """The records that `table` made the frame of."""
     columns = {name: values(column) for name, column in frame.to_dict().items()}
     fields = zip(*(columns[name] for name in FIELDS), strict=True)
-    rows = zip(*(_rows(group, columns) for group in _GROUPS), strict=True)
-    for field, (given, features) in zip(fields, rows, strict=True):
+    rows = zip(*(_rows(group, columns) for group in runs.GROUPS), strict=False)
+    for field, (given, features, shares) in zip(fields, rows, strict=False):
         identity, time, entity, arm, version, score, prediction, latency, error = field
         yield PredictionRecord(
-            identity, time, entity, given, features, arm, version, score, prediction, latency, error
+            identity, time, entity, given, features, arm, version, score, prediction, latency, error, shares
         )  # fmt: skip
 
 
-def _rows(group: str, columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+def _rows(group: str, columns: Mapping[str, list[Any]]) -> Iterator[Any]:
     @cache
     def read(text: str) -> list[tuple[str, list[Any]]]:
         return [(name, columns[f"{group}.{name}"]) for name in msgspec.json.decode(text)]
 
+    if group not in columns:
+        yield from repeat(None)
     for i, text in enumerate(columns[group]):
-        yield {name: column[i] for name, column in read(text)}
+        yield None if text is None else {name: column[i] for name, column in read(text)}
 
 
 def values(column: pl.Series) -> list[Any]:

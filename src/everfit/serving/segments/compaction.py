@@ -116,7 +116,7 @@ def expire(folder: Path, keep: Keep, now: datetime) -> list[Path]:
 
 
 def _compact(segment: Stored) -> list[Path]:
-    found = list(reading.records(segment))
+    found = list(reading.lines(segment))
     if found:
         unfinished = segment.path.with_suffix(_UNFINISHED)
         with unfinished.open("wb") as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from everfit.errors import StorageError
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import Logged, PredictionRecord
 from everfit.serving.segments import blocks, chosen, columns
 from everfit.serving.segments.names import COMPACT, PLAIN, Stored
 
@@ -27,10 +27,15 @@ def records(
     damaged."""
     found = _either(
         segment,
-        lambda path: _lines(path, _record),
+        lambda path: _each(_lines(path, _record), since, until),
         lambda path: columns.records(_parquet(path, since=since, until=until)),
     )
-    return (one for one in found if (since is None or since <= one.time) and (until is None or one.time < until))
+    return (one for one in found if _is_within(one, since, until))
+
+
+def lines(segment: Stored) -> Iterator[Logged]:
+    """The segment's lines as they were written, batches as such. Raises StorageError where it is damaged."""
+    return _lines(segment.path, _record)
 
 
 def frames(segment: Stored, wanted: Mapping[str, columns.DataType]) -> Iterator[pl.DataFrame]:
@@ -54,6 +59,18 @@ def _either(
             pass
     with suppress(FileNotFoundError):  # or it was older than what is kept
         yield from parquet(segment.compact)
+
+
+def _each(lines: Iterable[Logged], since: datetime | None, until: datetime | None) -> Iterator[PredictionRecord]:
+    for line in lines:
+        if isinstance(line, PredictionRecord):
+            yield line
+        elif _is_within(line, since, until):
+            yield from line.records()
+
+
+def _is_within(line: Logged, since: datetime | None, until: datetime | None) -> bool:
+    return (since is None or since <= line.time) and (until is None or line.time < until)
 
 
 def _lines(path: Path, decoder: msgspec.json.Decoder[Any]) -> Iterator[Any]:

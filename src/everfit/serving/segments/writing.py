@@ -19,7 +19,8 @@ Fsync = timedelta | Literal["always", "never"]
 
 @dataclass(slots=True)
 class Segment:
-    """An open segment: the record times it may hold, and how many bytes of it are whole blocks."""
+    """An open segment: the record times it may hold, how many bytes of it are whole blocks, and how many records of
+    these came in batches."""
 
     path: Path
     file: int
@@ -27,10 +28,15 @@ class Segment:
     until: datetime
     owner: int
     size: int = 0
+    batched: int = 0
 
     def holds(self, first: datetime, last: datetime) -> bool:
         """Whether records of these times belong here, and this process is its writer and not a fork of it."""
         return self.since <= first and last < self.until and self.owner == os.getpid()
+
+    def is_full(self, size: int, batched: int) -> bool:
+        """Whether it has so many bytes, or so many records in batches, whose Parquet form takes memory to make."""
+        return self.size >= size or self.batched >= batched
 
     def write(self, data: bytes) -> None:
         """Hands the block to the operating system, all of it or nothing. Raises OSError."""

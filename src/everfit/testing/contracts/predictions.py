@@ -10,9 +10,10 @@ from random import Random
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from everfit.ports import PredictionLog
-from everfit.records.prediction import PredictionRecord
+from everfit.records.prediction import PredictionBatch, PredictionRecord
 from everfit.records.table import Kind
 from everfit.testing.contracts.processes import Make, killed
 
@@ -61,6 +62,14 @@ class _Columns:
         assert found.columns == ["id", "features.age", "input.age", "input.paid", "input.city", "input.never"]
         assert found.rows() == [("p1", 1.0, 1.0, "false", city, None)]
 
+    def test_the_probabilities_of_several_classes_are_columns_too(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_several({"low": 0.25, "high": 0.75}), _record(1), _several({"low": 0.5, "new": 0.5})])
+        found = log.frame(["id"], classes=["high", "low", "never"])
+        assert found.columns == ["id", "probabilities.high", "probabilities.low", "probabilities.never"]
+        assert found.rows() == [("p1", 0.75, 0.25, None), ("p1", None, None, None), ("p1", None, 0.5, None)]
+        assert found.dtypes[1:] == [pl.Float64] * 3
+
     def test_columns_of_an_empty_log_have_their_types(self, tmp_path: Path) -> None:
         found = self.make(tmp_path).frame(["version", "id", "entity", "score", "error"], features=_KINDS)
         assert found.is_empty()
@@ -70,6 +79,20 @@ class _Columns:
         log = self.make(tmp_path)
         log.append([_record(0), _record(1)])
         assert log.frame(["prediction"])["prediction"].to_list() == ["12.5", "Yes"]
+
+    def test_rows_that_were_answered_together_are_rows_of_their_own(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_record(0), _BATCH, _record(1)])
+        fields = ["id", "time", "entity", "arm", "version", "score", "prediction", "latency", "error"]
+        kinds = {"age": Kind.NUMERIC, "city": Kind.CATEGORICAL, "never": Kind.NUMERIC}
+        found = log.frame(fields, features=kinds, inputs=kinds, classes=["low"])
+        (*_, a, b) = found[:3].iter_rows()
+        read, answer = ("champion", 3), (0.001, None)
+        assert a == ("a", _NOON, "c-1", *read, 0.25, "No", *answer, 7.0, "x", None, 7.0, "x", None, 0.75)
+        assert b == ("b", _NOON, None, *read, 0.5, "Yes", *answer, None, "y", None, None, "y", None, 0.5)
+        singles = log.frame(fields, features=kinds, inputs=kinds)
+        assert singles["id"].to_list() == ["p0", "a", "b", "p1"]
+        assert singles.equals(found.drop("probabilities.low"))
 
     def test_an_unknown_column_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="features"):
@@ -85,6 +108,25 @@ class PredictionLogContract(_Columns):
         log.append([])
         log.append([_record(1)])
         assert list(log.read()) == [_record(2), _record(0), _record(1)]
+
+    def test_the_probabilities_of_several_classes_come_back(self, tmp_path: Path) -> None:
+        log, records = self.make(tmp_path), [_several({"low": 0.25, "high": 0.75}), _record(0), _several({})]
+        log.append(records)
+        assert list(log.read()) == records
+
+    def test_rows_that_were_answered_together_come_back_one_by_one(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        log.append([_record(0), _BATCH])
+        log.append([_BATCH])
+        log.append([_record(1)])
+        rows = list(_BATCH.records())
+        assert [(row.id, row.input, row.features) for row in rows] == [
+            ("a", {"age": 7, "city": "x", "flag": "Yes"}, {"age": 7.0, "city": "x", "flag": 1.0}),
+            ("b", {"age": None, "city": "y", "flag": "No"}, {"age": None, "city": "y", "flag": 0.0}),
+        ]
+        assert list(log.read()) == [_record(0), *rows, *rows, _record(1)]
+        assert list(log.read(since=_NOON + timedelta(seconds=1))) == [_record(1)]
+        assert list(log.read(until=_NOON + timedelta(seconds=1))) == [_record(0), *rows, *rows]
 
     def test_empty_log_has_no_records(self, tmp_path: Path) -> None:
         assert list(self.make(tmp_path).read()) == []
@@ -148,6 +190,25 @@ def _record(i: int) -> PredictionRecord:
         prediction="Yes" if i % 2 else 12.5,
         latency=0.001,
     )
+
+
+_BATCH = PredictionBatch(
+    ids=["a", "b"],
+    time=_NOON,
+    entities=["c-1", None],
+    input={"age": [7, None], "city": ["x", "y"], "flag": ["Yes", "No"]},
+    features={"age": None, "city": None, "flag": [1.0, 0.0]},
+    arm="champion",
+    version=3,
+    scores=[0.25, 0.5],
+    predictions=["No", "Yes"],
+    latency=0.001,
+    probabilities={"low": [0.75, 0.5]},
+)
+
+
+def _several(probabilities: dict[str, float]) -> PredictionRecord:
+    return replace(_record(1), probabilities=probabilities)
 
 
 def _columns(record: PredictionRecord) -> dict[str, object]:

@@ -1,0 +1,61 @@
+"""Stretches of records that have the same columns, a column at a time: a batch, or records of one shape in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from everfit.records.prediction import Logged, PredictionBatch, PredictionRecord
+
+GROUPS = ("input", "features", "probabilities")
+Run = PredictionBatch | Sequence[PredictionRecord]
+_LISTS = {"id": "ids", "entity": "entities", "score": "scores", "prediction": "predictions"}
+
+
+def runs(lines: Iterable[Logged]) -> Iterator[Run]:
+    """The lines in their order as stretches of the same columns."""
+    for _, found in groupby(lines, _shape):
+        records: list[PredictionRecord] = []
+        for one in found:
+            if isinstance(one, PredictionBatch):
+                yield one
+            else:
+                records.append(one)
+        if records:
+            yield records
+
+
+def _shape(line: Logged) -> object:
+    return None if isinstance(line, PredictionBatch) else [names([line], group) for group in GROUPS]
+
+
+def length(run: Run) -> int:
+    """How many records it is."""
+    return len(run.ids) if isinstance(run, PredictionBatch) else len(run)
+
+
+def field(run: Run, name: str) -> Sequence[Any]:
+    """The values of a record's field, which is not one of the groups."""
+    if not isinstance(run, PredictionBatch):
+        return [getattr(record, name) for record in run]
+    if name in _LISTS:
+        found: Sequence[Any] | None = getattr(run, _LISTS[name])
+        return [None] * length(run) if found is None else found
+    return [getattr(run, name, None)] * length(run)  # a batch has no error
+
+
+def names(run: Run, group: str) -> tuple[str, ...] | None:
+    """The names in the group, None where the records have no such group."""
+    found = getattr(run if isinstance(run, PredictionBatch) else run[0], group)
+    return None if found is None else tuple(found)
+
+
+def column(run: Run, group: str, name: str) -> Sequence[Any]:
+    """The values of a name in the group, all None where there is no such name."""
+    if name not in (names(run, group) or ()):
+        return [None] * length(run)
+    if not isinstance(run, PredictionBatch):
+        return [getattr(record, group)[name] for record in run]
+    found: Sequence[Any] = run.feature(name) if group == "features" else getattr(run, group)[name]
+    return found

@@ -136,7 +136,7 @@ def _lasting(rises: Sequence[Rise], run_length: float) -> _Lasting:
     best = max(rises, key=lambda one: one.won, default=None)
     if best is None or best.since is None:
         return {"since": None, "lasting": False}
-    return {"since": best.since, "lasting": best.won >= np.log(run_length * len(rises))}
+    return {"since": best.since, "lasting": bool(best.won >= np.log(run_length * len(rises)))}
 
 
 def _gains(values: Floats, null: float, bets: Floats) -> Iterator[Floats]:

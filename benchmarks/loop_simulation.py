@@ -63,7 +63,7 @@ from benchmarks.loop_world import (
 )
 from benchmarks.report import report, table
 from everfit.monitoring import losses
-from everfit.monitoring.alarms import alpha_per_look
+from everfit.monitoring.budget import alpha_per_look
 from everfit.monitoring.drift import Floors, drift
 from everfit.monitoring.estimate import impact
 from everfit.monitoring.performance import performance

@@ -17,6 +17,7 @@ from everfit.compiled.exactness import compare
 from everfit.data import schema as schemas
 from everfit.features import encoder as encoders
 from everfit.features import functions, select
+from everfit.features.compute import compute
 from everfit.flow.steps import compiling
 from everfit.flow.steps.features import kinds
 from everfit.project.sections.training import ModelChoice
@@ -56,7 +57,7 @@ class Customers:
     @cached_property
     def features(self) -> dict[str, Any]:
         valid = schemas.conform(self.table.drop(TARGET), self.schema)
-        return functions.compute(_NONE, schemas.arrays(valid, self.schema, self.names), self.names)
+        return compute(_NONE, schemas.arrays(valid, self.schema, self.names), self.names)
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from everfit.records.model import Manifest, ModelVersion, TrialRun
 from everfit.records.prediction import Label, Logged, PredictionRecord
 from everfit.records.release import Deployed
 from everfit.records.table import Kind, Row
 from everfit.records.watch import Alarm
+
+if TYPE_CHECKING:
+    import polars as pl
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -199,9 +200,10 @@ class LabelStore(Protocol):
 class Executor(Protocol):
     """Runs a function over many items: in processes here, on Ray elsewhere."""
 
-    def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
+    def map(self, function: Callable[[S, A], B], items: Iterable[A], shared: S) -> Iterator[B]:
         """The results of `function(shared, item)` in the order of the items, each as soon as it and those before it
-        are there. Large arrays in `shared` are not copied for each item. What the function raises arrives as itself."""
+        are there. Items that are no sequence are taken as workers need them, so that large ones fit. Large arrays in
+        `shared` are not copied for each item. What the function raises arrives as itself."""
         ...
 
 

@@ -43,7 +43,7 @@ _NEEDED = (
     "scipy.stats",
     "sqlalchemy.dialects.sqlite",
 )
-_STEPS = ("assessment", "features", "model", "publish", "table")
+_STEPS = ("assessment", "features", "model", "publish", "registration", "table")
 
 
 def _warm() -> None:

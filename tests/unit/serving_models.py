@@ -21,6 +21,7 @@ from everfit.data import schema as schemas
 from everfit.data import target as targets
 from everfit.features import encoder as encoders
 from everfit.features import functions, select, values
+from everfit.features.compute import compute
 from everfit.flow.steps import compiling
 from everfit.monitoring.profile import profile
 from everfit.project.sections.data import Target
@@ -96,7 +97,7 @@ def bundle(
     loaded = functions.load(source)
     names = select.select(schema, loaded, target=target, entity="customerID")
     columns = schemas.arrays(valid, schema, functions.inputs(loaded, names))
-    features = functions.compute(loaded, columns, names)
+    features = compute(loaded, columns, names)
     encoder = encoders.fit(features, values.kinds(features, schema), names)
     candidate = Candidate(family, {}, "roc_auc", 0.9, 0.0, 1)
     matrix = encoders.transform(encoder, features)

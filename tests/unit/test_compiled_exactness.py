@@ -11,7 +11,8 @@ from everfit.compiled.exactness import compare
 from everfit.evaluation.calibration import calibrator
 from everfit.features.encoder import fit, transform
 from everfit.records.calibration import Calibration, Method, Platt
-from everfit.records.compiled import Curves, Exactness, Form, Network, Part, Trees
+from everfit.records.compiled import Curves, Form, Network, Part, Trees
+from everfit.records.exactness import Exactness
 from everfit.records.features import Encoder
 from everfit.records.table import Kind, Task
 

@@ -13,6 +13,7 @@ from tests.unit.compiled_models import FAMILIES, TREES, X, form, library
 
 from everfit.compiled.edges import at_splits
 from everfit.compiled.exactness import difference
+from everfit.compiled.lanes import ROWS
 from everfit.compiled.scorer import CompiledScorer, calibrator
 from everfit.errors import StepFailed
 from everfit.evaluation import calibration as plain
@@ -74,6 +75,35 @@ def test_many_threads_share_a_scorer() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("family", TREES)
+def test_rows_that_go_through_trees_together_get_the_bits_that_each_gets_alone(family: str, task: Task) -> None:
+    found = form(family, task)
+    rows = np.concatenate([X, *at_splits(found, X)])
+    together, alone = CompiledScorer(found), CompiledScorer(found, together=False)
+    assert together.score(rows).tobytes() == alone.score(rows).tobytes()
+
+
+@pytest.mark.parametrize("gap", [0, 63, 64, 399])
+def test_a_row_that_lacks_a_number_among_many_is_scored_as_alone(gap: int) -> None:
+    rows = X.copy()
+    rows[gap, :] = np.nan
+    together, alone = (CompiledScorer(form("xgboost", Task.BINARY), together=one) for one in (True, False))
+    assert together.score(rows).tobytes() == alone.score(rows).tobytes()
+    assert np.isfinite(together.score(rows)).all()
+
+
+def test_a_leaf_that_is_no_number_stays_none() -> None:
+    nodes = [("leaf", float("nan")), (0, 0.5, True, ("leaf", 1.0), ("leaf", float("nan")))]
+    made = assembled([_flat(node) for node in nodes], np.array([0.5]), 3)
+    assert np.isnan(CompiledScorer(Form((made,), (1.0,), 0)).score(np.zeros((ROWS, 3)))).all()
+
+
+def test_trees_that_split_on_nothing_are_scored() -> None:
+    made = assembled([_flat(("leaf", 2.0))] * 3, np.array([0.5]), 3)
+    assert CompiledScorer(Form((made,), (1.0,), 0)).score(np.zeros((ROWS, 3))).tolist() == [6.5] * ROWS
+
+
 def test_no_rows_get_no_scores() -> None:
     assert CompiledScorer(form("xgboost", Task.BINARY)).score(X[:0]).shape == (0, 2)
 
@@ -128,6 +158,13 @@ def _walked(node: Any, row: list[float]) -> float:
 def test_random_trees_are_walked_as_plain_python_walks_them(made: tuple[list[Any], Trees], rows: Any) -> None:
     nested, flat = made
     rows = np.concatenate([rows, *at_splits(Form((flat,), (1.0,), 0), rows)])
+    _demand_walked(nested, flat, rows)
+    known = rows[np.isfinite(rows).all(axis=1)]
+    if len(known):  # enough of them to go through the trees together, and a block that is not full
+        _demand_walked(nested, flat, np.resize(known, (max(len(known), ROWS + 3), 3)))
+
+
+def _demand_walked(nested: list[Any], flat: Trees, rows: Any) -> None:
     expected = []
     for row in rows.tolist():
         total = 0.5

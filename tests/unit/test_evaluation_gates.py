@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from everfit.evaluation.gates import baseline, judge, not_worse
-from everfit.evaluation.metrics import higher_is_better
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.project.sections.training import Gates
 from everfit.records.evaluation import Difference, Interval
 from everfit.records.model import GateResult

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from everfit.errors import ProjectError, StepFailed
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.evaluation.metrics import (
     Floats,
     area_under_roc,
     default_metric,
-    higher_is_better,
     measure,
     metrics,
     names,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from everfit.errors import ProjectError, StepFailed
-from everfit.features.functions import compute, inputs, load
+from everfit.features.compute import compute
+from everfit.features.functions import inputs, load
 from everfit.features.values import kinds
 from everfit.records.table import Column, Kind, Schema
 

@@ -11,7 +11,7 @@ from everfit.features import encoder as encoders
 from everfit.flow.steps import compiling
 from everfit.flow.steps.features import frame
 from everfit.records.calibration import Calibration, Method, Platt
-from everfit.records.compiled import Exactness
+from everfit.records.exactness import Exactness
 from everfit.records.model import Problem
 from everfit.records.table import Kind, Task
 from everfit.training.bundle import write_estimator

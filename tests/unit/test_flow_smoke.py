@@ -61,9 +61,9 @@ def test_a_version_that_is_too_slow_gets_no_traffic(model: Model) -> None:
 class Careless(Model):
     """Answers whatever it is asked."""
 
-    def one(self, row: RawRow) -> Answer:
+    def one(self, row: RawRow, stored: bool = False) -> Answer:
         try:
-            return super().one(row)
+            return super().one(row, stored)
         except RequestError:
             return Answer("No", 0.5, None, {})
 

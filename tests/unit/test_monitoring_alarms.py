@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from everfit.monitoring.alarms import alarms, alpha_per_look, unsent
+from everfit.monitoring.alarms import alarms
+from everfit.monitoring.budget import alpha_per_look
 from everfit.monitoring.drift import drift
 from everfit.monitoring.profile import profile
+from everfit.monitoring.standing import unsent
 from everfit.project.sections.monitoring import Monitoring
 from everfit.records.profile import Profile
 from everfit.records.quality import FailedCheck, Origin, QualityLook

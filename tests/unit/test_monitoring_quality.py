@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from everfit.monitoring.alarms import of_quality, over_in
 from everfit.monitoring.quality import failed
+from everfit.monitoring.quality_alarms import of_quality, over_in
 from everfit.records.quality import FailedCheck, Origin, QualityLook
 from everfit.records.table import CheckResult, QualityReport, Severity
 from everfit.records.watch import AlarmState

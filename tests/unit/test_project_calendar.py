@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from everfit.monitoring.alarms import alpha_per_look
+from everfit.monitoring.budget import alpha_per_look
 from everfit.project.calendar import in_words, parse_cron, parse_zone, passed, slots
 from everfit.project.quantities import parse_rate
 from everfit.project.sections.monitoring import Monitoring

@@ -19,7 +19,7 @@ from everfit.cli.init import _demand_name, _move, address, command, write
 from everfit.cli.main import call
 from everfit.data.schema import arrays, conform, infer
 from everfit.errors import ChecksFailed, EverfitError, ProjectError, StorageError
-from everfit.features.functions import compute
+from everfit.features.compute import compute
 from everfit.features.functions import load as load_functions
 from everfit.flow import guesses
 from everfit.flow.scaffold import FILES, scaffold

@@ -17,7 +17,7 @@ from tests.unit.serving_models import GOOD, RULES, SOURCE, bundle, table, withou
 from everfit.compiled import file
 from everfit.errors import RequestError, StorageError
 from everfit.records.codec import encode
-from everfit.records.compiled import Exactness
+from everfit.records.exactness import Exactness
 from everfit.serving import compiled_rows
 from everfit.serving.model import Answer, Model, open_model
 from everfit.training.bundle import open_bundle, seal

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.serving_models import GOOD, MemoryLog, MemoryStore, model, one, without
+from tests.unit.serving_models import GOOD, MemoryLog, MemoryStore, bundle, model, one, without
 from tests.unit.test_serving_app import MemoryLabels
 from tests.unit.test_serving_server import running
 
 from everfit.errors import StorageError
 from everfit.project.sections.serving import Limits
+from everfit.records.access import KeyEvent, Role
 from everfit.serving import arms
+from everfit.serving.access import Access
 from everfit.serving.app import create_app
+from everfit.serving.model import open_model
 from everfit.serving.predictor import Predictor
+from everfit.serving.protocol import Protocol
 
 
 @dataclass
@@ -104,6 +109,20 @@ def test_requests_sent_at_once_are_answered_in_their_order(server: socket.socket
     assert [one["customerID"] for one in said] == [f"c-{i}" for i in range(5)]
 
 
+def test_a_known_head_does_not_change_what_is_asked(server: socket.socket) -> None:
+    bodies = [{**GOOD, "customerID": f"c-{i}"} for i in range(5)]
+    assert [asked(server, body)[1]["customerID"] for body in bodies] == [f"c-{i}" for i in range(5)]
+
+
+def test_after_a_known_head_the_rest_may_come_later_and_the_next_at_once(server: socket.socket) -> None:
+    asked(server, GOOD)
+    for place in (30, -5):
+        server.sendall(request(GOOD)[:place])
+        server.sendall(request(GOOD)[place:] + request(GOOD))
+        assert [answer(server)[0] for _ in range(2)] == [200, 200]
+    assert asked(server, GOOD)[0] == 200
+
+
 def test_a_body_in_pieces_is_put_together(server: socket.socket) -> None:
     whole = request(GOOD)
     for place in range(0, len(whole), 40):
@@ -182,6 +201,41 @@ def test_who_dawdles_is_told_and_closed(predictor: Predictor, part: bytes) -> No
         slow.sendall(part)
         assert answer(slow)[0] == 408
         assert slow.recv(1) == b""
+
+
+def test_who_asks_no_more_is_closed_in_the_end(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = property(lambda connection: 0.05, lambda connection, given: None)
+    monkeypatch.setattr(Protocol, "timeout_keep_alive", seconds, raising=False)
+    with running(create_app(predictor)) as (port, _, _), connected(port) as idle:
+        assert asked(idle, GOOD)[0] == 200
+        assert idle.recv(1) == b""
+
+
+def test_a_key_that_is_taken_back_opens_nothing_by_a_head_that_is_known(predictor: Predictor) -> None:
+    access, shown = Access(required=True), "authorization: Bearer k1"
+    digest = hashlib.sha256(b"k1").hexdigest()
+    access.tell({"ann": KeyEvent("ann", (Role.PREDICT,), digest, datetime(2026, 3, 1, tzinfo=UTC), "bob")})
+    with running(create_app(predictor, access=access)) as (port, _, _), connected(port) as connection:
+        assert [asked(connection, GOOD, shown)[0] for _ in range(3)] == [200] * 3
+        access.tell({})
+        assert asked(connection, GOOD, shown)[0] == 401
+
+
+def test_connections_of_one_moment_each_get_their_own_answer(log: Watched) -> None:
+    made = Predictor(log)
+    made.swap(one(3), {3: open_model(bundle("Churn", ""))})
+    with running(create_app(made)) as (port, _, _), ExitStack() as stack:
+        callers = [stack.enter_context(connected(port)) for _ in range(8)]
+        for turn in range(4):
+            bodies = [{**GOOD, "customerID": f"c-{turn}-{i}", "tenure": 5 * i} for i in range(len(callers))]
+            for caller, body in zip(callers, bodies, strict=True):
+                caller.sendall(request(body))
+            said = [answer(caller)[1] for caller in callers]
+            assert [each["customerID"] for each in said] == [body["customerID"] for body in bodies]
+            logged = {record.id: (record.input, record.score) for record in log.records}
+            assert [logged[each["id"]] for each in said] == [
+                (body, each["score"]) for body, each in zip(bodies, said, strict=True)
+            ]
 
 
 def test_a_request_leaves_nothing_to_the_collector(server: socket.socket) -> None:

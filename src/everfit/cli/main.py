@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from difflib import get_close_matches
@@ -97,7 +98,16 @@ def everfit() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point of the console script; exits the process."""
+    _start_fast()
     sys.exit(call(arguments))
+
+
+def _start_fast() -> None:
+    """What suits a process that is everfit's own: together a tenth of the time that a command takes to start."""
+    # A start makes a hundred thousand objects, of which none is garbage; Python would look through them every 700.
+    gc.set_threshold(50_000, 20, 50)
+    # For plugins, pydantic reads what every installed distribution says of itself.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def call(arguments: list[str] | None = None) -> int:

@@ -60,7 +60,7 @@ def show(trained: Trained, output: Output, why: bool = False) -> None:
 
 def found(trained: Trained, output: Output, why: bool = False) -> None:
     """What was trained, and what each gate says of it, passed or not."""
-    from everfit.evaluation.metrics import higher_is_better
+    from everfit.evaluation.metric_names import higher_is_better
 
     if why:
         steps = [(s.name, s.status.value, f"{s.seconds:.2f} s", s.why) for s in trained.run.record.steps]

@@ -51,11 +51,26 @@ class CompiledEncoder:
         self._native.held(self._address, raw, 1, room)
         return room
 
+    def few(self, raw: bytes, count: int) -> Any:
+        """The same of several rows, one behind the other."""
+        room = (self._room * count)()
+        self._native.held(self._address, raw, count, room)
+        return room
+
     def many(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """(rows, inputs) -> (rows, width)."""
         raw = np.ascontiguousarray(raw, dtype=np.float64)
         out = np.empty((len(raw), self.width))
         self._native.free(self._address, raw.ctypes.data, len(raw), out.ctypes.data)
+        return out
+
+    def columns(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same of a raw column a line: (inputs, rows) -> (rows, width)."""
+        raw = np.ascontiguousarray(raw, dtype=np.float64)
+        rows = raw.shape[1]
+        out = np.empty((rows, self.width))
+        kernel = _kernel(self.numbers, len(self.codes), self.width, by_column=True)
+        kernel.free(self._address, raw.ctypes.data, rows, out.ctypes.data)
         return out
 
     def raw(self, features: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
@@ -81,18 +96,20 @@ class CompiledEncoder:
 
 
 @lru_cache(maxsize=64)
-def _kernel(numbers: int, levels: int, width: int) -> Native:
+def _kernel(numbers: int, levels: int, width: int, by_column: bool = False) -> Native:
+    """(addresses, raw numbers, count, out); the raw numbers of a row side by side, or those of a column."""
     made, build = native.function("encode", [POINTER["long"], POINTER["double"], LONG, POINTER["double"]])
     model, rows, count, out = made.args
     fill, mean, scale = (build.inttoptr(get(build, model, integer(i)), POINTER["double"]) for i in range(3))
     marked, starts = (build.inttoptr(get(build, model, integer(i)), POINTER["long"]) for i in (3, 4))
     with native.loop(build, count) as row:
-        raw = at(build, rows, build.mul(row, integer(numbers + levels)))
+        first = row if by_column else build.mul(row, integer(numbers + levels))
+        raw, step = at(build, rows, first), count if by_column else integer(1)
         target = at(build, out, build.mul(row, integer(width)))
         with native.loop(build, integer(width)) as i:
             put(build, DOUBLE(0.0), target, i)
         with native.loop(build, integer(numbers)) as i:
-            value, place = get(build, raw, i), get(build, starts, i)
+            value, place = get(build, raw, build.mul(i, step)), get(build, starts, i)
             missing = _is_missing(build, value)
             value = build.select(missing, get(build, fill, i), value)
             value = build.fdiv(build.fsub(value, get(build, mean, i)), get(build, scale, i))
@@ -100,7 +117,7 @@ def _kernel(numbers: int, levels: int, width: int) -> Native:
             with build.if_then(build.icmp_signed("!=", get(build, marked, i), integer(0))):
                 put(build, build.uitofp(missing, DOUBLE), target, build.add(place, integer(1)))
         with native.loop(build, integer(numbers + levels), start=integer(numbers)) as i:
-            code = get(build, raw, i)
+            code = get(build, raw, build.mul(i, step))
             with build.if_then(build.fcmp_ordered(">=", code, DOUBLE(0.0))):
                 put(build, DOUBLE(1.0), target, build.add(get(build, starts, i), build.fptosi(code, LONG)))
     return native.compiled(made, build, "ppnp")

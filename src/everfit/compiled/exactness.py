@@ -12,7 +12,8 @@ from everfit.compiled.edges import at_splits
 from everfit.compiled.encoding import CompiledEncoder
 from everfit.compiled.scorer import CompiledScorer, calibrator
 from everfit.records.calibration import Calibration
-from everfit.records.compiled import Exactness, Form, Trees
+from everfit.records.compiled import Form, Trees
+from everfit.records.exactness import Exactness
 from everfit.records.features import Encoder
 
 Matrix = NDArray[np.float64]
@@ -34,15 +35,18 @@ def compare(
     calibrate: Callable[[Matrix], Matrix] | None = None,
     rows: int = ROWS,
 ) -> Exactness:
-    """The compiled encoder against `transform`, the compiled form against `score`, the library's own, and the compiled
-    calibration against `calibrate`.
+    """The compiled encoder against `transform`, the compiled form, by both of its ways, against `score`, the library's
+    own, and the compiled calibration against `calibrate`.
 
     `features` are real ones, by name; of them up to a fifth of `rows` is compared as they are, with missing values and
     with levels never seen. The others stand at every split and on both sides of it, as many times `rows` as that
     takes. Scores must be equal to 1e-12, relative above 1; to the bit where the library's own sums are float32 (but in
     a blend, which is summed in float64).
     """
-    compiled, scorer = CompiledEncoder(encoder), CompiledScorer(form)
+    compiled, scorers = (
+        CompiledEncoder(encoder),
+        [CompiledScorer(form, together=together) for together in (True, False)],
+    )
     apply = calibrator(calibration, form.classes)
     real = _varied(features, encoder, rows // 5)
     matrix = transform(real)
@@ -53,7 +57,7 @@ def compare(
     for block, splits in _blocks(matrix, at_splits(form, matrix), rows):
         count, thresholds = count + len(block), thresholds + splits
         expected = score(block)
-        worst = max(worst, difference(expected, scorer.score(block)))
+        worst = max(worst, *(difference(expected, scorer.score(block)) for scorer in scorers))
         curves = max(curves, difference(calibrate(expected), apply(expected)) if calibrate else 0.0)
     allowed = 0.0 if exact else TOLERANCE
     reason = "" if worst <= allowed else f"scores differ by {worst:.3g}; {allowed:.3g} is allowed"

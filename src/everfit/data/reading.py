@@ -109,6 +109,8 @@ def booleans(series: pl.Series) -> pl.Series:
     """
     if series.dtype == pl.Boolean:
         return series
+    if series.dtype.is_integer() or series.dtype.is_float():
+        return (series == 1).set(((series != 0) & (series != 1)).fill_null(True), None)
     words = text(series).str.strip_chars().str.to_lowercase()
     return words.replace_strict(_WORDS, default=None, return_dtype=pl.Boolean)
 
@@ -128,6 +130,9 @@ def text(series: pl.Series) -> pl.Series:
     """
     dtype = series.dtype
     if dtype == pl.String:
+        # What sorts between these begins with what is no white space: the pattern is for the others, which are rare.
+        if not ((series < "!") | (series > "~")).any():
+            return series
         blank = series.str.contains(r"^\s*$")
         return series.set(blank, None) if blank.any() else series
     if dtype.is_float():

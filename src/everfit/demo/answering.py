@@ -12,7 +12,7 @@ from everfit.demo.service import Client
 from everfit.demo.telling import Story
 from everfit.demo.world import WEEK, requests
 from everfit.flow import ledger
-from everfit.monitoring.alarms import alpha_per_look
+from everfit.monitoring.budget import alpha_per_look
 from everfit.records.watch import MonitorReport
 from everfit.testing.churn import ENTITY
 

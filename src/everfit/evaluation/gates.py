@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from everfit.evaluation.metrics import higher_is_better
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.evaluation.metrics import metrics as measured
 from everfit.project.sections.training import Gates
 from everfit.records.evaluation import Difference, Interval, Verdict

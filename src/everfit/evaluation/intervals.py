@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.evaluation.influence import Influence, influence, spread
-from everfit.evaluation.metrics import confusion, higher_is_better, names, predicted
+from everfit.evaluation.metric_names import higher_is_better
+from everfit.evaluation.metrics import confusion, names, predicted
 from everfit.records.evaluation import Difference, Interval
 from everfit.records.table import Task
 

@@ -16,7 +16,6 @@ A class that is never predicted has precision 0. Macro means are over the classe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from everfit.errors import ProjectError, StepFailed
 from everfit.evaluation import losses
+from everfit.evaluation.metric_names import CLASSIFICATION, REGRESSION, higher_is_better, unknown
 from everfit.records.table import Task
 
 Array = NDArray[Any]
@@ -77,7 +77,7 @@ def measure(metric: str, task: Task, classes: tuple[str, ...]) -> Metric:
     -1.4142135623730951
     """
     if metric not in names(task):
-        raise _unknown(metric, names(task), f" for a {task} target")
+        raise unknown(metric, names(task), f" for a {task} target")
     return partial(_greater_better, metric, task, classes)
 
 
@@ -90,20 +90,9 @@ def default_metric(task: Task) -> str:
     return "rmse" if task is Task.REGRESSION else "roc_auc"
 
 
-def higher_is_better(metric: str) -> bool:
-    """Whether a greater value is a better one; ProjectError for an unknown metric.
-
-    >>> higher_is_better("f1"), higher_is_better("log_loss")
-    (True, False)
-    """
-    if metric not in _CLASSIFICATION + tuple(_REGRESSION):
-        raise _unknown(metric, _CLASSIFICATION + tuple(_REGRESSION))
-    return metric not in _LOSSES
-
-
 def names(task: Task) -> tuple[str, ...]:
     """The metrics of a task, in the order of reports."""
-    return tuple(_REGRESSION) if task is Task.REGRESSION else _CLASSIFICATION
+    return REGRESSION if task is Task.REGRESSION else CLASSIFICATION
 
 
 def predicted(scores: Floats, task: Task, threshold: float = 0.5) -> Array:
@@ -242,18 +231,7 @@ def _scored(task: Task) -> Mapping[str, Metric]:
     return _REGRESSION if task is Task.REGRESSION else _PROBABILITY
 
 
-def _unknown(metric: str, known: tuple[str, ...], detail: str = "") -> ProjectError:
-    near = get_close_matches(metric, known, n=1)
-    meant = f"did you mean `{near[0]}`? " if near else ""
-    return ProjectError(f"there is no metric `{metric}`{detail}", fix=f"{meant}one of {', '.join(known)}")
-
-
 _PROBABILITY: Mapping[str, Metric] = MappingProxyType(
     {"roc_auc": _roc_auc, "log_loss": _log_loss, "brier": _brier, "ece": _ece}
 )
 _REGRESSION: Mapping[str, Metric] = MappingProxyType({"r2": _r2, "rmse": _rmse, "mae": _mae})
-_LABELLED = tuple(
-    f"{name}{average}" for average in ("", "_macro", "_weighted") for name in ("precision", "recall", "f1")
-)
-_CLASSIFICATION = ("accuracy", *_LABELLED, *_PROBABILITY)
-_LOSSES = frozenset({"log_loss", "brier", "ece", "rmse", "mae"})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from everfit.evaluation.influence import influence
 from everfit.evaluation.intervals import around
-from everfit.evaluation.metrics import higher_is_better
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.records.evaluation import Slice, Slices
 from everfit.records.table import Task
 

@@ -1,4 +1,4 @@
-"""The user's `features.py`: every public function is a feature, computed the same over a table and over one row."""
+"""The user's `features.py`: every public function is a feature."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from importlib.abc import ExecutionLoader
 from importlib.machinery import ModuleSpec
@@ -17,13 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from everfit.errors import ProjectError, StepFailed
-from everfit.features.values import normalised
-
-Array = NDArray[Any]
+from everfit.errors import ProjectError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +54,8 @@ def load(source_text: str, filename: str = "features.py") -> Functions:
     Only functions defined in the text count, not imported ones; names that start with `_` are private helpers.
     Raises ProjectError with file and line for text that does not compile, import or fit together.
 
-    >>> functions = load("def double(x):\\n    return 2 * x")
-    >>> compute(functions, {"x": np.array([1.0, 2.0])}, ["double"])
-    {'double': array([2., 4.])}
+    >>> load("def double(x):\\n    return 2 * x").parameters
+    {'double': ('x',)}
     """
     digest = hashlib.sha256(source_text.encode()).hexdigest()
     module = _execute(source_text, filename, f"everfit_features_{digest[:16]}")
@@ -93,35 +85,6 @@ def inputs(functions: Functions, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def compute(
-    functions: Functions, columns: Mapping[str, Array], wanted: Sequence[str] | None = None
-) -> dict[str, Array]:
-    """The wanted columns and features by name, in that order; all columns and all features when None.
-
-    Columns are 1-d arrays of one length as the data stage gives them; the functions see them read-only. Results are
-    float64 (missing and infinite values are NaN) or object arrays of str and None. Raises ProjectError for a name that
-    is neither column nor function, StepFailed with the user's line for a function that raises or returns anything but
-    numbers or texts, one for each row.
-    """
-    if clash := next((name for name in functions.callables if name in columns), None):
-        raise ProjectError(
-            f"the function {clash!r} has the name of a column",
-            where=_place(functions, clash),
-            fix="rename the function, for example to " + repr(f"{clash}_feature"),
-        )
-    names = [*columns, *functions.order] if wanted is None else list(wanted)
-    needed = _closure(functions, names)
-    rows = len(next(iter(columns.values()), ()))
-    values = {name: _read_only(array) for name, array in columns.items()}
-    for name in functions.order:
-        if name in needed:
-            values[name] = _call(functions, name, values, rows)
-    missing = [name for name in names if name not in values]
-    if missing:
-        raise _unknown(missing[0], values, functions.filename)
-    return {name: values[name] for name in names}
-
-
 def _execute(text: str, filename: str, name: str) -> ModuleType:
     loader = _Text(text, filename)
     module = module_from_spec(ModuleSpec(name, loader, origin=filename))
@@ -136,7 +99,7 @@ def _execute(text: str, filename: str, name: str) -> ModuleType:
     except Exception as error:
         raise ProjectError(
             f"{type(error).__name__}: {error}",
-            where=f"{filename}:{_line(error, filename)}",
+            where=f"{filename}:{line_of(error, filename)}",
             fix="correct that line, or install what it imports; `python FILE` shows the same error",
         ) from error
     finally:
@@ -179,66 +142,7 @@ def _order(parameters: Mapping[str, tuple[str, ...]], filename: str) -> tuple[st
         ) from error
 
 
-def _closure(functions: Functions, names: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    pending = [name for name in names if name in functions.parameters]
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            pending.extend(p for p in functions.parameters[name] if p in functions.parameters)
-    return found
-
-
-def _call(functions: Functions, name: str, values: Mapping[str, Array], rows: int) -> Array:
-    absent = [p for p in functions.parameters[name] if p not in values]
-    if absent:
-        raise _unknown(absent[0], values, _place(functions, name), reader=name)
-    arguments = {p: values[p] for p in functions.parameters[name]}
-    try:
-        with np.errstate(all="ignore"):  # NaN marks missing values here, it is no accident
-            result = functions.callables[name](**arguments)
-    except Exception as error:
-        line = _line(error, functions.filename)
-        raise StepFailed(
-            f"the feature {name!r} raised {type(error).__name__}: {error}",
-            where=f"{functions.filename}:{line}",
-            fix=_advice(error),
-        ) from error
-    try:
-        return _read_only(normalised(result, rows))
-    except ValueError as error:
-        raise StepFailed(
-            f"the feature {name!r} {error}",
-            where=_place(functions, name),
-            fix="return one number or text for each row",
-        ) from error
-
-
-def _advice(error: Exception) -> str:
-    if "read-only" in str(error):
-        return "columns are shared and cannot be changed in place; work on a copy: column = column.copy()"
-    return "make the function work for missing values (NaN, None) and for a single row"
-
-
-def _read_only(array: Array) -> Array:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _unknown(name: str, known: Mapping[str, Array], where: str, reader: str = "") -> ProjectError:
-    close = get_close_matches(name, list(known), 1)
-    subject = f"the feature {reader!r} reads {name!r}, which" if reader else repr(name)
-    fix = f"did you mean {close[0]!r}?" if close else "the names are: " + ", ".join(known)
-    return ProjectError(f"{subject} is neither a column nor a feature", where=where, fix=fix)
-
-
-def _place(functions: Functions, name: str) -> str:
-    return f"{functions.filename}:{functions.callables[name].__code__.co_firstlineno}"
-
-
-def _line(error: BaseException, filename: str) -> int:
+def line_of(error: BaseException, filename: str) -> int:
     """The innermost line of the user's file on the way to the error; 1 if it never got there."""
     frames = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == Path(filename)]
     return frames[-1] or 1 if frames else 1

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from everfit.errors import EverfitError, RequestError
-from everfit.monitoring import alarms
+from everfit.monitoring.quality_alarms import of_quality, over_in
+from everfit.monitoring.standing import over, unsent
 from everfit.ports import AlertChannel, Progress, StateStore
 from everfit.records.codec import decode, encode
 from everfit.records.quality import QualityLook
@@ -31,7 +32,7 @@ def send(
     to all channels. What a channel refuses is said to `progress`, and tried again with the next ones, or with none."""
     now = now or datetime.now(UTC)
     standing = [one.key for one in history(state) if one.state is not AlarmState.RESOLVED]
-    for alarm in alarms.unsent(found, standing):
+    for alarm in unsent(found, standing):
         state.append(ALARMS, encode(alarm))
     return deliver(channels, state, progress, now)
 
@@ -54,14 +55,20 @@ def deliver(channels: Channels, state: StateStore, progress: Progress, now: date
 
 def settle(report: MonitorReport, state: StateStore, now: datetime) -> list[Alarm]:
     """Resolves the alarms that the look has found to be over, and returns them."""
-    return _resolve(alarms.over(history(state), report), state, now, "the next look found it over")
+    return _resolve(over(history(state), report), state, now, "the next look found it over")
 
 
 def after_run(look: QualityLook, channels: Channels, state: StateStore, progress: Progress) -> None:
     """Resolves what the table of a newer run has mended, and raises what is news in it."""
-    _resolve(alarms.over_in(history(state), look), state, look.at, f"the table of run {look.about} passed")
-    raised = alarms.of_quality(look)
+    _resolve(over_in(history(state), look), state, look.at, f"the table of run {look.about} passed")
+    raised = of_quality(look)
     send((raised,) if raised else (), channels, state, progress, look.at)
+
+
+def close(key: str, state: StateStore, now: datetime, reason: str) -> None:
+    """Resolves the alarm of that key if one is not resolved."""
+    standing = [one for one in history(state) if one.key == key and one.state is not AlarmState.RESOLVED]
+    _resolve(standing, state, now, reason)
 
 
 def _resolve(over: list[Alarm], state: StateStore, now: datetime, reason: str) -> list[Alarm]:

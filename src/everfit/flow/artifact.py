@@ -12,15 +12,13 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-import numpy as np
-import polars as pl
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 # Cells up to which one thread that writes Arrow's stream is faster than several that write its file. The names end as
 # Arrow says.
 _SMALL = 1_000_000
-_STREAM, _FILE = "table.arrows", "table.arrow"
+_STREAM, _COLUMN = "table.arrows", "*.arrow"
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,17 @@ def _codec(kind: Any) -> Codec:
     return next(codec for codec in _CODECS if codec.accepts(kind))
 
 
+def _is_table(kind: Any) -> bool:
+    return _called(kind) == "polars.DataFrame"
+
+
 def _is_array(kind: Any) -> bool:
-    return kind is np.ndarray or get_origin(kind) is np.ndarray
+    return _called(get_origin(kind) or kind) == "numpy.ndarray"
+
+
+def _called(kind: Any) -> str:
+    """Package and name: a record is to be read without importing numpy and polars to see that it is none of theirs."""
+    return f"{getattr(kind, '__module__', '').partition('.')[0]}.{getattr(kind, '__name__', '')}"
 
 
 def _is_arrays(kind: Any) -> bool:
@@ -70,35 +77,55 @@ def _is_json(kind: Any) -> bool:
 
 
 def _save_table(value: Any, _kind: Any, folder: Path) -> None:
+    import numpy as np
+
     # Gathered anew: chunks, and what lies under missing values, are no part of what a table is.
-    plain = value.rechunk()[np.arange(value.height)]
+    every = np.arange(value.height)
     if value.height * value.width <= _SMALL:
-        plain.write_ipc_stream(folder / _STREAM)
-    else:
-        plain.write_ipc(folder / _FILE)
+        value.rechunk()[every].write_ipc_stream(folder / _STREAM)
+        return
+    # A file a column: no more than one of them is copied at a time. As one batch it is read into one piece of memory.
+    for index, column in enumerate(value):
+        plain = column.rechunk()[every].to_frame()
+        plain.write_ipc(folder / f"{index:04d}.arrow", record_batch_size=value.height)
 
 
 def _load_table(_kind: Any, folder: Path) -> Any:
-    small = (folder / _STREAM).is_file()
-    return pl.read_ipc_stream(folder / _STREAM) if small else pl.read_ipc(folder / _FILE)
+    import polars as pl
+
+    if (folder / _STREAM).is_file():
+        return pl.read_ipc_stream(folder / _STREAM)
+    return pl.concat([pl.read_ipc(path) for path in sorted(folder.glob(_COLUMN))], how="horizontal")
 
 
 def _save_array(value: Any, _kind: Any, folder: Path) -> None:
-    np.save(folder / "array.npy", value, allow_pickle=False)
+    _write_array(value, folder / "array.npy")
 
 
 def _load_array(_kind: Any, folder: Path) -> Any:
-    return np.load(folder / "array.npy", mmap_mode="r", allow_pickle=False)
+    return _mapped(folder / "array.npy")
+
+
+def _write_array(value: Any, path: Path) -> None:
+    import numpy as np
+
+    np.save(path, value, allow_pickle=False)
+
+
+def _mapped(path: Path) -> Any:
+    import numpy as np
+
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _save_arrays(value: Any, kind: Any, folder: Path) -> None:
     for field in fields(kind):
-        np.save(folder / f"{field.name}.npy", getattr(value, field.name), allow_pickle=False)
+        _write_array(getattr(value, field.name), folder / f"{field.name}.npy")
 
 
 def _load_arrays(kind: Any, folder: Path) -> Any:
     names = [field.name for field in fields(kind)]
-    return kind(**{name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names})
+    return kind(**{name: _mapped(folder / f"{name}.npy") for name in names})
 
 
 def _save_compound(value: Any, kind: Any, folder: Path) -> None:
@@ -147,7 +174,7 @@ def _load_json(kind: Any, folder: Path) -> Any:
 
 _JSON = Codec(lambda _kind: True, _save_json, _load_json)
 _CODECS = (
-    Codec(lambda kind: kind is pl.DataFrame, _save_table, _load_table),
+    Codec(_is_table, _save_table, _load_table),
     Codec(_is_array, _save_array, _load_array),
     Codec(_is_arrays, _save_arrays, _load_arrays),
     Codec(_is_compound, _save_compound, _load_compound),

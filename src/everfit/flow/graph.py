@@ -12,6 +12,8 @@ from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from everfit.errors import ProjectError
+from everfit.flow.code import CodeIdentity
+from everfit.flow.named import Named
 
 # The runner hands a fresh folder to a parameter of this name, for steps whose output is a folder of files.
 FOLDER = "into"
@@ -26,16 +28,14 @@ class Step:
     """
 
     name: str
-    function: Callable[..., Any]
+    function: Callable[..., Any] | Named
     bind: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     cached: bool = True
 
     @cached_property
     def needs(self) -> Mapping[str, str | tuple[str, ...]]:
         """Parameter to the name, or names, of what it takes; parameters with a default and the folder left out."""
-        parameters = inspect.signature(self.function).parameters
-        names = [name for name, p in parameters.items() if name != FOLDER and p.default is p.empty]
-        return {name: self.bind.get(name, name) for name in names}
+        return {name: self.bind.get(name, name) for name in self._parameters if name != FOLDER}
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -45,16 +45,26 @@ class Step:
     @property
     def wants_folder(self) -> bool:
         """Whether the function takes a fresh folder to write its output into."""
-        return FOLDER in inspect.signature(self.function).parameters
+        return FOLDER in self._parameters
 
     @cached_property
     def output(self) -> Any:
         """The type that the function says it returns; those of its parameters are not looked at."""
+        if isinstance(self.function, Named):
+            return self.function.output
         says = SimpleNamespace(__annotations__={"return": self.function.__annotations__["return"]})
         return get_type_hints(says, inspect.unwrap(self.function).__globals__)["return"]
 
+    @cached_property
+    def _parameters(self) -> tuple[str, ...]:
+        """The names of those without a default."""
+        if isinstance(self.function, Named):
+            return self.function.parameters
+        parameters = inspect.signature(self.function).parameters
+        return tuple(name for name, one in parameters.items() if one.default is one.empty)
 
-def step(function: Callable[..., Any], *, name: str | None = None, cached: bool = True, **bind: Any) -> Step:
+
+def step(function: Callable[..., Any] | Named, *, name: str | None = None, cached: bool = True, **bind: Any) -> Step:
     """A step from a function: named as the function unless told otherwise.
 
     >>> def total(prices: list[float]) -> float:
@@ -62,16 +72,20 @@ def step(function: Callable[..., Any], *, name: str | None = None, cached: bool 
     >>> step(total, prices="cleaned").needs
     {'prices': 'cleaned'}
     """
-    return Step(name or function.__name__, function, bind, cached)
+    named = function.name if isinstance(function, Named) else function.__name__
+    return Step(name or named, function, bind, cached)
 
 
 @dataclass(frozen=True)
 class Graph:
     """Steps in an order in which they can run. `libraries` are modules that several of them import when they run: two
-    threads that begin to import one package at once can meet half-made modules, so the runner does it for them."""
+    threads that begin to import one package at once can meet half-made modules, so the runner does it for them.
+    `codes` are the identities of the steps' code by name, of those for which they are known; the runner finds the
+    others."""
 
     steps: tuple[Step, ...]
     libraries: tuple[str, ...] = ()
+    codes: Mapping[str, CodeIdentity] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Step:
         return next(s for s in self.steps if s.name == name)
@@ -82,10 +96,15 @@ class Graph:
         for one in reversed(self.steps):
             if one.name in wanted:
                 wanted.update(one.sources)
-        return Graph(tuple(one for one in self.steps if one.name in wanted), self.libraries)
+        return Graph(tuple(one for one in self.steps if one.name in wanted), self.libraries, self.codes)
 
 
-def graph(steps: Iterable[Step], given: Collection[str] = (), libraries: tuple[str, ...] = ()) -> Graph:
+def graph(
+    steps: Iterable[Step],
+    given: Collection[str] = (),
+    libraries: tuple[str, ...] = (),
+    codes: Mapping[str, CodeIdentity] | None = None,
+) -> Graph:
     """Wires the steps; `given` names the values that come from outside.
 
     ProjectError when two outputs share a name, when a step needs what nothing makes, or when steps wait for each
@@ -109,7 +128,7 @@ def graph(steps: Iterable[Step], given: Collection[str] = (), libraries: tuple[s
         for source in one.sources:
             if source not in known:
                 raise _missing(one, source, known)
-    return Graph(tuple(by_name[name] for name in _ordered(by_name) if name in by_name), libraries)
+    return Graph(tuple(by_name[name] for name in _ordered(by_name) if name in by_name), libraries, codes or {})
 
 
 def _ordered(steps: Mapping[str, Step]) -> list[str]:

@@ -15,20 +15,23 @@ from typing import Any
 from everfit.errors import StorageError
 from everfit.flow.code import CodeIdentity, Reach, reach, versions
 from everfit.flow.definitions import exists, find
+from everfit.flow.named import Named, Signature
 from everfit.ports import ArtifactStore
 from everfit.records.codec import decode, encode
 
-_READERS = ("everfit.flow.code", "everfit.flow.definitions", "everfit.flow.scopes")
+_READERS = ("everfit.flow.code", "everfit.flow.definitions", "everfit.flow.named", "everfit.flow.scopes")
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a function's identity comes to while the texts of its modules stay: see `Reach`."""
+    """What a function's identity comes to while the texts of its modules stay: see `Reach`; and its signature, where it
+    was asked for by its name."""
 
     digest: str
     outside: tuple[str, ...]
     words: tuple[str, ...]
     modules: tuple[str, ...]
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +51,23 @@ class Identities:
         self._first_party = tuple(first_party)
         self._key = _key(self._first_party)
         self._old = _valid(_read(store, self._key))
-        self._new: dict[str, Reach] = {}
+        self._new: dict[str, tuple[Reach, Signature | None]] = {}
         self._exists = functools.cache(exists)
 
-    def of(self, function: Callable[..., Any]) -> CodeIdentity:
+    def named(self, module: str, name: str) -> Named:
+        """The function of that name, with its signature where it is remembered."""
+        known = self._old.functions.get(f"{module}:{name}")
+        return Named(module, name, known.signature if known else None)
+
+    def of(self, function: Callable[..., Any] | Named) -> CodeIdentity:
         """The function's identity, without its parts where it is remembered. Raises as `identity` does."""
         name = _name(function)
         known = self._old.functions.get(name)
         if known:
             return CodeIdentity(known.digest, self._versions(known))
-        found = reach(function, self._first_party)
+        found = reach(function.load() if isinstance(function, Named) else function, self._first_party)
         if name:
-            self._new[name] = found
+            self._new[name] = (found, function.signature if isinstance(function, Named) else None)
         return CodeIdentity(found.digest, self._versions(found), found.parts)
 
     def _versions(self, of: Known | Reach) -> Mapping[str, str]:
@@ -68,8 +76,8 @@ class Identities:
     def keep(self) -> None:
         """Remembers what is new. StorageError when the store refuses."""
         if self._new:
-            modules = {name: text for found in self._new.values() for name, text in found.modules.items()}
-            functions = {name: _known(found) for name, found in self._new.items()}
+            modules = {name: text for found, _ in self._new.values() for name, text in found.modules.items()}
+            functions = {name: _known(*found) for name, found in self._new.items()}
             memory = Memory({**self._old.modules, **modules}, {**self._old.functions, **functions})
             self._store.link(self._key, encode(memory))
 
@@ -100,12 +108,15 @@ def _digest(module: str) -> str:
     return source.digest if source else ""
 
 
-def _known(found: Reach) -> Known:
-    return Known(found.digest, tuple(sorted(found.outside)), tuple(sorted(found.words)), tuple(found.modules))
+def _known(found: Reach, signature: Signature | None) -> Known:
+    outside, words = tuple(sorted(found.outside)), tuple(sorted(found.words))
+    return Known(found.digest, outside, words, tuple(found.modules), signature)
 
 
-def _name(function: Callable[..., Any]) -> str:
+def _name(function: Callable[..., Any] | Named) -> str:
     """`module:name` of a function that is just what its module's text defines under that name; "" for any other."""
+    if isinstance(function, Named):
+        return str(function)
     if not isinstance(function, types.FunctionType) or function.__closure__ or hasattr(function, "__wrapped__"):
         return ""
     module = sys.modules.get(function.__module__)

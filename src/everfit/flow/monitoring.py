@@ -14,6 +14,7 @@ import polars as pl
 
 from everfit.flow import changes, drift, losses, performance, quality, retraining
 from everfit.monitoring import alarms
+from everfit.monitoring.budget import alpha_per_look
 from everfit.monitoring.shapes import shape
 from everfit.ports import LabelStore, PredictionLog, StateStore
 from everfit.project.sections.root import Project
@@ -178,8 +179,8 @@ def _asked(watched: Watched, manifest: Manifest, now: datetime) -> pl.DataFrame:
 
 
 def _read(watched: Watched, manifest: Manifest | None, since: datetime, until: datetime) -> pl.DataFrame:
-    features = drift.kinds(manifest) if manifest else {}
-    found = watched.log.frame(_FIELDS, since, until, features)
+    features, classes = (drift.kinds(manifest), performance.classes(manifest)) if manifest else ({}, ())
+    found = watched.log.frame(_FIELDS, since, until, features, classes=classes)
     return found.filter(pl.col("error").is_null()).sort("time", maintain_order=True)
 
 
@@ -228,7 +229,7 @@ class _Found:
 
 def _find(watched: Watched, manifest: Manifest, answered: pl.DataFrame, before: _Marks, now: datetime) -> _Found:
     settings = watched.project.monitoring
-    alpha = alarms.alpha_per_look(watched.project.looking)
+    alpha = alpha_per_look(watched.project.looking)
     untested = max(before.tested, now - settings.window)
     fresh = answered.filter(pl.col("time") >= untested)
     seen = drift.Seen(fresh, answered.filter(pl.col("time") < untested), _asked(watched, manifest, now))

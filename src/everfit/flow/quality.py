@@ -9,22 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import polars as pl
-
-from everfit.data import checks
 from everfit.flow.ledger import champion
 from everfit.flow.run import Run
-from everfit.monitoring import alarms
-from everfit.monitoring import quality as judging
+from everfit.monitoring.budget import alpha_per_look
 from everfit.ports import ArtifactStore, PredictionLog, StateStore
 from everfit.project.sections.data import Check, ColumnCheck
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.quality import FailedCheck, Origin, QualityLook
-from everfit.records.table import Column, QualityReport, Schema, Severity
+from everfit.records.table import CheckResult, Column, QualityReport, Schema, Severity
 from everfit.records.watch import MonitorReport
-from everfit.training import bundle
 
 RUNS_QUALITY = "data quality of runs"
 
@@ -44,6 +39,10 @@ def window(project: Project, manifest: Manifest, log: PredictionLog, asked: Aske
     Checks of a whole table (rows, duplicates, shares of classes) and `unique` mean nothing in traffic, in which anybody
     may ask twice, and are left out. What a check of severity error forbids in a single value was refused and is not in
     the log: `predictions_total{status="rejected"}` counts it."""
+    import polars as pl
+
+    from everfit.data import checks
+
     columns = _read_by(manifest)
     kinds = {one.name: one.kind for one in columns}
     sent = log.frame(("version", "error"), asked.since, asked.until, inputs=kinds)
@@ -54,7 +53,7 @@ def window(project: Project, manifest: Manifest, log: PredictionLog, asked: Aske
     schema = Schema(columns)
     report = checks.check(rows.select(list(names)).rename(names), schema, _of_rows(project.checks, schema), None)
     floor = project.monitoring.drift.breaks
-    failed = judging.failed(report, manifest.checked, manifest.lineage.dataset.rows, alpha, floor)
+    failed = _failed(report, manifest.checked, manifest.lineage.dataset.rows, alpha, floor)
     return _look(report, failed, asked.until, Origin.PREDICTIONS, alpha, str(asked.version))
 
 
@@ -64,9 +63,9 @@ def of_run(project: Project, run: Run, before: Manifest | None, at: datetime) ->
     if not any(step.name == "quality" and step.output for step in run.record.steps):
         return None
     report: QualityReport = run["quality"]
-    alpha = alarms.alpha_per_look(project.looking)
+    alpha = alpha_per_look(project.looking)
     known, rows = (before.checked, before.lineage.dataset.rows) if before else ((), 0)
-    failed = judging.failed(report, known, rows, alpha, project.monitoring.drift.breaks)
+    failed = _failed(report, known, rows, alpha, project.monitoring.drift.breaks)
     stopping = tuple(replace(one, is_news=one.is_news or one.severity is Severity.ERROR) for one in failed)
     return _look(report, stopping, at, Origin.RUN, alpha, run.record.id)
 
@@ -99,7 +98,22 @@ def champions(state: StateStore, artifacts: ArtifactStore) -> Manifest | None:
     others to tell."""
     made = champion(state)
     folder = artifacts.get(made.bundle_hash, verify=False) if made else None
-    return bundle.open_bundle(folder) if folder else None
+    if folder is None:
+        return None
+    from everfit.training import bundle
+
+    return bundle.open_bundle(folder)
+
+
+def _failed(
+    now: QualityReport, before: Sequence[CheckResult], rows: int, alpha: float, floor: float
+) -> tuple[FailedCheck, ...]:
+    """Where nothing failed, nothing is imported to judge it: a run in which nothing changed comes by here."""
+    if not now.issues:
+        return ()
+    from everfit.monitoring import quality
+
+    return quality.failed(now, before, rows, alpha, floor)
 
 
 def _read_by(manifest: Manifest) -> tuple[Column, ...]:

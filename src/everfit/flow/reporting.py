@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from everfit.evaluation import metrics
+from everfit.evaluation.metric_names import higher_is_better
 from everfit.flow import alerting, cohorts, drift, monitoring, quality, retraining, schedule
 from everfit.flow.monitoring import Watched
 from everfit.monitoring import unrolled
@@ -102,7 +102,7 @@ def _with_columns(
         until=until,
         columns=tuple(views),
         score=ColumnView("score", (tested.score,) if tested and tested.score else (), score),
-        higher_is_better=metrics.higher_is_better(manifest.profile.metric),
+        higher_is_better=higher_is_better(manifest.profile.metric),
         quality=manifest.quality,
         cohorts=_cohorts(watched, manifest, found.at),
     )

@@ -147,7 +147,8 @@ class _Walk:
         self.records: list[StepRecord] = []
         self._digests: dict[str, str] = {name: value.identity for name, value in given.items()}
         self._values: dict[str, Any] = {name: value.value for name, value in given.items()}
-        self._codes: Mapping[str, CodeIdentity] = {}
+        self._codes: dict[str, CodeIdentity] = {}
+        self._takers = _takers(graph)
         self._lock = threading.Lock()
 
     def go(self) -> EverfitError | None:
@@ -186,13 +187,18 @@ class _Walk:
             self._report(StepRecord(one.name, Status.FAILED, key, "", seconds, str(error).partition("\n")[0]))
             raise
         self._digests[one.name] = record.output
+        self._let_go(one)
         self._report(record)
 
     def _read_code(self) -> EverfitError | None:
         """Before the threads begin: up to 3.11.7, Python fails when it parses in two of them (its issue 106905)."""
+        self._codes = dict(self.graph.codes)
+        unread = [one for one in self.graph.steps if one.name not in self._codes]
+        if not unread:
+            return None
         identities = Identities(self.runner.artifacts, self.runner.first_party)
         try:
-            self._codes = {one.name: identities.of(one.function) for one in self.graph.steps}
+            self._codes |= {one.name: identities.of(one.function) for one in unread}
         except EverfitError as error:
             return error
         return None
@@ -239,10 +245,27 @@ class _Walk:
                 self._values[name] = artifact.load(self.graph[name].output, folder)
             return self._values[name]
 
+    def _let_go(self, ended: Step) -> None:
+        """What no step that is still to run takes need not stay in memory: a table can be large."""
+        with self._lock:
+            for name in {*ended.sources} - self.given.keys():
+                self._takers[name].discard(ended.name)
+                if not self._takers[name]:
+                    self._values.pop(name, None)
+
     def _report(self, record: StepRecord) -> None:
         with self._lock:
             self.records.append(record)
         self.runner.progress.step(record.name, record.status, record.seconds, record.why)
+
+
+def _takers(graph: Graph) -> dict[str, set[str]]:
+    """The steps that take each output."""
+    found: dict[str, set[str]] = {}
+    for one in graph.steps:
+        for name in one.sources:
+            found.setdefault(name, set()).add(one.name)
+    return found
 
 
 def _import(modules: Iterable[str]) -> None:

@@ -6,19 +6,19 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from everfit.features.functions import Functions
-from everfit.flow.code import identity, versions
+from everfit.flow.code import CodeIdentity, identity, versions
 from everfit.flow.definitions import find
 from everfit.flow.graph import Graph, Step, graph, step
 from everfit.flow.identities import Identities
+from everfit.flow.named import Named
 from everfit.flow.run import Given, setting
-from everfit.flow.steps import assessment, compiling, exporting, features, inspection, model, publish, scoring, table
 from everfit.ports import ArtifactStore, Executor, Progress, Registry, Source, StateStore
 from everfit.project.sections.root import Project
 from everfit.project.sections.training import ModelChoice, Training
@@ -59,68 +59,70 @@ class Outside:
 def pipeline(project: Project, outside: Outside) -> tuple[Graph, Mapping[str, Given]]:
     """The graph for this project and everything given to it."""
     choices = families.competing(project.training)
-    steps = [
-        *_plain(table.table, table.columns, table.quality, table.valid, table.dataset, table.problem),
-        *_plain(
-            table.truth,
-            table.weight,
-            table.test,
-            features.names,
-            features.features,
-            features.encoder,
-            features.searched_rows,
-            features.folds,
-        ),
-        step(model.terms),
-        *_search(project.training, [choice.name for choice in choices]),
-        *_plain(model.estimator, scoring.calibration, scoring.threshold, scoring.scores),
-        *_plain(inspection.leakage_warnings, inspection.slices),
-        *_plain(compiling.compiled, compiling.exactness, exporting.exported, exporting.exports),
-        *_plain(assessment.importance, assessment.evaluation, assessment.pictures),
-        *_plain(assessment.shap_importance, assessment.reports, assessment.profile),
-        step(assessment.gates, rules="gate_rules"),
-        *_plain(assessment.champion_scores, assessment.champion_metrics),
-        step(assessment.differences, rules="gate_rules"),
-        step(assessment.comparison, rules="gate_rules"),
-        *_plain(publish.lineage, publish.example, publish.manifest, publish.bundle),
-        step(publish.version, cached=False),
-    ]
+    identities = Identities(outside.artifacts, ("everfit",))
+    steps = _steps(identities, project.training, [choice.name for choice in choices])
+    codes = {one.name: identities.of(one.function) for one in steps}
+    identities.keep()
     own = {choice.name: _own(choice) for choice in choices if choice.estimator}
     given = {
         **_settings(project),
         **_families(project.training, choices, own),
         **_outside(project, outside),
-        **_code(steps, outside.artifacts, [own, _imported(outside.functions)]),
+        **_code([codes[one.name] for one in steps if one.cached], [own, _imported(outside.functions)]),
     }
-    return graph(steps, given.keys(), (*_LIBRARIES, *families.modules(choices))), given
+    return graph(steps, given.keys(), (*_LIBRARIES, *families.modules(choices)), codes), given
 
 
-def _search(training: Training, names: list[str]) -> list[Step]:
-    """Steps of its own for each family, so that what one of them found is kept whatever happens to the others; then
-    what all of them came to."""
-    found = []
-    if training.search == "race":
-        found.append(step(model.going, firsts=tuple(f"first_{name}" for name in names)))
-    for name in names:
-        choice, first, granted = f"choice_{name}", f"first_{name}", f"trials_{name}"
-        if training.search == "race":
-            found.append(step(model.first, name=first, choice=choice))
-            found.append(step(model.granted, name=granted, choice=choice))
-            found.append(step(model.tuned, name=f"search_{name}", choice=choice, first=first, granted=granted))
-        else:
-            found.append(step(model.drawn, name=f"search_{name}", choice=choice))
-    searched = tuple(f"search_{name}" for name in names)
+def _steps(identities: Identities, training: Training, names: list[str]) -> list[Step]:
+    """All that a training goes through, each a function of a module of `flow/steps`."""
+
+    def of(module: str, name: str) -> Named:
+        return identities.named(f"everfit.flow.steps.{module}", name)
+
+    def every(module: str, *names: str) -> list[Step]:
+        return [step(of(module, name)) for name in names]
+
     return [
-        *found,
-        step(model.blended, searched=searched if training.blend else ()),
-        step(model.candidates, searched=searched),
-        step(model.best),
-        step(model.out_of_fold, searched=searched),
+        *every("table", "table", "columns", "quality", "valid", "dataset", "problem", "truth", "weight", "test"),
+        *every("features", "names", "features", "encoder", "searched_rows", "folds"),
+        *_search(of, training, names),
+        *every("scoring", "calibration", "threshold", "scores"),
+        *every("inspection", "leakage_warnings", "slices"),
+        *every("compiling", "compiled", "exactness"),
+        *every("exporting", "exported", "exports"),
+        *every("assessment", "importance", "evaluation", "pictures", "shap_importance", "reports", "profile"),
+        step(of("assessment", "gates"), rules="gate_rules"),
+        *every("assessment", "champion_scores", "champion_metrics"),
+        step(of("assessment", "differences"), rules="gate_rules"),
+        step(of("assessment", "comparison"), rules="gate_rules"),
+        *every("publish", "lineage", "example", "manifest", "bundle"),
+        step(of("registration", "version"), cached=False),
     ]
 
 
-def _plain(*functions: Callable[..., Any]) -> list[Step]:
-    return [step(function) for function in functions]
+def _search(of: Callable[[str, str], Named], training: Training, names: list[str]) -> list[Step]:
+    """Steps of its own for each family, so that what one of them found is kept whatever happens to the others; then
+    what all of them came to."""
+    found = [step(of("model", "terms")), step(of("model", "estimator"))]
+    if training.search == "race":
+        found.append(step(of("model", "going"), firsts=tuple(f"first_{name}" for name in names)))
+    for name in names:
+        choice, first, granted = f"choice_{name}", f"first_{name}", f"trials_{name}"
+        if training.search == "race":
+            found.append(step(of("model", "first"), name=first, choice=choice))
+            found.append(step(of("model", "granted"), name=granted, choice=choice))
+            tuned = of("model", "tuned")
+            found.append(step(tuned, name=f"search_{name}", choice=choice, first=first, granted=granted))
+        else:
+            found.append(step(of("model", "drawn"), name=f"search_{name}", choice=choice))
+    searched = tuple(f"search_{name}" for name in names)
+    return [
+        *found,
+        step(of("model", "blended"), searched=searched if training.blend else ()),
+        step(of("model", "candidates"), searched=searched),
+        step(of("model", "best")),
+        step(of("model", "out_of_fold"), searched=searched),
+    ]
 
 
 def _settings(project: Project) -> dict[str, Given]:
@@ -219,13 +221,9 @@ def _imported(functions: Functions) -> dict[str, object]:
     return found
 
 
-def _code(steps: list[Step], artifacts: ArtifactStore, own: object) -> dict[str, Given]:
+def _code(codes: Sequence[CodeIdentity], own: object) -> dict[str, Given]:
     """The code and the libraries that a model is made with, for its lineage; publishing is not among them. `own` is
     the identity of what the user wrote beside the project."""
-    identities = Identities(artifacts, ("everfit",))
-    every = [(one.cached, identities.of(one.function)) for one in steps]
-    identities.keep()
-    found = [own for cached, own in every if cached]
-    digest = hashlib.sha256(json.dumps([[one.digest for one in found], own]).encode()).hexdigest()
-    packages = {name: version for one in found for name, version in sorted(one.packages.items())}
+    digest = hashlib.sha256(json.dumps([[one.digest for one in codes], own]).encode()).hexdigest()
+    packages = {name: version for one in codes for name, version in sorted(one.packages.items())}
     return {"code": setting(digest), "packages": setting(dict(sorted(packages.items())))}

@@ -1,50 +1,29 @@
-"""From findings to alarms: a budget of false ones, a message that a person can act on, and no alarm sent twice."""
+"""From findings to alarms: a message that a person can act on."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote, unquote
 
+from everfit.monitoring.alarm_keys import key_of
 from everfit.monitoring.breaks import RANGE, UNSEEN
 from everfit.monitoring.columns import Column, Floats
 from everfit.monitoring.drift import MISSING
-from everfit.monitoring.wording import chance, moved, scores, share
-from everfit.project.sections.monitoring import Monitoring
+from everfit.monitoring.phrases import NAMED, first, plural, share
+from everfit.monitoring.quality_alarms import of_quality
+from everfit.monitoring.wording import chance, moved, scores
 from everfit.records.profile import ColumnProfile, Profile
-from everfit.records.quality import FailedCheck, Origin, QualityLook
+from everfit.records.quality import QualityLook
 from everfit.records.watch import (
     Alarm,
     AlarmKind,
-    AlarmState,
     ColumnDrift,
     DriftReport,
     ImpactEstimate,
     LossReport,
-    MonitorReport,
     PerformanceReport,
     StreamAlarm,
 )
-
-# Drift of columns, of all of them together, of the prediction; data quality; performance by windows and by labels.
-FAMILIES = 6
-LARGEST_ALPHA = 0.05
-NAMED = 3
-
-
-def alpha_per_look(monitoring: Monitoring) -> float:
-    """The false-alarm rate that each family of tests may have in one look.
-
-    The budget times the time between looks is the number of false alarms that one look may raise on average; columns,
-    all columns together, prediction, data quality, the metric on windows of labels and the losses one by one share it
-    evenly. Expectations add up whether or not the looks overlap, so the budget holds for windows that share rows too.
-    Never more than 5%.
-
-    >>> round(alpha_per_look(Monitoring(every="1h", alarms="1/month")), 6)  # 720 looks a month, 6 families
-    0.000231
-    """
-    return min(LARGEST_ALPHA, monitoring.alarms * monitoring.every.total_seconds() / FAMILIES)
 
 
 def alarms(
@@ -78,79 +57,11 @@ def alarms(
     return tuple(alarm for alarm in found if alarm is not None)
 
 
-def over(standing: Iterable[Alarm], report: MonitorReport) -> list[Alarm]:
-    """The alarms not resolved yet that a look has found to be over: what they were about was tested in it, and nothing
-    was found there. What an older version's answers were about is over with the version."""
-    standing = list(standing)
-    found: list[Alarm] = over_in(standing, report.quality) if report.quality else []
-    for alarm in standing:
-        if alarm.state is AlarmState.RESOLVED or alarm.at >= report.at or alarm in found:
-            continue
-        subject, causes = _split(alarm.key)
-        calm = _calm(alarm.kind, {unquote(cause) for cause in causes}, report)
-        replaced = _of_version(alarm) and not subject.endswith(f":{report.version}") and report.version
-        if calm or replaced:
-            found.append(alarm)
-    return found
-
-
-def _of_version(alarm: Alarm) -> bool:
-    if alarm.kind is AlarmKind.QUALITY:
-        return _split(alarm.key)[0] != f"{AlarmKind.QUALITY}:run"
-    return alarm.kind in (AlarmKind.DRIFT, AlarmKind.PREDICTION_DRIFT, AlarmKind.PERFORMANCE)
-
-
-def _calm(kind: AlarmKind, causes: set[str], report: MonitorReport) -> bool:
-    """Whether the look tested what the alarm was about and found nothing."""
-    if kind is AlarmKind.PERFORMANCE:
-        return report.performance is not None and report.performance.low is not None and not report.performance.degraded
-    if report.drift is None:
-        return False
-    if kind is AlarmKind.PREDICTION_DRIFT:
-        return report.drift.score is not None and not report.drift.score.drifted
-    if kind is not AlarmKind.DRIFT:
-        return False
-    every = [*report.drift.columns, *([report.drift.joint] if report.drift.joint else [])]
-    tested, drifted = {one.column for one in every}, {one.column for one in every if one.drifted}
-    return causes <= tested and not causes & drifted
-
-
-def unsent(raised: Iterable[Alarm], open_keys: Collection[str]) -> tuple[Alarm, ...]:
-    """The alarms with at least one cause that no alarm in `open_keys` (sent before, and not over yet) has told.
-
-    An alarm of three columns is news after one of two of them, and one of two is none after one of three.
-
-    >>> from datetime import timezone
-    >>> alarm = Alarm("drift:1:age", AlarmKind.DRIFT, datetime(2026, 1, 1, tzinfo=timezone.utc), "age moved")
-    >>> unsent([alarm], ["drift:1:age,tenure"]), len(unsent([alarm], ["drift:1:tenure"]))
-    ((), 1)
-    """
-    told: dict[str, set[str]] = {}
-    for key in open_keys:
-        subject, causes = _split(key)
-        told.setdefault(subject, set()).update(causes)
-    return tuple(alarm for alarm in raised if not _covered(alarm.key, told))
-
-
-def _key(kind: AlarmKind, version: int | str, causes: Iterable[str]) -> str:
-    return f"{kind}:{version}:" + ",".join(sorted({quote(cause, safe=" ") for cause in causes}))
-
-
-def _split(key: str) -> tuple[str, set[str]]:
-    subject, _, causes = key.rpartition(":")
-    return subject, set(causes.split(","))
-
-
-def _covered(key: str, told: Mapping[str, set[str]]) -> bool:
-    subject, causes = _split(key)
-    return causes <= told.get(subject, set())
-
-
 def _performance(at: datetime, version: int, found: PerformanceReport, drift: DriftReport | None) -> Alarm | None:
     if not found.degraded or found.value is None or found.low is None or found.high is None:
         return None
     return Alarm(
-        key=_key(AlarmKind.PERFORMANCE, version, [found.metric]),
+        key=key_of(AlarmKind.PERFORMANCE, version, [found.metric]),
         kind=AlarmKind.PERFORMANCE,
         at=at,
         message=f"{found.metric} of version {version} is {found.value:.4g} ({found.low:.4g} to {found.high:.4g}) on "
@@ -172,7 +83,7 @@ def _losses(at: datetime, version: int, found: LossReport, drift: DriftReport | 
     if not found.degraded or found.recent is None:
         return None
     return Alarm(
-        key=_key(AlarmKind.PERFORMANCE, version, [f"loss of {found.kind}"]),
+        key=key_of(AlarmKind.PERFORMANCE, version, [f"loss of {found.kind}"]),
         kind=AlarmKind.PERFORMANCE,
         at=at,
         message=f"the mean loss ({found.kind}) of version {version} has risen, seen label by label: {found.recent:.4g} "
@@ -211,48 +122,6 @@ def _why_moved(worst: Sequence[ColumnDrift]) -> str:
     return f"Likely cause: {first.column} is measured otherwise, or others are asking."
 
 
-def of_quality(look: QualityLook) -> Alarm | None:
-    """The alarm of what a window or a run showed; None where no failed check is news."""
-    if not look.news:
-        return None
-    names = {Origin.RUN: "the table of a run", Origin.PREDICTIONS: "predictions"}
-    return Alarm(
-        key=_key(AlarmKind.QUALITY, _source(look), [_named(one) for one in look.news]),
-        kind=AlarmKind.QUALITY,
-        at=look.at,
-        message=f"{len(look.news)} check{_s(look.news)} failed on {look.rows:,} rows of {names[look.origin]}: "
-        f"{_first([_broken(one) for one in look.news])}",
-        evidence={"rows": look.rows, "score": look.score, "failed": len(look.news), "about": look.about},
-        false_alarm_rate=look.alpha,
-    )
-
-
-def over_in(standing: Iterable[Alarm], look: QualityLook) -> list[Alarm]:
-    """The data-quality alarms, about the same source and not resolved yet, whose checks passed in a later look, or
-    failed no more than is usual."""
-    about = f"{AlarmKind.QUALITY}:{_source(look)}"
-    wrong = {_named(one) for one in look.news}
-    found = []
-    for alarm in standing:
-        subject, causes = _split(alarm.key)
-        if alarm.state is not AlarmState.RESOLVED and alarm.at < look.at and subject == about:
-            found += [] if wrong & {unquote(cause) for cause in causes} else [alarm]
-    return found
-
-
-def _source(look: QualityLook) -> str:
-    return "run" if look.origin is Origin.RUN else look.about
-
-
-def _named(one: FailedCheck) -> str:
-    return f"{one.column or ''} {one.check}"
-
-
-def _broken(one: FailedCheck) -> str:
-    then = "" if one.before is None else f" ({share(one.before)} of rows in training)"
-    return f"{one.check}{f' of {one.column}' if one.column else ''}: {one.observed}, expected {one.expected}{then}"
-
-
 def _drift(
     at: datetime,
     version: int,
@@ -268,10 +137,10 @@ def _drift(
     clauses = [_clause(found, known[found.column], columns[found.column]) for found in worst]
     cost = f". Estimated {impact.metric}: {impact.reference:.3g}, now {impact.current:.3g}" if impact else ""
     return Alarm(
-        key=_key(AlarmKind.DRIFT, version, [found.column for found in worst]),
+        key=key_of(AlarmKind.DRIFT, version, [found.column for found in worst]),
         kind=AlarmKind.DRIFT,
         at=at,
-        message=f"{len(worst)} column{_s(worst)} drifted in {report.rows:,} predictions: {_first(clauses)}{cost}",
+        message=f"{len(worst)} column{plural(worst)} drifted in {report.rows:,} predictions: {first(clauses)}{cost}",
         evidence={found.column: found.effect for found in worst},
         false_alarm_rate=report.alpha,
         cause=_why_moved(worst),
@@ -280,12 +149,12 @@ def _drift(
 
 def _streams(at: datetime, version: int, found: Sequence[StreamAlarm]) -> Alarm:
     names = [one.column for one in found]
-    told = _first([f"{one.column} at row {one.row + 1:,} of the newest" for one in found])
+    told = first([f"{one.column} at row {one.row + 1:,} of the newest" for one in found])
     return Alarm(
-        key=_key(AlarmKind.DRIFT, version, [f"stream of {name}" for name in names]),
+        key=key_of(AlarmKind.DRIFT, version, [f"stream of {name}" for name in names]),
         kind=AlarmKind.DRIFT,
         at=at,
-        message=f"{len(names)} column{_s(names)} drifted, seen row by row: {told}",
+        message=f"{len(names)} column{plural(names)} drifted, seen row by row: {told}",
         evidence={one.column: one.row for one in found},
     )
 
@@ -296,7 +165,7 @@ def _joint(at: datetime, version: int, report: DriftReport) -> Alarm | None:
     if found is None or not found.drifted or report.is_drift:
         return None
     return Alarm(
-        key=_key(AlarmKind.DRIFT, version, [found.column]),
+        key=key_of(AlarmKind.DRIFT, version, [found.column]),
         kind=AlarmKind.DRIFT,
         at=at,
         message=f"the columns no longer go together as before in {report.rows:,} predictions, though none has moved by "
@@ -314,7 +183,7 @@ def _prediction(
         return None
     figures = "" if score is None else scores(profile.score, score)
     return Alarm(
-        key=_key(AlarmKind.PREDICTION_DRIFT, version, [found.column]),
+        key=key_of(AlarmKind.PREDICTION_DRIFT, version, [found.column]),
         kind=AlarmKind.PREDICTION_DRIFT,
         at=at,
         message=f"the score of version {version} moved: {share(found.effect)} of {report.rows:,} predictions, "
@@ -339,12 +208,3 @@ def _clause(found: ColumnDrift, known: ColumnProfile, values: Column) -> str:
     if found.influence is None or found.influence < 0.05:
         return told
     return f"{told}; that alone moved the mean score by {found.influence:.2g} of its standard deviations"
-
-
-def _first(clauses: list[str]) -> str:
-    rest = len(clauses) - NAMED
-    return "; ".join(clauses[:NAMED]) + (f"; and {rest} more" if rest > 0 else "")
-
-
-def _s(things: Sequence[Any]) -> str:
-    return "" if len(things) == 1 else "s"

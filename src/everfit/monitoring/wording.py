@@ -9,20 +9,11 @@ import numpy as np
 from everfit.monitoring.breaks import RANGE, UNSEEN
 from everfit.monitoring.columns import Column, Floats, counts, missing, numbers
 from everfit.monitoring.drift import MISSING
+from everfit.monitoring.phrases import share
 from everfit.monitoring.profile import moments
 from everfit.records.profile import ColumnProfile
 from everfit.records.table import Kind
 from everfit.records.watch import ColumnDrift
-
-
-def share(value: float) -> str:
-    """A share as people read it.
-
-    >>> share(0.314), share(0.0042), share(1.0)
-    ('31%', '0.42%', '100%')
-    """
-    percent = 100 * value
-    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.2g}%"
 
 
 def chance(p_value: float) -> str:

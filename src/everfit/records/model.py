@@ -11,8 +11,8 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from everfit.records.calibration import Calibration, ThresholdChoice
-from everfit.records.compiled import Exactness
 from everfit.records.evaluation import Interval, LeakageWarning, Slices
+from everfit.records.exactness import Exactness
 from everfit.records.export import ExportedForm
 from everfit.records.features import Encoder
 from everfit.records.profile import Profile

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
+
+import msgspec
+from msgspec import UNSET
 
 from everfit.errors import ProjectError
 from everfit.project.sections.serving import Response
-from everfit.records.prediction import Prediction
+from everfit.records.prediction import Prediction, PredictionBatch, by_row
 
 _RESERVED = frozenset({"id", "prediction", "version", "arm", "probabilities", "features", "entity"})
 
@@ -33,27 +37,71 @@ def entity_field(entity: str, response: Response) -> str:
     return "entity" if entity in _RESERVED or entity == response.score else entity
 
 
-def shape(prediction: Prediction, entity: str | None, response: Response) -> Shape:
-    """One prediction as a JSON object; `entity` is the name of the entity's column.
+class Form:
+    """Predictions as JSON objects; `entity` is the name of the entity's column. They are structs of the project's own
+    fields, which are made and written in a third of the time of dictionaries.
 
+    >>> form = Form("customerID", Response(score="churn_probability", labels={"Yes": "High Risk"}))
     >>> said = Prediction("0191", "7590-VHVEG", "Yes", 0.71, None, version=3, arm="champion")
-    >>> shape(said, "customerID", Response(score="churn_probability", labels={"Yes": "High Risk"}))
-    ... # doctest: +NORMALIZE_WHITESPACE
+    >>> msgspec.to_builtins(form.of(said))  # doctest: +NORMALIZE_WHITESPACE
     {'id': '0191', 'customerID': '7590-VHVEG', 'prediction': 'High Risk', 'churn_probability': 0.71,
      'version': 3, 'arm': 'champion'}
     """
-    answer: Shape = {"id": prediction.id}
-    if entity is not None and prediction.entity is not None:
-        answer[entity_field(entity, response)] = prediction.entity
-    answer["prediction"] = called(prediction.prediction, response.labels)
-    answer[response.score] = prediction.score
-    if prediction.probabilities is not None:
-        answer["probabilities"] = {str(called(k, response.labels)): v for k, v in prediction.probabilities.items()}
-    answer["version"] = prediction.version
-    answer["arm"] = prediction.arm
-    if response.features:
-        answer["features"] = dict(prediction.features)
-    return answer
+
+    def __init__(self, entity: str | None, response: Response) -> None:
+        self._column = entity
+        self._labels = response.labels
+        self._shows_features = response.features
+        names = {"entity": "entity" if entity is None else entity_field(entity, response), "score": response.score}
+        fields = ("id", "entity", "prediction", "score", "probabilities", "version", "arm", "features")
+        self._made: Any = msgspec.defstruct("Answer", fields, rename=names, gc=False)
+
+    def of(self, prediction: Prediction) -> Any:
+        """One of them. What there is not is left out."""
+        labels, shares = self._labels, prediction.probabilities
+        is_named = self._column is not None and prediction.entity is not None
+        return self._made(
+            prediction.id,
+            prediction.entity if is_named else UNSET,
+            called(prediction.prediction, labels),
+            prediction.score,
+            UNSET if shares is None else {str(called(k, labels)): v for k, v in shares.items()},
+            prediction.version,
+            prediction.arm,
+            dict(prediction.features) if self._shows_features else UNSET,
+        )
+
+    def many(self, batch: PredictionBatch) -> list[Any]:
+        """The same of each row of a batch."""
+        labels, count, shares = self._labels, len(batch.ids), batch.probabilities
+        nothing, keys = [UNSET] * count, batch.entities if self._column is not None else None
+        return list(
+            map(
+                self._made,
+                batch.ids,
+                nothing if keys is None else [UNSET if key is None else key for key in keys],
+                [called(one, labels) for one in batch.predictions] if labels else batch.predictions,
+                batch.scores,
+                nothing if shares is None else by_row({str(called(k, labels)): v for k, v in shares.items()}, count),
+                repeat(batch.version),
+                repeat(batch.arm),
+                batch.features_by_row() if self._shows_features else nothing,
+            )
+        )
+
+
+class Forms:
+    """The form of each entity's column: models of one server may have another one, or none."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self._found: dict[str | None, Form] = {}
+
+    def of(self, entity: str | None) -> Form:
+        """The form, made once."""
+        if entity not in self._found:
+            self._found[entity] = Form(entity, self._response)
+        return self._found[entity]
 
 
 def schema(entity: str | None, response: Response) -> Shape:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from everfit.ports import PredictionLog
 from everfit.records.prediction import Logged
 
-# Told that the records are written, or why they are not.
-Done = Callable[[Exception | None], None]
-_Group = list[tuple[Sequence[Logged], Done]]
+# Told that the records are written, or why they are not; what was given with it follows.
+Done = Callable[..., None]
+# What is to be written, or what makes it when its group is: that never raises.
+Records = Sequence[Logged] | Callable[[], Sequence[Logged]]
+_Group = list[tuple[Records, Done, tuple[Any, ...]]]
 
 
 class GroupCommit:
@@ -48,24 +51,25 @@ class GroupCommit:
         self.add(loop, records, resolve)
         await written
 
-    def add(self, loop: asyncio.AbstractEventLoop, records: Sequence[Logged], done: Done) -> None:
-        """The same without waiting: `done` is called in the loop."""
-        self._group.append((records, done))
+    def add(self, loop: asyncio.AbstractEventLoop, records: Records, done: Done, *given: Any) -> None:
+        """The same without waiting: `done(error, *given)` is called in the loop."""
+        self._group.append((records, done, given))
         if not self._is_due:
             self._is_due = True
             loop.call_soon(self._start, loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._group = self._group, []
+        made = [one for records, _, _ in group for one in (records() if callable(records) else records)]
         if not self._waits:
-            self._finish(loop, group, self._write(group))
+            self._finish(loop, group, self._write(made))
         else:
-            work = loop.run_in_executor(None, self._write, group)
+            work = loop.run_in_executor(None, self._write, made)
             work.add_done_callback(lambda written: self._finish(loop, group, written.result()))
 
-    def _write(self, group: _Group) -> Exception | None:
+    def _write(self, records: Sequence[Logged]) -> Exception | None:
         try:
-            self._log.append([record for records, _ in group for record in records])
+            self._log.append(records)
         except Exception as error:  # noqa: BLE001  it belongs to the requests, not to the loop
             return error
         return None
@@ -74,5 +78,5 @@ class GroupCommit:
         self._is_due = bool(self._group)
         if self._group:
             loop.call_soon(self._start, loop)
-        for _, done in group:
-            done(error)
+        for _, done, given in group:
+            done(error, *given)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
@@ -22,7 +22,8 @@ from everfit.errors import EverfitError
 from everfit.project.sections.serving import Limits
 from everfit.serving.access import OPEN, Access, Refusal
 from everfit.serving.body import Headers, read_body
-from everfit.serving.quick import Quick, Respond
+from everfit.serving.quick import Quick
+from everfit.serving.responding import Respond
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store", "referrer-policy": "no-referrer"}
@@ -137,11 +138,8 @@ class Front:
         """Whether a POST to the URL, as it came, may be answered by `answer`."""
         return url == b"/predict"
 
-    def answer(
-        self, loop: asyncio.AbstractEventLoop, given: Iterable[tuple[bytes, bytes]], body: bytes, respond: Respond
-    ) -> bool:
+    def answer(self, loop: asyncio.AbstractEventLoop, headers: Headers, body: bytes, respond: Respond) -> bool:
         """As `Quick.answer`, for a caller who is let in."""
-        headers: Headers = dict(given)
         plain = headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers
         return plain and self._refusal(headers, "/predict") is None and self._quick.answer(loop, body, respond)
 

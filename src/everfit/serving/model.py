@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from everfit.errors import RequestError, StepFailed, StorageError
 from everfit.evaluation.calibration import calibrated
+from everfit.features.compute import compute
 from everfit.features.encoder import transform
-from everfit.features.functions import Functions, compute, inputs, load
+from everfit.features.functions import Functions, inputs, load
 from everfit.ports import Scorer
 from everfit.records.model import Manifest
 from everfit.records.table import Row, Task, Value
 from everfit.serving.compiled_rows import CompiledRows, open_compiled
 from everfit.serving.rows import Columns, RawRow, RowParser
+from everfit.serving.sent import Sent
 from everfit.serving.values import word
 from everfit.training.bundle import open_bundle, read_estimator
 
@@ -38,6 +40,15 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     features: Row
 
 
+class ColumnAnswers(msgspec.Struct, frozen=True, gc=False):
+    """The same about many rows, a list a column; a feature that is None is the column of its name as it was sent."""
+
+    predictions: Sequence[str | float]
+    scores: Sequence[float]
+    probabilities: Mapping[str, Sequence[float]] | None
+    features: Mapping[str, Sequence[Value] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A version's manifest, feature functions, calibrated estimator and parser of its rows; never changed, so safe in
@@ -49,13 +60,18 @@ class Model:
     parser: RowParser
     compiled: CompiledRows | None = None
 
-    def one(self, row: RawRow) -> Answer:
+    def one(self, row: RawRow, stored: bool = False) -> Answer:
         """The answer to one row, in microseconds where the model is compiled and reads columns only: what a hot route
-        calls. Safe from many threads. Raises what `answer` raises."""
-        found = self.compiled.one(row) if self.compiled is not None else None
-        return self._long_way([row])[0] if found is None else self._answer(*found)
+        calls. One that was `stored` may hold columns that came after the model. Safe from many threads. Raises what
+        `answer` raises."""
+        found = self.compiled.one(row, stored) if self.compiled is not None else None
+        if found is None:
+            return self._long_way([self.parser.known(row) if stored else row])[0]
+        return self.answered(*found)
 
-    def _answer(self, outputs: list[float], features: Row) -> Answer:
+    def answered(self, outputs: list[float], features: Row) -> Answer:
+        """What the outputs for one row say, as `CompiledScorer.one` has them. Raises StepFailed where one of them is no
+        finite number."""
         total = sum(outputs)
         if not total - total == 0:
             raise _not_finite(self.manifest)
@@ -67,6 +83,20 @@ class Model:
         if not self.manifest.classes:
             return Answer(score, score, None, features)
         return Answer(self.manifest.classes[score >= self.manifest.threshold], score, None, features)
+
+    def columns(self, sent: Sent) -> ColumnAnswers | None:
+        """The answers to rows that came as columns; None where `answer` is to be asked. Raises StepFailed when the
+        estimator gives no finite number."""
+        found = self.compiled.columns(sent) if self.compiled is not None else None
+        if found is None:
+            return None
+        scores, features = found
+        demand_finite(self.manifest, scores)
+        predictions, score = map(list, zip(*self.judge(scores), strict=True))
+        shares = None
+        if self.manifest.task is Task.MULTICLASS:
+            shares = dict(zip(self.manifest.classes, scores.T.tolist(), strict=True))
+        return ColumnAnswers(predictions, score, shares, features)
 
     def answer(self, rows: Sequence[RawRow]) -> list[Answer]:
         """One answer a row. Raises RequestError for rows that the schema or a check refuses, StepFailed when a

@@ -62,7 +62,9 @@ class _Plan:
         if values.dtype == np.float64:
             found |= (values < self.low) | (values > self.high)
         if self.allowed is not None:
-            found |= [value not in self.allowed and not _is_missing(value) for value in values.tolist()]
+            listed = values.tolist()
+            odd = {value for value in set(listed) - self.allowed if not _is_missing(value)}
+            found |= [value in odd for value in listed] if odd else False
         return found
 
     def refusal(self, raw: object) -> str:
@@ -95,6 +97,11 @@ class RowParser:
     def required(self) -> tuple[str, ...]:
         """The columns that each row must hold."""
         return tuple(plan.name for plan in self._plans)
+
+    @property
+    def others(self) -> frozenset[str]:
+        """The columns that a row may hold beside them."""
+        return self._known - self._required
 
     @property
     def checked(self) -> frozenset[str]:

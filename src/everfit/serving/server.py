@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from everfit.errors import ProjectError
 from everfit.project.sections.serving import Tls
+from everfit.serving.heads import Heads
 from everfit.serving.protocol import Protocol
 
 DRAIN_SECONDS = 20
@@ -51,7 +52,7 @@ def serve_on(
     front = getattr(app, "front", None)
     config = uvicorn.Config(
         app,
-        http="auto" if front is None else type("Connection", (Protocol,), {"front": front}),
+        http="auto" if front is None else type("Connection", (Protocol,), {"front": front, "heads": Heads()}),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from everfit.errors import SourceError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def in_batches(frames: Sequence[pl.LazyFrame], rows: int, skip: int, where: str) -> Iterator[pl.DataFrame]:
     """The files' rows from row `skip` on, in tables of `rows` rows. Raises SourceError for files of other columns or
     types than the first, and for one that turns out to be damaged."""
+    import polars as pl
+
     schemas = [frame.collect_schema() for frame in frames]
     if any(schema != schemas[0] for schema in schemas):
         raise SourceError(

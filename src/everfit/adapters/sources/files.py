@@ -7,10 +7,12 @@ import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from everfit.errors import SourceError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _BLOCK = 1 << 20
 _MAGIC = "*?["
@@ -76,6 +78,8 @@ def content_hash(paths: Sequence[Path]) -> str:
 
 def stack(frames: Sequence[pl.DataFrame], paths: Sequence[Path]) -> pl.DataFrame:
     """The tables below one another. Raises SourceError for the first that has other columns or types."""
+    import polars as pl
+
     first = frames[0]
     for frame, path in zip(frames, paths, strict=True):
         if frame.schema != first.schema:

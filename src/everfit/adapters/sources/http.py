@@ -14,16 +14,17 @@ import time
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-
-import polars as pl
 
 from everfit.adapters.addresses import demand_allowed, opener, request, shown
 from everfit.adapters.sources.csv import CsvSource
 from everfit.adapters.sources.parquet import ParquetSource
 from everfit.errors import SourceError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _BLOCK = 1 << 20
 _TYPES = {"text/csv": ".csv", "application/csv": ".csv", "application/vnd.apache.parquet": ".parquet"}

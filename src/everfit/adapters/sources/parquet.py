@@ -2,7 +2,7 @@
 
 Extra: none. Config: `data.source: customers.parquet`, or a glob such as `customers/*.parquet`. Limits: nested columns
 are refused when the schema is inferred; `read` holds a whole table, `batches` a piece of it; folder names are not read
-as columns.
+as columns. Whether a file has changed is seen without importing what reads it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from everfit.adapters.sources.batches import in_batches
 from everfit.adapters.sources.files import content_hash, find, stack
 from everfit.errors import SourceError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _MAGIC = b"PAR1"
 
@@ -37,6 +39,8 @@ class ParquetSource:
 
     def count(self) -> int:
         """The rows of all files, as they say themselves."""
+        import polars as pl
+
         return sum(int(_lazy(path).select(pl.len()).collect().item()) for path in find(self.path))
 
     def batches(self, rows: int, skip: int = 0) -> Iterator[pl.DataFrame]:
@@ -45,6 +49,8 @@ class ParquetSource:
 
 
 def _lazy(path: Path) -> pl.LazyFrame:
+    import polars as pl
+
     _demand_magic(path)
     frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     try:
@@ -62,6 +68,8 @@ def _demand_magic(path: Path) -> None:
 
 
 def _read(path: Path) -> pl.DataFrame:
+    import polars as pl
+
     _demand_magic(path)
     try:
         frame = pl.read_parquet(path, glob=False, hive_partitioning=False)

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from everfit.data import schema
+from everfit.data import dictionary, schema
 from everfit.evaluation import class_report, intervals, metrics, plots
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
 from everfit.evaluation.calibration import calibrated, calibrator
+from everfit.evaluation.metric_names import higher_is_better
+from everfit.explaining.form import Parts
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import estimate, losses
@@ -28,7 +30,6 @@ from everfit.records.profile import Profile
 from everfit.records.table import Task
 from everfit.serving.model import open_model
 from everfit.training import bundle, residuals
-from everfit.training.shap_values import shap_values
 from everfit.training.trial import Fold
 
 
@@ -47,6 +48,8 @@ class ChampionScores:
 # Rows on which shuffling one feature at a time is precise enough to rank them.
 _IMPORTANCE_ROWS = 2_000
 _SHAP_ROWS = 500
+# Training rows over which the terms of a sum are averaged.
+_MEAN_ROWS = 20_000
 
 
 def importance(
@@ -74,19 +77,28 @@ def importance(
 
 def shap_importance(
     shap: bool,
-    estimator: Path,
-    trusted: tuple[str, ...],
+    compiled: Path,
     encoder: Encoder,
     features: pl.DataFrame,
     test: np.ndarray[Any, Any],
+    problem: Problem,
 ) -> tuple[Importance, ...]:
     """What each feature adds to a row's output, on average over test rows; nothing unless it is asked for, or where
-    the model is no tree model."""
-    if not shap:
+    the model is not taken apart exactly: a network with hidden layers, or a family without a compiled form."""
+    from everfit.compiled import file
+
+    if not (shap and (compiled / file.FILE).is_file()):
         return ()
-    rows = features[np.flatnonzero(test)[:_SHAP_ROWS]]
-    values = shap_values(bundle.read_estimator(estimator, trusted), steps.matrix(encoder, rows))
-    return () if values is None else shuffling.by_feature(values, encoding.output_features(encoder))
+    training = np.flatnonzero(~test)[:: max(1, int((~test).sum()) // _MEAN_ROWS)]
+    mean = steps.matrix(encoder, features[training])
+    try:
+        parts = Parts(file.read(compiled / file.FILE), lambda terms: terms(mean).mean(axis=0))
+    except ValueError:
+        return ()
+    rows = steps.matrix(encoder, features[np.flatnonzero(test)[:_SHAP_ROWS]])
+    outputs = range(len(problem.classes) if problem.task is Task.MULTICLASS else 1)
+    values = np.array([[parts.apart(row, output).amounts for output in outputs] for row in rows])
+    return shuffling.by_feature(values.transpose(0, 2, 1), encoding.output_features(encoder))
 
 
 def evaluation(
@@ -111,7 +123,7 @@ def evaluation(
 
     held = calibrator(calibration)(out_of_fold)
     every = [measured(truth[searched_rows][fold.rows], held[fold.rows]) for fold in folds]
-    sign = 1 if metrics.higher_is_better(best.metric) else -1  # candidates are compared by negated losses
+    sign = 1 if higher_is_better(best.metric) else -1  # candidates are compared by negated losses
     cv = {**metrics.over_folds(every), f"mean_{best.metric}": sign * best.score, f"std_{best.metric}": best.spread}
     around = intervals.intervals(problem.task, truth[test], scores[test], threshold.value)
     train, tested = measured(truth[~test], scores[~test]), measured(truth[test], scores[test])
@@ -154,8 +166,11 @@ def champion_scores(
     model = open_model(champion, trusted) if champion else None
     if model is None or model.manifest.classes != problem.classes:
         return ChampionScores(np.empty(0), np.empty(0))
-    rows = schema.arrays(valid.filter(test), model.manifest.schema, model.parser.required)
-    return ChampionScores(model.scores(rows), np.array([model.manifest.threshold]))
+    scores = [
+        model.scores(schema.arrays(piece, model.manifest.schema, model.parser.required))
+        for piece in valid.filter(test).iter_slices(dictionary.PIECE)
+    ]
+    return ChampionScores(np.concatenate(scores), np.array([model.manifest.threshold]))
 
 
 def champion_metrics(
@@ -232,24 +247,24 @@ def profile(
     problem: Problem,
     evaluation: Evaluation,
     threshold: ThresholdChoice,
+    searched_rows: np.ndarray[Any, Any],
     out_of_fold: np.ndarray[Any, Any],
     seed: int,
 ) -> Profile:
     """What the model's inputs looked like in training, its scores and losses on the test rows, and for numbers what its
     error is to be expected on other rows."""
-    found, held, y = steps.arrays(features.filter(~test)), scores[test], truth[test]
+    found, held, y = steps.columns_of(features.filter(~test)), scores[test], truth[test]
     score = held if held.ndim == 1 else held[:, -1] if held.shape[1] == 2 else held.max(1)
     right = metrics.predicted(held, problem.task, threshold.value) == y
     kind = losses.kind(problem.task, problem.metric)
-    outcome = right.astype(np.float64) if problem.task is Task.MULTICLASS else y.astype(np.float64)
-    kept = losses.baseline(kind, losses.losses(kind, score, outcome, right))
+    kept = losses.baseline(kind, losses.losses(kind, held if problem.task is Task.MULTICLASS else score, y, right))
     expected = evaluation.test[problem.metric]
     made = profiling.profile(found, steps.kinds(found), score, problem.metric, expected, int(test.sum()), kept)
     if problem.task is not Task.REGRESSION:
         return made
-    x = np.column_stack([steps.matrix(encoder, features.filter(~test)), out_of_fold])
-    foretells = residuals.fit(x, truth[~test] - out_of_fold, seed)
+    x = np.column_stack([steps.matrix(encoder, features, searched_rows), out_of_fold])
+    foretells = residuals.fit(x, truth[searched_rows] - out_of_fold, seed)
     if foretells is not None:
-        x = np.column_stack([steps.matrix(encoder, features.filter(test)), held])
+        x = np.column_stack([steps.matrix(encoder, features, test), held])
         foretells = estimate.scaled(foretells, x, y - held)
     return replace(made, loss_model=foretells)

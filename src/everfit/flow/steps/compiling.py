@@ -10,7 +10,7 @@ from everfit.evaluation.calibration import calibrator
 from everfit.features.encoder import transform
 from everfit.flow.steps.features import arrays
 from everfit.records.calibration import Calibration
-from everfit.records.compiled import Exactness
+from everfit.records.exactness import Exactness
 from everfit.records.features import Encoder
 from everfit.records.model import Problem
 from everfit.training import bundle

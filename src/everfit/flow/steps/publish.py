@@ -1,49 +1,37 @@
-"""From parts to a sealed bundle, and from a bundle that passed its gates to a registered version."""
+"""From parts to a sealed bundle."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from everfit.errors import GateFailed
 from everfit.evaluation import card as cards
 from everfit.evaluation.card_markdown import markdown
 from everfit.evaluation.card_page import page
-from everfit.evaluation.metrics import higher_is_better
 from everfit.features.functions import Functions, inputs
-from everfit.flow import ledger, smoke
-from everfit.ports import ArtifactStore, Registry, StateStore
 from everfit.project.sections.data import Check, ColumnCheck, Data
 from everfit.records.calibration import Calibration, ThresholdChoice
-from everfit.records.compiled import Exactness
 from everfit.records.evaluation import LeakageWarning
+from everfit.records.exactness import Exactness
 from everfit.records.export import ExportedForm
 from everfit.records.features import Encoder
 from everfit.records.model import (
-    EXAMPLE_SCORE,
     Candidate,
     Evaluation,
     GateReport,
     Importance,
     Lineage,
     Manifest,
-    ModelVersion,
     Problem,
-    Trial,
-    TrialRun,
-    TrialStatus,
 )
 from everfit.records.profile import Profile
 from everfit.records.table import DatasetVersion, Kind, QualityReport, Row, Schema, Severity, ValueRule
-from everfit.serving.model import open_model
 from everfit.training import bundle as bundles
 
 
@@ -158,50 +146,6 @@ def bundle(
     return into
 
 
-def version(
-    bundle: Path,
-    manifest: Manifest,
-    gates: GateReport,
-    comparison: GateReport,
-    candidates: tuple[Candidate, ...],
-    registry: Registry,
-    artifacts: ArtifactStore,
-    state: StateStore,
-    author: str,
-    clock: Callable[[], datetime],
-    trusted: tuple[str, ...],
-) -> ModelVersion:
-    """The registered version: the one that this very bundle already is, or the next; with what it answers to its own
-    example, for every server to compare with. Raises GateFailed first."""
-    every = GateReport((*gates.results, *comparison.results))
-    if not (gates.passed and every.passed):
-        raise _refused(every)
-    digest = artifacts.put(bundle)
-    known = next((v for v in ledger.versions(state).values() if v.bundle_hash == digest), None)
-    made = known or registry.add(bundle, digest, manifest, trial_runs(candidates))
-    made = replace(made, tags={**made.tags, EXAMPLE_SCORE: smoke.recorded(open_model(bundle, trusted))})
-    ledger.register(state, made, author, clock(), every)
-    return made
-
-
-def trial_runs(candidates: tuple[Candidate, ...]) -> tuple[TrialRun, ...]:
-    """The trials that have a score, also on some folds only, for the registry; `folds` is how many they saw."""
-    return tuple(
-        _trial_run(trial, each.metric)
-        for each in candidates
-        for trial in each.tried
-        if trial.scores and trial.status is not TrialStatus.FAILED
-    )
-
-
-def _trial_run(trial: Trial, metric: str) -> TrialRun:
-    sign = 1 if higher_is_better(metric) else -1
-    scores = {f"cv_mean_{metric}": sign * trial.mean, f"cv_std_{metric}": trial.std}
-    params = {"family": trial.family, **{f"model.{name}": value for name, value in trial.params.items()}}
-    metrics = {**scores, "folds": float(len(trial.scores)), "seconds": trial.seconds}
-    return TrialRun(trial.family, trial.status, params, metrics)
-
-
 def value_rules(rules: tuple[Check, ...]) -> tuple[ValueRule, ...]:
     """The checks that a single request can break too; warnings are not among them."""
     return tuple(
@@ -209,16 +153,6 @@ def value_rules(rules: tuple[Check, ...]) -> tuple[ValueRule, ...]:
         for rule in rules
         if isinstance(rule, ColumnCheck) and rule.severity is Severity.ERROR
         if (rule.min, rule.max, rule.allowed) != (None, None, None)
-    )
-
-
-def _refused(gates: GateReport) -> GateFailed:
-    failed = [result for result in gates.results if not result.passed]
-    lines = "\n".join(f"  {result.gate}: {result.reason}" for result in failed)
-    return GateFailed(
-        f"{len(failed)} of {len(gates.results)} gates failed, nothing was registered:\n{lines}",
-        where="gates",
-        fix="look at the candidates above; better data, features or models, or another gate in everfit.yaml",
     )
 
 

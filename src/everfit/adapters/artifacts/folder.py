@@ -42,20 +42,17 @@ class FolderArtifacts:
             names = files(folder)
             content = digest(folder, names)
         place = self._place(content)
-        with _told(self._root), temporary(self._incoming) as new:
+        with _told(self._root):
             if place.is_dir():
                 return content
-            if not (move and moved(folder, new)):
+            place.parent.mkdir(exist_ok=True)
+            if move and _renamed(folder, place):
+                return content
+            with temporary(self._incoming) as new:
                 copy(folder, names, new)
                 if digest(new, names) != content:
                     raise StorageError("a file changed while it was stored", where=str(folder), fix="store it again")
-            place.parent.mkdir(exist_ok=True)
-            try:
-                new.rename(place)
-            except OSError as error:
-                # Another writer of the same content was first.
-                if error.errno not in _THERE:
-                    raise
+                _renamed(new, place)
         return content
 
     def get(self, digest: str, *, verify: bool = True) -> Path | None:
@@ -79,7 +76,10 @@ class FolderArtifacts:
     def resolve(self, key: str) -> bytes | None:
         """The document remembered under the key, or None."""
         with _told(self._root):
-            return self._key(key).read_bytes() if self._key(key).is_file() else None
+            try:
+                return self._key(key).read_bytes()
+            except (FileNotFoundError, IsADirectoryError):
+                return None
 
     def _place(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
@@ -94,6 +94,16 @@ class FolderArtifacts:
         with FileLock(self._root / "damaged.lock"):
             if place.exists() and not _intact(place):
                 place.rename(self._root / "damaged" / f"{place.name}-{uuid4().hex}")
+
+
+def _renamed(folder: Path, place: Path) -> bool:
+    """Whether the content is in its place now, also by another writer who was first; not from another file system."""
+    try:
+        return moved(folder, place)
+    except OSError as error:
+        if error.errno not in _THERE:
+            raise
+    return True
 
 
 def _intact(place: Path) -> bool:

@@ -120,7 +120,8 @@ from everfit.serving.model import open_model
 bundle, source, target = sys.argv[1:]
 snapshot = Snapshot(RouteTable(1, (Arm("champion", 1, 1.0),)), {1: open_model(Path(bundle))})
 began, busy = perf_counter(), process_time()
-bulk.score(ParquetSource(source), Path(target), scoring.unlogged(snapshot, "score"), "plan", lambda done: None)
+answers = bulk.here(scoring.unlogged(snapshot, "score"))
+bulk.score(ParquetSource(source), Path(target), answers, "plan", lambda done: None)
 peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 print(json.dumps([perf_counter() - began, process_time() - busy, peak]))
 """

@@ -200,9 +200,10 @@ class LabelStore(Protocol):
 class Executor(Protocol):
     """Runs a function over many items: in processes here, on Ray elsewhere."""
 
-    def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
+    def map(self, function: Callable[[S, A], B], items: Iterable[A], shared: S) -> Iterator[B]:
         """The results of `function(shared, item)` in the order of the items, each as soon as it and those before it
-        are there. Large arrays in `shared` are not copied for each item. What the function raises arrives as itself."""
+        are there. Items that are no sequence are taken as workers need them, so that large ones fit. Large arrays in
+        `shared` are not copied for each item. What the function raises arrives as itself."""
         ...
 
 

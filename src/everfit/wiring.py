@@ -129,16 +129,7 @@ class Ports:
     @cached_property
     def executor(self) -> Executor:
         """Where trials run."""
-        training = self.loaded.project.training
-        if training.executor == "serial":
-            from everfit.adapters.executors.serial import SerialExecutor
-
-            return SerialExecutor()
-        if training.executor.startswith("ray"):
-            return _ray(training, self.loaded.root)
-        from everfit.adapters.executors.processes import ProcessesExecutor
-
-        return ProcessesExecutor(training.workers or cores(), _WORKERS_COST)
+        return executor(self.loaded, self.loaded.project.training.executor)
 
     @cached_property
     def channels(self) -> Mapping[str, AlertChannel]:
@@ -260,6 +251,20 @@ def outside(
     )
 
 
+def executor(loaded: Loaded, name: str, where: str = "training.executor") -> Executor:
+    """The executor of that name, in the words of `training.executor`; `where` is who names it, for messages."""
+    training = loaded.project.training
+    if name == "serial":
+        from everfit.adapters.executors.serial import SerialExecutor
+
+        return SerialExecutor()
+    if name.startswith("ray"):
+        return _ray(training, name, loaded.root, where)
+    from everfit.adapters.executors.processes import ProcessesExecutor
+
+    return ProcessesExecutor(training.workers or cores(), _WORKERS_COST)
+
+
 def cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -277,14 +282,14 @@ def _state(loaded: Loaded, folder: Path) -> StateStore:
     return SqliteState(folder / "state.db")
 
 
-def _ray(training: Training, root: Path) -> Executor:
+def _ray(training: Training, name: str, root: Path, where: str) -> Executor:
     from everfit.adapters.executors.ray import RayExecutor
 
-    address = os.environ.get("RAY_ADDRESS", "local") if training.executor == "ray" else training.executor
+    address = os.environ.get("RAY_ADDRESS", "local") if name == "ray" else name
     # What lies beside the project file and holds its own estimators.
     beside = [root / name for own in training.trusted for top in [own.partition(".")[0]] for name in (top, f"{top}.py")]
     modules = dict.fromkeys(str(path.absolute()) for path in beside if path.exists())
-    return RayExecutor(address, training.workers, tuple(modules))
+    return RayExecutor(address, training.workers, tuple(modules), where)
 
 
 def _console(_: Channel, __: str) -> AlertChannel:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from everfit.data.frames import Table
     from everfit.features.functions import Functions
-    from everfit.flow.bulk import Scored
     from everfit.flow.cohorts import By
     from everfit.flow.gathering import Gathering
     from everfit.flow.graph import Graph
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from everfit.flow.monitoring import Watched
     from everfit.flow.replica import Replica
     from everfit.flow.run import Given, Run, Runner
-    from everfit.ports import Progress, Source
+    from everfit.ports import Progress
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.cohorts import Cohorts
@@ -309,21 +308,6 @@ def cohorts(workspace: Workspace, by: By = "week") -> Cohorts:
         raise NotReady("nothing was predicted yet", fix="run `everfit release`")
     since = now - workspace.project.monitoring.window - workspace.project.data.target.delay
     return found.cohorts(workspace.project, manifest, release.champion, ports.log, ports.labels, since, now, by)
-
-
-def score(
-    workspace: Workspace, source: Source, target: Path | None, *, log: bool, tell: Callable[[int], None]
-) -> Scored:
-    """A prediction for each row of a source of any size, written to a file a piece at a time. With `log` all of them
-    are in the prediction log; without it the champion alone answers, many times faster. `tell` hears how many rows are
-    done."""
-    from everfit.flow import bulk, scoring
-
-    workspace.refresh()
-    snapshot, name = workspace.predictor.snapshot, workspace.project.serving.response.score
-    plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
-    answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
-    return bulk.score(source, target, answer, plan, tell)
 
 
 def explainer(workspace: Workspace) -> Explainer:

@@ -18,10 +18,14 @@ from everfit.adapters.executors.processes import ProcessesExecutor
 from everfit.adapters.executors.ray import RayExecutor
 from everfit.adapters.executors.ray_session import disconnect
 from everfit.adapters.executors.serial import SerialExecutor
+from everfit.adapters.sources.parquet import ParquetSource
 from everfit.errors import StepFailed
+from everfit.flow import bulk, scattered, scoring
+from everfit.serving.arms import Snapshot
 from everfit.testing.contracts import ExecutorContract
 from tests.integration.projects import SETTINGS, write
 from tests.services.ray_nodes import RayCluster, ray_cluster
+from tests.unit.serving_models import bundle, model, one, table
 
 __all__ = ["ray_cluster"]
 
@@ -137,6 +141,26 @@ def test_a_run_gives_the_same_model_to_the_bit_wherever_it_is_trained(
         assert isinstance(workspace.ports.executor, executor)
         trained = workspace.run(use_cache=False)
         assert trained.version == 1, f"{where} gave another model"
+
+
+def test_a_file_is_scored_to_the_same_bytes_though_a_node_is_killed(
+    ray_cluster: RayCluster, on_cluster: RayExecutor, tmp_path: Path
+) -> None:
+    table(600).drop("Churn", "risk", "level").write_parquet(tmp_path / "rows.parquet")
+    source, told = ParquetSource(str(tmp_path / "rows.parquet")), list[int]()
+
+    def tell(done: int) -> None:
+        told.append(done)
+        if len(told) == 2:
+            ray_cluster.kill_node()
+
+    here = bulk.here(scoring.unlogged(Snapshot(one(), {1: model()}), "score"))
+    bulk.score(source, tmp_path / "here.parquet", here, "plan", lambda done: None, rows=20)
+    there = scattered.elsewhere(on_cluster, scattered.job(bundle(), "digest", (), one().arms[0], "score"))
+    ray_cluster.add_node()
+    bulk.score(source, tmp_path / "there.parquet", there, "plan", tell, rows=20)
+    assert told == list(range(20, 601, 20))
+    assert (tmp_path / "there.parquet").read_bytes() == (tmp_path / "here.parquet").read_bytes()
 
 
 OWN = """

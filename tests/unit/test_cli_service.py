@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 
 import polars as pl
 import pytest
@@ -66,6 +67,24 @@ def test_without_the_log_the_champion_answers_alone(released: SmallProject) -> N
     assert quick["score"].to_list() == logged["score"].to_list()
     assert "id" not in quick.columns
     assert len(list(released.open().ports.log.read())) == before + 12
+
+
+def test_an_executor_s_workers_write_the_same_file(released: SmallProject) -> None:
+    targets = [released.folder / name for name in ("here.parquet", "elsewhere.parquet")]
+    for target, options in zip(targets, ((), ("--executor", "processes")), strict=True):
+        outcome = released.call("predict", asked(released), "-o", str(target), "--no-log", *options)
+        assert outcome.code == 0, outcome.err
+    assert targets[0].read_bytes() == targets[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(("--executor", "ray"), "needs --no-log"), (("--no-log", "--executor", "dask"), "'dask' is none of processes")],
+)
+def test_an_executor_that_cannot_be_is_refused(released: SmallProject, options: Sequence[str], words: str) -> None:
+    outcome = released.call("predict", asked(released), *options)
+    assert outcome.code == 64
+    assert words in outcome.err
 
 
 def test_a_prediction_of_a_file_is_one_document(released: SmallProject) -> None:

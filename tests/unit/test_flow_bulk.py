@@ -62,7 +62,7 @@ class Answering:
 
 
 def scored(source: Source, target: Path | None, answer: bulk.Answer = doubled, plan: str = "p") -> bulk.Scored:
-    return bulk.score(source, target, answer, plan, lambda _: None, rows=10)
+    return bulk.score(source, target, bulk.here(answer), plan, lambda _: None, rows=10)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -148,7 +148,7 @@ def test_unlogged_answers_are_those_of_the_server(target: str, compiled: bool, f
     done = bulk.score(
         CsvSource(str(tmp_path / "rows.csv")),
         tmp_path / "out.parquet",
-        scoring.unlogged(snapshot(found), "score"),
+        bulk.here(scoring.unlogged(snapshot(found), "score")),
         "p",
         lambda _: None,
         rows=30,
@@ -167,7 +167,14 @@ def test_logged_answers_are_in_the_log(tmp_path: Path) -> None:
     predictor.swap(one(), {1: model()})
     ROWS.write_parquet(tmp_path / "rows.parquet")
     answer = scoring.logged(predictor, "score")
-    bulk.score(ParquetSource(str(tmp_path / "rows.parquet")), tmp_path / "o.parquet", answer, "p", lambda _: None, 30)
+    bulk.score(
+        ParquetSource(str(tmp_path / "rows.parquet")),
+        tmp_path / "o.parquet",
+        bulk.here(answer),
+        "p",
+        lambda _: None,
+        30,
+    )
     assert pl.read_parquet(tmp_path / "o.parquet")["id"].to_list() == [record.id for record in log.records]
 
 
@@ -186,7 +193,7 @@ def test_a_refused_row_is_counted_as_in_the_file(
     predictor.swap(one(), {1: model()})
     answer = scoring.logged(predictor, "score") if logged else scoring.unlogged(found, "score")
     with pytest.raises(RequestError) as told:
-        bulk.score(CsvSource(str(tmp_path / "rows.csv")), None, answer, "p", lambda _: None, rows=25)
+        bulk.score(CsvSource(str(tmp_path / "rows.csv")), None, bulk.here(answer), "p", lambda _: None, rows=25)
     assert words in str(told.value)
 
 
@@ -195,4 +202,4 @@ def test_an_unreadable_value_is_counted_as_in_the_file(tmp_path: Path) -> None:
     ROWS.with_columns(changed.alias("tenure")).write_csv(tmp_path / "rows.csv")
     answer = scoring.unlogged(snapshot(model()), "score")
     with pytest.raises(Exception, match="column 'tenure', row 61: 'x' is not a number"):
-        bulk.score(CsvSource(str(tmp_path / "rows.csv")), None, answer, "p", lambda _: None, rows=25)
+        bulk.score(CsvSource(str(tmp_path / "rows.csv")), None, bulk.here(answer), "p", lambda _: None, rows=25)

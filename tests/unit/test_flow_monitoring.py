@@ -78,9 +78,11 @@ class Production:
         self.release = ReleaseState(number=2, champion=1, champion_since=START, latest=1, registered=(1,))
 
     def predict(
-        self, rows: int, at: datetime, seed: int = 2, shift: float = 0.0, version: int = 1
+        self, rows: int, at: datetime, seed: int = 2, shift: float = 0.0, version: int = 1, tied: bool = False
     ) -> Sequence[PredictionRecord]:
         tenure, plan, score = drawn(rows, seed, shift)
+        if tied:
+            plan = np.where(tenure > np.median(tenure), "basic", "full").astype(object)
         sent: list[Row] = [{"tenure": t, "plan": p} for t, p in zip(tenure.tolist(), plan.tolist(), strict=True)]
         made = [
             PredictionRecord(f"{seed}-{i}", at, None, row, row, "champion", version, s, "Yes", 0.001)
@@ -332,6 +334,27 @@ def test_weekends_unlike_weekdays_are_no_drift_where_seasons_are_told_of(tmp_pat
     sunday = production.look(START + 32 * DAY).drift
     assert sunday is not None
     assert {c.column for c in sunday.columns if c.drifted} == {"tenure"}
+    for was, moved in ((saturday.score, sunday.score), (saturday.joint, sunday.joint)):
+        assert was is not None
+        assert moved is not None
+        assert (was.drifted, moved.drifted) == (False, moved is sunday.score)
+
+
+def test_in_seasons_columns_that_part_are_an_alarm_though_none_moved(tmp_path: Path) -> None:
+    production = Production(tmp_path, drift={"seasonal": "weekday"})
+    for day in range(31):
+        production.predict(250, START + day * DAY, seed=day, tied=day < 30)
+    (alarm,) = production.look(START + 31 * DAY).alarms
+    assert "no longer go together" in alarm.message
+
+
+def test_in_seasons_a_score_is_held_against_those_of_its_own_version(tmp_path: Path) -> None:
+    production = Production(tmp_path, drift={"seasonal": "weekday"})
+    for day in range(31):
+        production.predict(250, START + day * DAY, seed=day, version=2 if day < 28 else 1)
+    found = production.look(START + 31 * DAY).drift
+    assert found is not None
+    assert (found.score, found.joint is not None) == (None, True)
 
 
 def test_a_fixed_rule_is_printed_with_how_often_it_is_wrong(tmp_path: Path) -> None:

@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from everfit.monitoring import drift as drifts
 from everfit.monitoring import rules, seasonal
 from everfit.monitoring.breaks import RANGE, UNSEEN, out_of_range, unseen
 from everfit.monitoring.columns import Floats, numbers, present
 from everfit.monitoring.distances import of_levels, of_numbers
-from everfit.monitoring.drift import Floors, column_tests, drift, judged
+from everfit.monitoring.drift import Floors, column_tests, drift, judged, worst
 from everfit.monitoring.exact import ks_distance
 from everfit.monitoring.joint import joint_drift
 from everfit.monitoring.merge import merge, merge_columns
 from everfit.monitoring.profile import column, profile
 from everfit.monitoring.ranking import ranked
-from everfit.monitoring.two_sample import position, reference
+from everfit.monitoring.two_sample import Outcome, position, reference
 from everfit.project.sections.monitoring import Drift
 from everfit.records.table import Kind, Task
 
@@ -196,9 +197,9 @@ def days(count: int, seed: int, shift_last: float = 0.0) -> list[seasonal.Phased
 
 
 def _seasonal_alarm(every: list[seasonal.Phased]) -> bool:
-    kinds = (column("x", np.zeros(1), Kind.NUMERIC),)
-    floors = seasonal.learned(every[:-1], kinds, "weekday", 0.02)
-    found = seasonal.against_peers(every[-1], every, kinds, "weekday")
+    held = seasonal.of_columns((column("x", np.zeros(1), Kind.NUMERIC),))
+    floors = seasonal.learned(every[:-1], held, "weekday", 0.02)
+    found = seasonal.against_peers(every[-1], every, held, "weekday")
     assert floors is not None
     assert found is not None
     return any(one.drifted for one in judged(found, 0.02, Floors(0.02, 0.005, floors)))
@@ -209,11 +210,61 @@ def test_a_day_like_its_weekday_is_no_drift_and_one_unlike_it_is() -> None:
     assert sum(_seasonal_alarm(days(35, seed, shift_last=1.0)) for seed in range(25)) >= 23
 
 
+def _pairs_of(count: int, seed: int, rows: int = 400) -> list[seasonal.Phased]:
+    """Each day has its own place and an own share of a level; the two numbers go together."""
+    random = np.random.default_rng(seed)
+    made = []
+    for day in range(count):
+        x = random.normal(size=rows)
+        y, plan = 0.6 * x + random.normal(size=rows), random.random(rows) < random.uniform(0.3, 0.5)
+        columns = {"x": pl.Series(x + random.normal(0, 0.3)), "y": pl.Series(y + random.normal(0, 0.3))}
+        made.append(seasonal.Phased(AT + timedelta(days=day), columns | {"plan": pl.Series(plan).cast(pl.String)}))
+    return made
+
+
+def _together(every: list[seasonal.Phased]) -> bool:
+    held = seasonal.of_all(every)
+    floors = seasonal.learned(every[:-1], held, "weekday", 0.02)
+    found = seasonal.against_peers(every[-1], every, held, "weekday")
+    assert floors is not None
+    assert found is not None
+    told = worst(found, 0.02, Floors(0.02, 0.005, floors))
+    assert told is not None
+    return told.drifted
+
+
+def test_days_of_their_own_are_no_drift_of_all_columns_and_ones_that_part_are() -> None:
+    every = [_pairs_of(35, seed) for seed in range(20)]
+    assert sum(map(_together, every)) <= 2
+    for days_ in every:
+        last = dict(days_[-1].columns)
+        days_[-1] = seasonal.Phased(days_[-1].start, last | {"y": last["y"].sample(fraction=1, shuffle=True, seed=1)})
+    assert sum(map(_together, every)) >= 18
+
+
+def test_several_windows_share_the_rate_of_their_look() -> None:
+    def tested(p_value: float, effect: float) -> drifts.Tested:
+        return drifts.Tested("score", Outcome("kolmogorov_smirnov", effect, p_value, effect))
+
+    floors = Floors(0.02, 0.005, {("score", "kolmogorov_smirnov"): 0.1})
+    assert worst([], 0.02, floors) is None
+    alone, shared = (
+        worst([tested(0.015, 0.2)], 0.02, floors),
+        worst([tested(0.015, 0.2), tested(0.9, 0.3)], 0.02, floors),
+    )
+    assert alone is not None
+    assert shared is not None
+    assert (alone.drifted, shared.drifted, alone.floor) == (True, False, 0.1)
+    below = worst([tested(1e-9, 0.09)], 0.02, floors)
+    assert below is not None
+    assert not below.drifted
+
+
 def test_a_season_needs_a_past() -> None:
-    kinds = (column("x", np.zeros(1), Kind.NUMERIC),)
+    held = seasonal.of_columns((column("x", np.zeros(1), Kind.NUMERIC),))
     few = days(9, 1)
-    assert seasonal.learned(few, kinds, "weekday", 0.02) is None
-    assert seasonal.against_peers(few[-1], few, kinds, "weekday") is None
+    assert seasonal.learned(few, held, "weekday", 0.02) is None
+    assert seasonal.against_peers(few[-1], few, held, "weekday") is None
 
 
 def test_windows_are_whole_days_and_one_that_is_not_over_waits() -> None:

@@ -11,6 +11,7 @@ from everfit.cli.options import on_project
 from everfit.cli.output import Output
 
 if TYPE_CHECKING:
+    from everfit.ports import Executor
     from everfit.workspace import Workspace
 
 _FORMATS = (".csv", ".parquet")
@@ -20,8 +21,11 @@ _FORMATS = (".csv", ".parquet")
 @click.argument("file")
 @click.option("--output", "-o", "target", type=click.Path(path_type=Path), help="A .csv or .parquet file to write.")
 @click.option("--log/--no-log", default=True, help="Whether each prediction goes to the prediction log.")
+@click.option("--executor", help="Who scores: processes, ray or ray://HOST:PORT; needs --no-log.")
 @on_project
-def command(workspace: Workspace, output: Output, file: str, target: Path | None, log: bool) -> None:
+def command(
+    workspace: Workspace, output: Output, file: str, target: Path | None, log: bool, executor: str | None
+) -> None:
     """Score every row of FILE (CSV or Parquet) with what is released.
 
     The file may be of any size: it is read, scored and written a piece at a time. A run that was killed goes on where
@@ -29,23 +33,26 @@ def command(workspace: Workspace, output: Output, file: str, target: Path | None
 
     The same predictor answers as in `everfit serve`, and every prediction goes to the prediction log; its id is in the
     output, so that labels can be joined later. With --no-log the champion alone answers, without ids and many times
-    faster. Columns that the model does not read are passed over.
+    faster, and --executor spreads the file's pieces over the cores of this machine (processes) or the machines of a Ray
+    cluster. The output is the same to the byte. Columns that the model does not read are passed over.
 
     \b
     Examples:
       everfit predict customers.csv
       everfit predict customers.parquet -o scores.parquet
       everfit predict everybody.parquet -o scores.parquet --no-log
+      everfit predict everybody.parquet -o scores.parquet --no-log --executor ray://head:10001
     """
     from everfit import wiring
+    from everfit.batch import score
     from everfit.cli.progress import Rows
-    from everfit.workspace import score
 
     if target is not None:
         check(target)
+    workers = spread(workspace, executor, log)
     source = wiring.source(Path.cwd(), file)
     with Rows(source, quiet=output.json) as rows:
-        found = score(workspace, source, target, log=log, tell=rows.tell)
+        found = score(workspace, source, target, log=log, tell=rows.tell, executor=workers)
     who = ", ".join(f"version {version} answered {count:,}" for version, count in found.versions.items())
     output.line(f"[bold]{found.rows:,} predictions[/]; {who or 'nobody answered'}")
     if found.resumed:
@@ -54,6 +61,26 @@ def command(workspace: Workspace, output: Output, file: str, target: Path | None
     if target is not None:
         output.line(f"written to [bold]{target}[/]")
     output.document({"rows": found.rows, "resumed": found.resumed, "output": target, "first": found.first.to_dicts()})
+
+
+def spread(workspace: Workspace, executor: str | None, log: bool) -> Executor | None:
+    """The executor of that name. click.UsageError for an unknown one, and for one together with the log."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from everfit import wiring
+    from everfit.project.sections.training import Executor as Name
+
+    if executor is None:
+        return None
+    if log:
+        raise click.UsageError("--executor needs --no-log: one process alone writes the prediction log")
+    try:
+        TypeAdapter(Name).validate_python(executor)
+    except ValidationError as error:
+        raise click.UsageError(
+            f"--executor: {executor!r} is none of processes, serial, ray, ray://HOST:PORT"
+        ) from error
+    return wiring.executor(workspace.loaded, executor, "--executor")
 
 
 def check(target: Path) -> None:

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 # Cells up to which one thread that writes Arrow's stream is faster than several that write its file. The names end as
 # Arrow says.
 _SMALL = 1_000_000
-_STREAM, _FILE = "table.arrows", "table.arrow"
+_STREAM, _COLUMN = "table.arrows", "*.arrow"
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,23 @@ def _save_table(value: Any, _kind: Any, folder: Path) -> Any:
     import numpy as np
 
     # Gathered anew: chunks, and what lies under missing values, are no part of what a table is.
-    plain = value.rechunk()[np.arange(value.height)]
+    every = np.arange(value.height)
     if value.height * value.width <= _SMALL:
+        plain = value.rechunk()[every]
         plain.write_ipc_stream(folder / _STREAM)
         return plain
-    plain.write_ipc(folder / _FILE)
+    # A file a column: no more than one of them is copied at a time. As one batch it is read into one piece of memory.
+    for index, column in enumerate(value):
+        column.rechunk()[every].to_frame().write_ipc(folder / f"{index:04d}.arrow", record_batch_size=value.height)
     return None
 
 
 def _load_table(_kind: Any, folder: Path) -> Any:
     import polars as pl
 
-    small = (folder / _STREAM).is_file()
-    return pl.read_ipc_stream(folder / _STREAM) if small else pl.read_ipc(folder / _FILE)
+    if (folder / _STREAM).is_file():
+        return pl.read_ipc_stream(folder / _STREAM)
+    return pl.concat([pl.read_ipc(path) for path in sorted(folder.glob(_COLUMN))], how="horizontal")
 
 
 def _save_array(value: Any, _kind: Any, folder: Path) -> None:

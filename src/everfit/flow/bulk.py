@@ -7,9 +7,11 @@ that differs, the pieces are thrown away.
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +24,14 @@ from everfit.ports import Batches, Source
 
 ROWS = 20_000
 _PLAN = "plan"
-# Arrow is written in half of the time that Parquet takes; what stays is written once, at the end.
 _PIECE = ".arrow"
 
-# The rows of one piece, and how many came before it, to one answer a row.
+# The rows of one piece, and how many came before it.
+Piece = tuple[pl.DataFrame, int]
+# These to one answer a row.
 Answer = Callable[[pl.DataFrame, int], pl.DataFrame]
+# The same for pieces that are taken as they are needed: packed answers, in the order of the pieces.
+Answers = Callable[[Iterable[Piece]], Iterator[bytes]]
 # How many rows of the file are done.
 Tell = Callable[[int], None]
 
@@ -42,25 +47,46 @@ class Scored:
     first: pl.DataFrame
 
 
-def score(source: Source, target: Path | None, answer: Answer, plan: str, tell: Tell, rows: int = ROWS) -> Scored:
+def score(source: Source, target: Path | None, answers: Answers, plan: str, tell: Tell, rows: int = ROWS) -> Scored:
     """Answers every row of the source and writes the answers to `target`, a .csv or .parquet file, if there is one.
 
-    `plan` names all that the answers depend on. Raises what the source and `answer` raise, and StorageError when the
+    `plan` names all that the answers depend on. Raises what the source and `answers` raise, and StorageError when the
     disk refuses or another process is at work on the same target; finished pieces are kept.
     """
     with _folder(target, f"{plan} {rows}") as folder:
         done = len(_pieces(folder))
-        for number, piece in enumerate(_read(source, rows, done * rows), start=done):
-            _write(answer(piece, number * rows), folder / f"{number:08d}{_PIECE}")
-            tell(number * rows + piece.height)
-        found = pl.scan_ipc(_pieces(folder))
+        ends: deque[int] = deque()  # of the pieces under way
+        for number, found in enumerate(answers(_read(source, rows, done * rows, ends)), start=done):
+            _write(found, folder / f"{number:08d}{_PIECE}")
+            tell(ends.popleft())
+        table = pl.scan_ipc(_pieces(folder))
         if target is not None:
-            _assemble(found, target)
-        return _summary(found, done * rows)
+            _assemble(table, target)
+        return _summary(table, done * rows)
 
 
-def _read(source: Source, rows: int, skip: int) -> Iterator[pl.DataFrame]:
-    """From row `skip` on, in tables of `rows` rows; a source that cannot be read so is read whole."""
+def here(answer: Answer) -> Answers:
+    """Answers by this process, a piece when it is asked for."""
+    return lambda pieces: (packed(answer(table, before)) for table, before in pieces)
+
+
+def packed(answers: pl.DataFrame) -> bytes:
+    """A piece's answers as they are kept: Arrow takes half of Parquet's time, which is spent once, at the end."""
+    found = io.BytesIO()
+    answers.write_ipc(found, compression="lz4")
+    return found.getvalue()
+
+
+def _read(source: Source, rows: int, skip: int, ends: deque[int]) -> Iterator[Piece]:
+    """From row `skip` on, in tables of `rows` rows, each one's last row noted in `ends`."""
+    for table in _tables(source, rows, skip):
+        ends.append(skip + table.height)
+        yield table, skip
+        skip += table.height
+
+
+def _tables(source: Source, rows: int, skip: int) -> Iterator[pl.DataFrame]:
+    """A source that cannot be read in pieces is read whole."""
     if isinstance(source, Batches):
         yield from source.batches(rows, skip)
         return
@@ -109,9 +135,9 @@ def _pieces(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{_PIECE}"))
 
 
-def _write(answers: pl.DataFrame, piece: Path) -> None:
+def _write(answers: bytes, piece: Path) -> None:
     unfinished = piece.with_suffix(".unfinished")
-    answers.write_ipc(unfinished, compression="lz4")
+    unfinished.write_bytes(answers)
     unfinished.replace(piece)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
 from everfit.records.profile import ColumnProfile
 from everfit.records.table import Kind
-from everfit.records.watch import DriftReport, StreamAlarm, StreamState
+from everfit.records.watch import ColumnDrift, DriftReport, StreamAlarm, StreamState
 
 FEATURES, STREAMS = "features.", "streams"
 TOLERATED = 8  # a mean rank may move by this part of the floor: a shift of 2 points of rows moves it by about 1.4
@@ -108,32 +108,76 @@ def _seasonal(
     settings: Monitoring, season: seasonal.Seasonal, manifest: Manifest, seen: Seen, alpha: float, now: datetime
 ) -> DriftReport | None:
     """Windows that are over and were not tested, each against its peers. Where the past before them is too short to
-    learn floors from, the newest window alone, for the others are what it is held against."""
+    learn floors from, the newest window alone, for the others are what it is held against. The score is that of the
+    champion's own answers alone, and is tested from when there are windows enough of these."""
     known, length = manifest.profile.columns, seasonal.LENGTH[season]
     names = {FEATURES + column.name: column.name for column in known}
-    table = seen.asked.select("time", *names).rename(names)
-    every = [one for one in seasonal.windows(table, "time", season, now) if one.rows >= settings.rows]
+    every = _windows(seen.asked.select("time", *names).rename(names), settings, season, now)
     mark = seen.fresh["time"][0] if seen.fresh.height else now
     new = [one for one in every if one.start + length > mark]
-    past = [one for one in every if one.start + length <= mark]
-    floors = seasonal.learned(past, known, season, alpha) if new else None
-    if new and floors is None:
-        new, past = every[-1:], every[:-1]
-        floors = seasonal.learned(past, known, season, alpha)
-    if not new or floors is None:
+    held = seasonal.of_columns(known)
+    found = _new(new, every, held, season, alpha)
+    if found is None and new:
+        new = every[-1:]
+        found = _new(new, every, held, season, alpha)
+    if found is None:
         return None
-    tested = [found for one in new for found in seasonal.against_peers(one, every, known, season) or ()]
     chosen = settings.drift
+    answers = pl.concat([frame.select("time", pl.col("score").cast(pl.Float64)) for frame in (seen.tested, seen.fresh)])
+    scored = _windows(answers.drop_nulls(), settings, season, now)
+    newly = {one.start for one in new}
+    score = _new([one for one in scored if one.start in newly], scored, seasonal.of_score(), season, alpha)
+    joint = _new(new, every, seasonal.of_all(every), season, alpha)
     return DriftReport(
         rows=sum(one.rows for one in new),
         since=new[0].start,
         until=new[-1].start + length,
-        columns=drift.judged(tested, alpha, drift.Floors(chosen.floor, chosen.breaks, floors)),
-        score=None,
+        columns=drift.judged(found.tests, alpha, found.floors(chosen)),
+        score=_worst(score, alpha, chosen),
         alpha=alpha,
         floor=chosen.floor,
+        joint=_worst(joint, alpha, chosen),
         phases=tuple(seasonal.name(one.start, season) for one in new),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """The tests of windows against their peers, and the floors that were learned from the windows before them."""
+
+    tests: Sequence[drift.Tested]
+    learned: Mapping[tuple[str, str], float]
+
+    def floors(self, chosen: Drift) -> drift.Floors:
+        return drift.Floors(chosen.floor, chosen.breaks, self.learned)
+
+
+def _worst(found: _Newest | None, alpha: float, chosen: Drift) -> ColumnDrift | None:
+    return None if found is None else drift.worst(found.tests, alpha, found.floors(chosen))
+
+
+def _new(
+    new: Sequence[seasonal.Phased],
+    every: Sequence[seasonal.Phased],
+    held: seasonal.Held,
+    season: seasonal.Seasonal,
+    alpha: float,
+) -> _Newest | None:
+    """None where there is no new window, or too few came before. Several share the rate of the look."""
+    if not new:
+        return None
+    floors = seasonal.learned([one for one in every if one.start < new[0].start], held, season, alpha / len(new))
+    if floors is None:
+        return None
+    tests = [found for one in new for found in seasonal.against_peers(one, every, held, season) or ()]
+    return _Newest(tests, floors) if tests else None
+
+
+def _windows(
+    table: pl.DataFrame, settings: Monitoring, season: seasonal.Seasonal, now: datetime
+) -> list[seasonal.Phased]:
+    """Those that are over and have rows enough."""
+    return [one for one in seasonal.windows(table, "time", season, now) if one.rows >= settings.rows]
 
 
 def stream(

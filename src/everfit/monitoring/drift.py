@@ -136,6 +136,14 @@ def _alone(one: Tested, alpha: float, floors: Floors) -> ColumnDrift:
     return replace(recorded(one), adjusted=o.p_value, floor=floor, drifted=o.p_value <= alpha and o.effect >= floor)
 
 
+def worst(found: Sequence[Tested], alpha: float, floors: Floors) -> ColumnDrift | None:
+    """One and the same thing tested in several windows, each at its share of `alpha`: the one farthest above its floor
+    of those that drifted, or else the least likely one; None where it was not tested."""
+    each = [_alone(one, alpha / len(found), floors) for one in found]
+    told = [replace(one, adjusted=min(1.0, one.p_value * len(found))) for one in each]
+    return max(told, key=lambda one: (one.drifted, one.effect - (one.floor or 0.0), -one.p_value), default=None)
+
+
 def recorded(one: Tested) -> ColumnDrift:
     """The test as a record, not yet judged."""
     o, far = one.outcome, one.distances or Distances(None, None, None)

@@ -13,10 +13,13 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
+
+from everfit.adapters.executors.processes_worker import call, watch
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -24,7 +27,7 @@ S = TypeVar("S")
 
 _MAPPED_BYTES = 100_000
 _IDLE_SECONDS = 60
-_WATCH_SECONDS = 1.0
+_LOT = 4  # items a worker that are taken at a time where there may be too many to hold
 
 _lock = threading.Lock()
 _holder: list[int] = []  # the thread whose turn it is
@@ -53,12 +56,20 @@ class ProcessesExecutor:
     workers: int = 0
     patience: float = 0.0
 
-    def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
-        """The results in the order of the items; this thread's turn ends when the iterator is used up or closed.
+    def map(self, function: Callable[[S, A], B], items: Iterable[A], shared: S) -> Iterator[B]:
+        """The results in the order of the items; this thread's turn ends when the iterator is used up or closed. Items
+        that are no sequence are taken some a worker at a time.
 
         Raises RuntimeError when this thread still holds an iterator that is neither.
         """
+        if not isinstance(items, Sequence):
+            return self._in_lots(function, iter(items), shared)
         return self._run(function, items, shared) if items else iter(())
+
+    def _in_lots(self, function: Callable[[S, A], B], items: Iterator[A], shared: S) -> Iterator[B]:
+        # joblib would take them in a thread of its own, and wait for ever where that raises.
+        while lot := list(islice(items, _LOT * (self.workers or os.cpu_count() or 1))):
+            yield from self._run(function, lot, shared)
 
     def _run(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
         done, spent, are_none = 0, 0.0, time.monotonic() - _used[0] > _IDLE_SECONDS
@@ -81,11 +92,11 @@ class ProcessesExecutor:
                 max_nbytes=_MAPPED_BYTES,
                 inner_max_num_threads=1,
                 idle_worker_timeout=_IDLE_SECONDS,
-                initializer=_watch,
+                initializer=watch,
                 initargs=(os.getpid(),),
             )
             path = tuple(sys.path)
-            results = parallel(delayed(_call)(path, function, shared, item) for item in items)
+            results = parallel(delayed(call)(path, function, shared, item) for item in items)
             try:
                 for result in results:  # noqa: UP028  `yield from` would close them with joblib's warning
                     yield result
@@ -99,20 +110,3 @@ def _close(results: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results.close()
-
-
-def _call(path: tuple[str, ...], function: Callable[[Any, Any], Any], shared: Any, item: Any) -> Any:
-    # A worker may be older than the project's folder on the path.
-    sys.path.extend(folder for folder in path if folder not in sys.path)
-    return function(shared, item)
-
-
-def _watch(parent: int) -> None:
-    """Ends this worker soon after its parent was killed; loky alone would wait for the idle time."""
-
-    def end_with_parent() -> None:
-        while os.getppid() == parent:
-            time.sleep(_WATCH_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True, name="watch-parent").start()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from everfit.errors import MissingExtra, StepFailed
@@ -18,11 +18,12 @@ _REACH_SECONDS = 10
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Where Ray is: `address` as for `ray.init`, `local` for one of our own with `workers` cores (0: all); `modules`
-    are files and folders that its workers are to import."""
+    are files and folders that its workers are to import. `where` is who asked for it, for messages."""
 
     address: str
     workers: int
     modules: tuple[str, ...]
+    where: str = field(default=WHERE, compare=False)
 
 
 def connect(cluster: Cluster) -> Any:
@@ -32,7 +33,7 @@ def connect(cluster: Cluster) -> Any:
         import ray
     except ImportError as error:
         fix = 'pip install "everfit[ray]"'
-        raise MissingExtra("this executor needs the package ray", where=WHERE, fix=fix) from error
+        raise MissingExtra("this executor needs the package ray", where=cluster.where, fix=fix) from error
     try:
         _reach(cluster.address)
         ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR, **_options(cluster))
@@ -40,8 +41,8 @@ def connect(cluster: Cluster) -> Any:
     except Exception as error:
         raise StepFailed(
             f"no connection to Ray: {type(error).__name__}: {str(error).partition(chr(10))[0]}",
-            where=f"{WHERE}: {cluster.address}",
-            fix="see that the cluster runs and can be reached, or train with `executor: processes`",
+            where=f"{cluster.where}: {cluster.address}",
+            fix="see that the cluster runs and can be reached, or choose the executor `processes`",
         ) from error
     return ray
 

@@ -5,7 +5,7 @@ Limits: uses one core; meant for debugging and for very small data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ S = TypeVar("S")
 class SerialExecutor:
     """Runs each item when its result is asked for."""
 
-    def map(self, function: Callable[[S, A], B], items: Sequence[A], shared: S) -> Iterator[B]:
+    def map(self, function: Callable[[S, A], B], items: Iterable[A], shared: S) -> Iterator[B]:
         """The results in the order of the items.
 
         >>> list(SerialExecutor().map(pow, [1, 2, 3], 2))

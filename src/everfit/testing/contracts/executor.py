@@ -24,6 +24,19 @@ class ExecutorContract:
         items = range(20, 0, -1)
         assert list(self.make(tmp_path).map(_work, items, 3)) == [_work(3, item) for item in items]
 
+    def test_items_may_come_one_after_the_other(self, tmp_path: Path) -> None:
+        taken: list[int] = []
+
+        def items() -> Iterator[int]:
+            for item in range(100):
+                taken.append(item)
+                yield item
+
+        results = self.make(tmp_path).map(_work, items(), 3)
+        assert next(results) == _work(3, 0)
+        assert len(taken) < 100
+        assert list(results) == [_work(3, item) for item in range(1, 100)]
+
     def test_results_are_an_iterator(self, tmp_path: Path) -> None:
         results = self.make(tmp_path).map(_work, [1, 2], 0)
         assert isinstance(results, Iterator)
@@ -31,6 +44,7 @@ class ExecutorContract:
 
     def test_no_items_give_no_results(self, tmp_path: Path) -> None:
         assert list(self.make(tmp_path).map(_work, [], 0)) == []
+        assert list(self.make(tmp_path).map(_work, iter(()), 0)) == []
 
     def test_an_executor_can_be_used_again(self, tmp_path: Path) -> None:
         executor = self.make(tmp_path)

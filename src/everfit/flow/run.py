@@ -223,7 +223,7 @@ class _Walk:
                 arguments[FOLDER] = folder
             made = _call(one, arguments, folder)
             output = self.artifacts.put(folder, move=True)
-        if made is not None:
+        if made is not None and one.name in self._takers:
             with self._lock:
                 self._values[one.name] = made
         seconds = time.perf_counter() - started

@@ -126,8 +126,10 @@ class Versions:
 
 
 def _ordered(hand: Hand, reason: str, error: StorageError) -> ReleaseState:
+    from everfit.wiring import bell
+
     after = _standby(hand).give(hand.author, reason, hand.clock())
-    hand.ports.bell.ring()
+    bell(hand.ports).ring()
     hand.progress.note(
         f"the state store is away ({error.what}): this machine's servers go back at once, and the ledger hears of "
         "it when the store is there again; servers on other machines need the same command there"

@@ -37,13 +37,15 @@ def copy(folder: Path, names: Sequence[str], to: Path) -> None:
 
 
 def moved(folder: Path, to: Path) -> bool:
-    """Renames the folder to `to`; false when it lies on another file system, where that cannot be."""
+    """Whether the folder's content is at `to` now: renamed to it, or put there by another writer who was first; false
+    when it lies on another file system, where that cannot be."""
     try:
         folder.rename(to)
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        if error.errno == errno.EXDEV:
+            return False
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        return False
     return True
 
 

@@ -20,7 +20,6 @@ from everfit.adapters.content import copy, digest, files, moved
 from everfit.adapters.incoming import sweep, temporary
 from everfit.errors import StorageError
 
-_THERE = (errno.ENOTEMPTY, errno.EEXIST)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -46,13 +45,13 @@ class FolderArtifacts:
             if place.is_dir():
                 return content
             place.parent.mkdir(exist_ok=True)
-            if move and _renamed(folder, place):
+            if move and moved(folder, place):
                 return content
             with temporary(self._incoming) as new:
                 copy(folder, names, new)
                 if digest(new, names) != content:
                     raise StorageError("a file changed while it was stored", where=str(folder), fix="store it again")
-                _renamed(new, place)
+                moved(new, place)
         return content
 
     def get(self, digest: str, *, verify: bool = True) -> Path | None:
@@ -94,16 +93,6 @@ class FolderArtifacts:
         with FileLock(self._root / "damaged.lock"):
             if place.exists() and not _intact(place):
                 place.rename(self._root / "damaged" / f"{place.name}-{uuid4().hex}")
-
-
-def _renamed(folder: Path, place: Path) -> bool:
-    """Whether the content is in its place now, also by another writer who was first; not from another file system."""
-    try:
-        return moved(folder, place)
-    except OSError as error:
-        if error.errno not in _THERE:
-            raise
-    return True
 
 
 def _intact(place: Path) -> bool:

@@ -1,12 +1,13 @@
 """What `everfit run` costs as the table grows: from a Parquet file to a registered model.
 
-    python -m benchmarks.training_scale [--quick] [--rows N ...] [--set KEY=VALUE ...]
+    python -m benchmarks.training_scale [--quick] [--large] [--rows N ...] [--set KEY=VALUE ...]
 
 Each size is a process of its own on a fresh project folder of generated customers with 20 features. CPU is user and
 system time of that process and of all that it waited for. Memory is sampled up to ten times a second, less often where
 that takes long, over the process and its descendants, from the kernel's sums (`smaps_rollup`, so Linux only): the
 resident set counts a page as often as it is mapped, the proportional set counts it once in all. What the workers map
 lies in memory, so the truth is between the two. A run beyond the limit of memory or of time is ended and told as such.
+Tables beyond a million rows are drawn and written a million customers at a time.
 The slope is the power of the rows that CPU grows with, by least squares on the logarithms. The last line holds the
 greatest resident set of the largest table.
 """
@@ -28,12 +29,14 @@ from time import perf_counter, process_time, sleep
 from typing import IO
 
 import numpy as np
+import polars as pl
 
 from benchmarks.report import Cell, report, table
 from benchmarks.run_latency import COMMAND, PROJECT
 from everfit.testing.churn import customers
 
-SIZES, QUICK = (10_000, 100_000, 1_000_000), (10_000, 30_000)
+SIZES, QUICK, LARGE = (10_000, 100_000, 1_000_000), (10_000, 30_000), (10_000_000,)
+PIECE = 1_000_000
 FEW = ["training.budget.trials=1", "training.models=[logistic, lightgbm]"]
 GOAL_GB, LIMIT_GB = 16.0, 15.0
 PERIOD, SHARE = 0.1, 50.0  # seconds between samples, and how many times as long as one takes
@@ -70,11 +73,12 @@ class Cost:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="10,000 and 30,000 rows, two families, one setting each")
+    parser.add_argument("--large", action="store_true", help="10,000,000 rows instead")
     parser.add_argument("--rows", type=int, nargs="+", help="the sizes instead of 10,000, 100,000 and 1,000,000")
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="a setting, as with `everfit run`")
-    parser.add_argument("--seconds", type=float, default=3600.0, help="a run that takes longer is ended")
+    parser.add_argument("--seconds", type=float, default=7200.0, help="a run that takes longer is ended")
     given = parser.parse_args(arguments)
-    sizes = sorted(given.rows or (QUICK if given.quick else SIZES))
+    sizes = sorted(given.rows or (QUICK if given.quick else LARGE if given.large else SIZES))
     settings = given.set or (FEW if given.quick else [])
     costs = [measured(rows, settings, given.seconds) for rows in sizes]
     table(["rows", "clock", "CPU", "resident", "proportional", "outcome"], [cost.cells() for cost in costs])
@@ -99,9 +103,7 @@ def measured(rows: int, settings: Sequence[str], seconds: float) -> Cost:
     with TemporaryDirectory(prefix="everfit-") as name, TemporaryFile("w+") as said:
         folder = Path(name)
         (folder / "everfit.yaml").write_text(PROJECT.replace("customers.csv", "customers.parquet"))
-        table = customers(rows, 1, datetime(2025, 1, 1), 90)  # noqa: DTZ001  # no zone
-        table.write_parquet(folder / "customers.parquet")
-        del table
+        write(rows, folder / "customers.parquet")
         chosen = [word for setting in settings for word in ("--set", setting)]
         with started(["run", "--project", str(folder / "everfit.yaml"), *chosen], said) as process:
             cost, status = watched(process, rows, seconds)
@@ -109,6 +111,19 @@ def measured(rows: int, settings: Sequence[str], seconds: float) -> Cost:
             said.seek(0)
             raise RuntimeError(f"everfit run on {rows:,} rows ended with {status}:\n{said.read()[-2000:]}")
         return cost
+
+
+def write(rows: int, path: Path) -> None:
+    """Customers as Parquet: those of each piece drawn from a seed of its own, numbered on."""
+    parts = []
+    for number, first in enumerate(range(0, rows, PIECE)):
+        part = path.with_name(f"part-{number}.parquet")
+        start = datetime(2025, 1, 1)  # noqa: DTZ001  # no zone
+        customers(min(PIECE, rows - first), 1 + number, start, 90, first=first).write_parquet(part)
+        parts.append(part)
+    pl.scan_parquet(parts).sink_parquet(path)
+    for part in parts:
+        part.unlink()
 
 
 @contextmanager

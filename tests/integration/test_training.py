@@ -195,22 +195,36 @@ def test_a_form_that_nobody_knows_is_a_mistake_in_the_project(project: Callable[
     assert (outcome.code, "training.export" in outcome.err) == (2, True), outcome.err
 
 
-def test_a_regression_foretells_its_error_on_rows_that_moved(project: Callable[..., SmallProject]) -> None:
-    made = project(settings=NUMBERS)
+def prices(count: int) -> pl.DataFrame:
+    """Prices that are the harder to tell the older something is."""
     rng = np.random.default_rng(1)
     rows = pl.DataFrame(
-        {"customer_id": [f"c{i}" for i in range(900)], "size": rng.normal(size=900), "age": rng.random(900)}
+        {"customer_id": [f"c{i}" for i in range(count)], "size": rng.normal(size=count), "age": rng.random(count)}
     )
-    price = 3 * rows["size"] + pl.Series(rng.normal(size=900)) * (0.3 + 2 * rows["age"])
-    rows.with_columns(price.alias("price")).write_csv(made.table)
+    price = 3 * rows["size"] + pl.Series(rng.normal(size=count)) * (0.3 + 2 * rows["age"])
+    return rows.with_columns(price.alias("price"))
+
+
+def test_a_regression_foretells_its_error_on_rows_that_moved(project: Callable[..., SmallProject]) -> None:
+    made = project(settings=NUMBERS)
+    rows = prices(900)
+    rows.write_csv(made.table)
     workspace = made.open()
     version = workspace.run().version
     workspace.release(version)
     known = made.open_manifest(version).profile
     assert known.losses is not None
     assert known.loss_model is not None
-    workspace.predict(rows.filter(pl.col("age") > 0.6))
+    workspace.predict(rows.drop("price").filter(pl.col("age") > 0.6))
     report = workspace.monitor()
     assert report.impact is not None
     assert (report.impact.metric, report.impact.relative) == ("rmse", True)
     assert report.impact.drop > 0.2
+
+
+def test_a_regression_on_a_sample_foretells_its_error_too(project: Callable[..., SmallProject]) -> None:
+    made = project(settings=NUMBERS)
+    prices(1_500).write_csv(made.table)
+    run = made.open("training.budget.rows=1000").run().run
+    assert len(run["out_of_fold"]) == 1_000 < len(run["truth"]) - run["test"].sum()
+    assert run["profile"].loss_model is not None

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from tests.unit.flow_places import Place
 
+from everfit.adapters.features import sqlite
 from everfit.adapters.features.sqlite import SqliteOnline
 from everfit.data.schema import infer
 from everfit.flow import online
@@ -87,3 +88,10 @@ def test_texts_of_numbers_are_stored_as_numbers_and_what_is_none_as_it_came(plac
     online.materialize(store, place.state, ran(place, texts), "id")
     assert store.get("b") == {"id": "b", "age": 2.5, "spare": "x", "code": 7.0}
     assert store.get("a") == {"id": "a", "age": None, "spare": "2", "code": None}
+
+
+def test_of_equal_entities_the_last_row_wins_also_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_PIECE", 2)
+    store = SqliteOnline(tmp_path / "online.db")
+    assert store.put("id", pl.DataFrame({"id": ["b", "a", "a", None, "b"], "age": [1, 2, 3, 4, 5]})) == 2
+    assert [store.get(name) for name in ("a", "b")] == [{"id": "a", "age": 3}, {"id": "b", "age": 5}]

@@ -18,9 +18,9 @@ from tests.unit.flow_places import Place, named, status
 from everfit.errors import SourceError, StepFailed, StorageError
 from everfit.flow import artifact
 from everfit.flow.graph import graph, step
-from everfit.flow.run import RUNS, Given, Runner, runs, setting
+from everfit.flow.run import RUNS, Given, Runner, _Walk, runs, setting
 from everfit.records.codec import encode
-from everfit.records.run import RunRecord, Status
+from everfit.records.run import RunRecord, Status, StepRecord
 
 CALLS: list[str] = []
 BARRIER = threading.Barrier(2)
@@ -254,3 +254,29 @@ def test_a_step_of_another_run_that_ends_while_this_one_begins_is_no_trouble(pla
     place.scratch.mkdir()
     (place.scratch / f"{os.getpid()}-ended").symlink_to(place.scratch / "gone")  # listed, and not there when looked at
     assert place.run().record.status is Status.DONE
+
+
+def numbers(length: int) -> np.ndarray[Any, Any]:
+    return np.arange(length)
+
+
+def counted(numbers: np.ndarray[Any, Any]) -> int:
+    return len(numbers)
+
+
+def squared(counted: int) -> int:
+    return counted**2
+
+
+def test_what_no_step_takes_any_more_is_not_kept_in_memory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[list[str]] = []
+    report = _Walk._report
+
+    def watched(walk: _Walk, record: StepRecord) -> None:
+        held.append(sorted(walk._values))
+        report(walk, record)
+
+    monkeypatch.setattr(_Walk, "_report", watched)
+    run = place.run(step(numbers), step(counted), step(squared), threads=1, length=3)
+    assert held == [["length"]] * 3
+    assert run["counted"] == 3

@@ -84,12 +84,12 @@ def test_a_folder_on_another_file_system_is_copied(tmp_path: Path, monkeypatch: 
     assert ((found / "a").read_bytes(), (source / "a").read_bytes()) == (b"1", b"1")
 
 
-@pytest.mark.parametrize(("cells", "name"), [(6, "table.arrows"), (5, "table.arrow")])
+@pytest.mark.parametrize(("cells", "names"), [(6, ["table.arrows"]), (5, ["0000.arrow", "0001.arrow"])])
 def test_small_and_large_tables_come_back_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: int, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: int, names: list[str]
 ) -> None:
     monkeypatch.setattr(artifact, "_SMALL", cells)
     table = pl.DataFrame({"x": [1.5, None, 3.0], "name": ["a", "b", None]})
     artifact.save(table, pl.DataFrame, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert artifact.load(pl.DataFrame, tmp_path).equals(table)

@@ -7,16 +7,19 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.serving_models import GOOD, MemoryLog, canary, model, one, without
+from tests.unit.serving_models import GOOD, MemoryLog, bundle, canary, model, one, without
 from tests.unit.test_serving_predictor import broken, constant, customers, sample
 
 from everfit.errors import StorageError
+from everfit.project.sections.serving import Limits, Response
 from everfit.records.prediction import MIRRORED
 from everfit.records.release import Arm, RouteTable
 from everfit.rollout.routing import route
 from everfit.serving import arms
+from everfit.serving.answers import Forms
 from everfit.serving.commit import GroupCommit
-from everfit.serving.model import Model
+from everfit.serving.many import Many
+from everfit.serving.model import Model, open_model
 from everfit.serving.predictor import Predictor
 from everfit.serving.quick import Quick
 
@@ -39,7 +42,8 @@ def asked(predictor: Predictor, rows: list[Any]) -> list[Any]:
     async def ask() -> list[Any]:
         loop = asyncio.get_running_loop()
         answers: list[Any] = [None] * len(rows)
-        way = Quick(predictor, GroupCommit(predictor.log), lambda prediction: prediction)
+        many = Many(predictor, Limits(), Forms(Response()))
+        way = Quick(predictor, GroupCommit(predictor.log), lambda prediction: prediction, many)
         for place, row in enumerate(rows):
 
             def respond(body: bytes | None, error: Exception | None, place: int = place) -> None:
@@ -114,3 +118,24 @@ def test_what_cannot_be_logged_is_not_answered() -> None:
     answers = asked(predictor, customers(9))
     assert all(isinstance(said, StorageError) for said in answers)
     assert sample(predictor, "predictions_total", arm="champion", version="1", status="ok") is None
+
+
+def test_many_rows_are_answered_at_once_and_very_many_are_left_to_a_thread() -> None:
+    columns = open_model(bundle("Churn", source=""))
+    predictor, log = serving(one(), {1: columns})
+    rows = [{**row, "charges": 29.85} for row in customers(20)]
+    few, many, wrong = asked(predictor, [{"rows": rows}, {"rows": rows * 50}, {"rows": [*rows, {"tenure": 1}]}])
+    assert [said["id"] for said in few["predictions"]] == [record.id for record in log.records]
+    assert (len(few["predictions"]), many, wrong) == (20, None, None)
+    assert sample(predictor, "predictions_total", arm="champion", version="1", status="ok") == 20
+
+
+def test_many_rows_are_refused_together_when_the_log_cannot_be_written() -> None:
+    class Full(MemoryLog):
+        def append(self, records: Any) -> None:
+            raise StorageError("full")
+
+    predictor, _ = serving(one(), {1: open_model(bundle("Churn", source=""))}, Full())
+    (error,) = asked(predictor, [{"rows": [{**row, "charges": 29.85} for row in customers(3)]}])
+    assert isinstance(error, StorageError)
+    assert sample(predictor, "predictions_total", arm="none", version="none", status="unlogged") == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
@@ -31,19 +32,45 @@ def check(frame: pl.DataFrame, schema: Schema, checks: Sequence[Check], target_n
     >>> [(issue.check, issue.observed) for issue in report.issues]
     [('range', '1 value outside, first in row 2: -2')]
     """
-    columns = {column.name: inspect(frame[column.name], column) for column in schema.columns if column.name in frame}
-    results = [*_structure(frame, schema, checks)]
-    for name, column in columns.items():
-        results += _always(column, is_target=name == target_name)
-    if target_name in columns:
-        results += _target(columns[target_name])
-    for one in checks:
+    read = _Read()
+    for column in schema.columns:
+        if column.name in frame.columns:
+            # One after the other: read as its kind, a column takes as much room again as in the table.
+            read.take(inspect(frame[column.name], column), checks, target_name)
+    results = [*_structure(frame, schema, checks), *read.always]
+    if read.target is not None:
+        results += _target(read.target)
+    for place, one in enumerate(checks):
         if isinstance(one, TableCheck):
-            results += _table(frame, columns, one, target_name)
+            results += _table(frame, read, one)
+        elif place in read.asked:
+            results += read.asked[place]
         elif one.column in frame.columns:
-            column = columns.get(one.column) or inspect(frame[one.column], Column(one.column, one.type or Kind.TEXT))
-            results += check_column(column, one)
+            results += check_column(inspect(frame[one.column], Column(one.column, one.type or Kind.TEXT)), one)
     return QualityReport(frame.height, tuple(results), _score(results))
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the columns of the schema came to: `always` what every one is asked, `asked` what a check of the project
+    asked of one, by the check's place."""
+
+    columns: int = 0
+    nulls: int = 0
+    target: Inspected | None = None
+    always: list[CheckResult] = field(default_factory=list)
+    asked: dict[int, list[CheckResult]] = field(default_factory=dict)
+
+    def take(self, column: Inspected, checks: Sequence[Check], target: str | None) -> None:
+        """The next column."""
+        is_target = column.name == target
+        self.target = column if is_target else self.target
+        self.columns += 1
+        self.nulls += column.values.null_count()
+        self.always += _always(column, is_target)
+        for place, one in enumerate(checks):
+            if isinstance(one, ColumnCheck) and one.column == column.name:
+                self.asked[place] = list(check_column(column, one))
 
 
 def _score(results: Sequence[CheckResult]) -> float:
@@ -96,9 +123,7 @@ def _target(column: Inspected) -> Iterator[CheckResult]:
         )
 
 
-def _table(
-    frame: pl.DataFrame, columns: dict[str, Inspected], one: TableCheck, target: str | None
-) -> Iterator[CheckResult]:
+def _table(frame: pl.DataFrame, read: _Read, one: TableCheck) -> Iterator[CheckResult]:
     rows = frame.height
     if one.rows is not None:
         low, high = one.rows.min, one.rows.max
@@ -108,14 +133,14 @@ def _table(
         )
         yield result("rows", None, good, f"{rows} rows", f"{wanted or 'any number of'} rows", one.severity)
     if one.nulls is not None:
-        cells = rows * len(columns)
-        share = sum(column.values.null_count() for column in columns.values()) / cells if cells else 0.0
+        cells = rows * read.columns
+        share = read.nulls / cells if cells else 0.0
         yield _at_most("nulls", None, share, one.nulls, one.severity)
     if one.duplicates is not None:
         share = (rows - frame.n_unique()) / rows if rows and frame.width else 0.0
         yield _at_most("duplicates", None, share, one.duplicates, one.severity)
-    if one.class_share is not None and target in columns:
-        yield from _class_share(columns[target], one.class_share, one.severity)
+    if one.class_share is not None and read.target is not None:
+        yield from _class_share(read.target, one.class_share, one.severity)
 
 
 def _at_most(check: str, column: str | None, share: float, limit: float, severity: Severity) -> CheckResult:

@@ -34,12 +34,12 @@ def fingerprint(frame: pl.DataFrame) -> str:
 
 
 def _column(series: pl.Series) -> bytes:
-    kind, values = _canonical(flat(series))
+    kind, _ = _canonical(flat(series.head(0)))
     name = series.name.encode()
     head, missing, numbers, texts = (hashlib.sha256() for _ in range(4))
     head.update(f"{kind} {len(name)} ".encode() + name)
-    for start in range(0, len(values), _SLICE):
-        part = values.slice(start, _SLICE)
+    for start in range(0, len(series), _SLICE):
+        _, part = _canonical(flat(series.slice(start, _SLICE)))
         missing.update(np.packbits(part.is_null().to_numpy()).tobytes())
         if part.dtype == pl.String:
             part = part.fill_null("")

@@ -6,6 +6,8 @@ as the table grows, and a champion is never judged on rows that it learned from.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ Words = NDArray[np.uint64]
 
 # What is longer is told apart well enough by its beginning.
 _CHARACTERS = 64
+# Rows that draw at a time: their text takes more room than their lots.
+_SLICE = 1 << 17
 
 
 def lots(frame: pl.DataFrame, key: str | None, seed: int) -> NDArray[np.float64]:
@@ -27,8 +31,14 @@ def lots(frame: pl.DataFrame, key: str | None, seed: int) -> NDArray[np.float64]
     >>> drawn[0] == drawn[2], drawn[0] == lots(table[2:], "id", seed=1)[0]
     (np.True_, np.True_)
     """
+    names = [key] if key else sorted(frame.columns)
+    pieces = [_lots(piece, names, seed) for piece in frame.select(names).iter_slices(_SLICE)]
+    return np.concatenate([np.empty(0), *pieces])
+
+
+def _lots(frame: pl.DataFrame, names: Sequence[str], seed: int) -> NDArray[np.float64]:
     state = np.full(frame.height, seed, dtype=np.uint64)
-    for name in [key] if key else sorted(frame.columns):
+    for name in names:
         state = _mixed(state)
         for word in _words(frame[name]).T:
             # The empty words behind a short text change nothing, so the longest text of the table does not matter.

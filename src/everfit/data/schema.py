@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,12 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     >>> conform(table, infer(table)).rows()
     [(1.0, True), (None, False)]
     """
+    return pl.DataFrame(list(conformed(frame, schema)))
+
+
+def conformed(frame: pl.DataFrame, schema: Schema) -> Iterator[pl.Series]:
+    """The same, one column after the other. Raises SourceError for an absent column at once, for a value when its
+    column's turn comes."""
     absent = [name for name in schema.names if name not in frame.columns]
     if absent:
         raise SourceError(
@@ -97,7 +103,7 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
             where=f"column {absent[0]!r}",
             fix="add the column to the table, or correct its name",
         )
-    return pl.DataFrame([_conformed(frame[column.name], column) for column in schema.columns])
+    return (_conformed(frame[column.name], column) for column in schema.columns)
 
 
 def _conformed(series: pl.Series, column: Column) -> pl.Series:
@@ -141,6 +147,7 @@ def _array(series: pl.Series, kind: Kind) -> NDArray[Any]:
 
 def _by_level(series: pl.Series) -> NDArray[Any]:
     """One text object a level, shared by its rows: several times faster and smaller than one a row."""
-    levels, codes = coded(series)
+    kind = series.dtype
+    levels, codes = coded(series, kind.categories.to_list() if isinstance(kind, pl.Enum) else ())
     shared: NDArray[Any] = np.array([*levels.to_list(), None], dtype=object)[codes]
     return shared

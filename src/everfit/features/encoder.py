@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from everfit.errors import StepFailed
@@ -15,6 +16,8 @@ from everfit.records.features import CategoricalEncoding, Encoder, NumericEncodi
 from everfit.records.table import Kind
 
 Array = NDArray[Any]
+# A table's column of text may stay as polars has it: the codes of an Enum are counted and looked up by the level.
+Column = Array | pl.Series
 Matrix = NDArray[np.float64]
 
 MAX_LEVELS = 50
@@ -23,7 +26,7 @@ _LIMIT = 1e30
 
 
 def fit(
-    columns: Mapping[str, Array], kinds: Mapping[str, Kind], names: Sequence[str], max_levels: int = MAX_LEVELS
+    columns: Mapping[str, Column], kinds: Mapping[str, Kind], names: Sequence[str], max_levels: int = MAX_LEVELS
 ) -> Encoder:
     """The encoder of `names`, learned from training rows and nothing else.
 
@@ -48,13 +51,14 @@ def fit(
     return Encoder(numeric, categorical)
 
 
-def transform(encoder: Encoder, columns: Mapping[str, Array]) -> Matrix:
+def transform(encoder: Encoder, columns: Mapping[str, Column], out: Matrix | None = None) -> Matrix:
     """The (rows, outputs) matrix in the order of `output_names`; each row depends on nothing but that row.
 
     Missing numbers are filled and marked where the encoder has an indicator; missing and unseen levels are all zeros,
-    so the matrix holds no NaN. Raises StepFailed when a feature is absent.
+    so the matrix holds no NaN. It is written into `out` where that is given. Raises StepFailed when a feature is
+    absent.
     """
-    return _transformer(encoder)(columns)
+    return _transformer(encoder)(columns, out)
 
 
 def output_names(encoder: Encoder) -> tuple[str, ...]:
@@ -69,7 +73,7 @@ def output_features(encoder: Encoder) -> tuple[str, ...]:
     return (*names, *(e.name for e in encoder.categorical for _ in e.levels))
 
 
-def _numeric(name: str, kind: Kind, column: Array) -> NumericEncoding:
+def _numeric(name: str, kind: Kind, column: Column) -> NumericEncoding:
     values = np.asarray(column, dtype=np.float64)
     missing = ~np.isfinite(values)
     seen = values[~missing]
@@ -86,11 +90,18 @@ def _fill(kind: Kind, seen: Matrix) -> float:
     return float(seen.mean() > 0.5) if kind is Kind.BOOLEAN else float(np.median(seen))
 
 
-def _categorical(name: str, column: Array, max_levels: int) -> CategoricalEncoding:
-    counts = Counter(map(_level, column))
+def _categorical(name: str, column: Column, max_levels: int) -> CategoricalEncoding:
+    counts = _counts(column)
     counts.pop("", None)
     frequent = sorted(counts, key=lambda level: (-counts[level], level))[:max_levels]
     return CategoricalEncoding(name, tuple(sorted(frequent)))
+
+
+def _counts(column: Column) -> dict[str, int]:
+    if isinstance(column, pl.Series):
+        found = column.drop_nulls().alias("level").value_counts()
+        return dict(found.with_columns(pl.col("level").cast(pl.String)).iter_rows())
+    return Counter(map(_level, column))
 
 
 def _level(value: object) -> str:
@@ -102,6 +113,17 @@ class _Codes(dict[object, int]):
 
     def __missing__(self, key: object) -> int:
         return -1
+
+    def of(self, column: Column) -> NDArray[np.intp]:
+        """(rows,) the position of each value's level."""
+        if not isinstance(column, pl.Series):
+            return np.fromiter(map(self.__getitem__, column), np.intp, len(column))
+        if not isinstance(column.dtype, pl.Enum):
+            return self.of(column.to_numpy())
+        levels = column.dtype.categories.to_list()
+        by_code = np.fromiter(map(self.__getitem__, [*levels, None]), np.intp, len(levels) + 1)
+        codes: NDArray[np.uint32] = column.to_physical().cast(pl.UInt32).fill_null(len(levels)).to_numpy()
+        return by_code[codes].astype(np.intp, copy=False)
 
 
 class _Transformer:
@@ -123,9 +145,9 @@ class _Transformer:
             for e, start in zip(encoder.categorical, starts, strict=False)
         ]
 
-    def __call__(self, columns: Mapping[str, Array]) -> Matrix:
+    def __call__(self, columns: Mapping[str, Column], out: Matrix | None = None) -> Matrix:
         try:
-            return self._matrix(columns)
+            return self._matrix(columns, out)
         except KeyError as error:
             raise StepFailed(
                 "a feature that the model reads is absent",
@@ -133,10 +155,13 @@ class _Transformer:
                 fix="give every feature of the encoder; a missing value is NaN or None",
             ) from error
 
-    def _matrix(self, columns: Mapping[str, Array]) -> Matrix:
+    def _matrix(self, columns: Mapping[str, Column], out: Matrix | None) -> Matrix:
         names = self.numeric or [name for name, _, _ in self.categorical]
         rows = len(columns[names[0]]) if names else 0
-        out = np.zeros((rows, self.width))
+        if out is None:
+            out = np.zeros((rows, self.width))
+        else:
+            out[:] = 0.0
         raw = np.empty((rows, len(self.numeric)))
         for i, name in enumerate(self.numeric):
             raw[:, i] = columns[name]
@@ -146,7 +171,7 @@ class _Transformer:
         out[:, self.value_at] = np.clip(scaled, -_LIMIT, _LIMIT)
         out[:, self.value_at[self.marked] + 1] = missing[:, self.marked]
         for name, start, codes in self.categorical:
-            found = np.fromiter(map(codes.__getitem__, columns[name]), np.intp, rows)
+            found = codes.of(columns[name])
             known = np.flatnonzero(found >= 0)
             out[known, start + found[known]] = 1.0
         return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,17 @@ from everfit.features.functions import Functions
 Array = NDArray[Any]
 
 
-def check(functions: Functions, columns: Mapping[str, Array], names: Sequence[str], rows: int = 8) -> None:
-    """Computes a few rows, spread over the table, one by one and compares them with the same rows of the whole table.
+def check(functions: Functions, columns: Mapping[str, Array], whole: Mapping[str, Array], rows: int = 8) -> None:
+    """Computes a few rows, spread over the table, one by one and compares them with the same rows of `whole`, which is
+    what the functions gave for all rows of `columns`.
 
     Raises ProjectError naming the first function whose value for a row changes with the other rows, for example one
     that subtracts the column's mean.
     """
-    wanted = [name for name in names if name in functions.callables]
+    wanted = [name for name in whole if name in functions.callables]
     total = len(next(iter(columns.values()), ()))
     if not wanted or not total:
         return
-    whole = compute(functions, columns, wanted)
     for row in np.unique(np.linspace(0, total - 1, rows).astype(np.intp)):
         alone = compute(functions, {name: values[row : row + 1] for name, values in columns.items()}, wanted)
         for name in wanted:

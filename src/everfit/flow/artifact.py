@@ -18,7 +18,7 @@ from pydantic_core import to_json
 # Cells up to which one thread that writes Arrow's stream is faster than several that write its file. The names end as
 # Arrow says.
 _SMALL = 1_000_000
-_STREAM, _FILE = "table.arrows", "table.arrow"
+_STREAM, _COLUMN = "table.arrows", "*.arrow"
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,22 @@ def _save_table(value: Any, _kind: Any, folder: Path) -> None:
     import numpy as np
 
     # Gathered anew: chunks, and what lies under missing values, are no part of what a table is.
-    plain = value.rechunk()[np.arange(value.height)]
+    every = np.arange(value.height)
     if value.height * value.width <= _SMALL:
-        plain.write_ipc_stream(folder / _STREAM)
-    else:
-        plain.write_ipc(folder / _FILE)
+        value.rechunk()[every].write_ipc_stream(folder / _STREAM)
+        return
+    # A file a column: no more than one of them is copied at a time. As one batch it is read into one piece of memory.
+    for index, column in enumerate(value):
+        plain = column.rechunk()[every].to_frame()
+        plain.write_ipc(folder / f"{index:04d}.arrow", record_batch_size=value.height)
 
 
 def _load_table(_kind: Any, folder: Path) -> Any:
     import polars as pl
 
-    small = (folder / _STREAM).is_file()
-    return pl.read_ipc_stream(folder / _STREAM) if small else pl.read_ipc(folder / _FILE)
+    if (folder / _STREAM).is_file():
+        return pl.read_ipc_stream(folder / _STREAM)
+    return pl.concat([pl.read_ipc(path) for path in sorted(folder.glob(_COLUMN))], how="horizontal")
 
 
 def _save_array(value: Any, _kind: Any, folder: Path) -> None:

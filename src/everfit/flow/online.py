@@ -38,12 +38,12 @@ def _numbers(table: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """Texts of numbers as the numbers, which are then read once and not with every request."""
     import polars as pl
 
-    from everfit.data.reading import read
+    from everfit.data.reading import flat, read
 
     texts = [
         column.name
         for column in schema.columns
-        if column.kind is Kind.NUMERIC and table[column.name].dtype == pl.String
+        if column.kind is Kind.NUMERIC and flat(table[column.name]).dtype == pl.String
     ]
     readings = [read(table[name], Kind.NUMERIC) for name in texts]
     return table.with_columns([reading.values for reading in readings if not reading.failures])

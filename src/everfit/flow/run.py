@@ -148,6 +148,7 @@ class _Walk:
         self._digests: dict[str, str] = {name: value.identity for name, value in given.items()}
         self._values: dict[str, Any] = {name: value.value for name, value in given.items()}
         self._codes: dict[str, CodeIdentity] = {}
+        self._takers = _takers(graph)
         self._lock = threading.Lock()
 
     def go(self) -> EverfitError | None:
@@ -186,6 +187,7 @@ class _Walk:
             self._report(StepRecord(one.name, Status.FAILED, key, "", seconds, str(error).partition("\n")[0]))
             raise
         self._digests[one.name] = record.output
+        self._let_go(one)
         self._report(record)
 
     def _read_code(self) -> EverfitError | None:
@@ -243,10 +245,27 @@ class _Walk:
                 self._values[name] = artifact.load(self.graph[name].output, folder)
             return self._values[name]
 
+    def _let_go(self, ended: Step) -> None:
+        """What no step that is still to run takes need not stay in memory: a table can be large."""
+        with self._lock:
+            for name in {*ended.sources} - self.given.keys():
+                self._takers[name].discard(ended.name)
+                if not self._takers[name]:
+                    self._values.pop(name, None)
+
     def _report(self, record: StepRecord) -> None:
         with self._lock:
             self.records.append(record)
         self.runner.progress.step(record.name, record.status, record.seconds, record.why)
+
+
+def _takers(graph: Graph) -> dict[str, set[str]]:
+    """The steps that take each output."""
+    found: dict[str, set[str]] = {}
+    for one in graph.steps:
+        for name in one.sources:
+            found.setdefault(name, set()).add(one.name)
+    return found
 
 
 def _import(modules: Iterable[str]) -> None:

@@ -76,16 +76,17 @@ class PredictionBatch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
         >>> two.feature("age")
         [7.0, None]
         """
-        values = self.features[name]
-        if values is not None:
-            return values
-        return [float(value) if type(value) is int else value for value in self.input[name]]
+        return as_logged(self.features[name], self.input.get(name, ()))
+
+    def features_by_row(self) -> list[dict[str, Value]]:
+        """What the model read of each row."""
+        return by_row({name: self.feature(name) for name in self.features}, len(self.ids))
 
     def records(self) -> Iterator[PredictionRecord]:
         """One record a row."""
         count = len(self.ids)
-        given, features = _rows(self.input, count), _rows({name: self.feature(name) for name in self.features}, count)
-        shares = repeat(None) if self.probabilities is None else _rows(self.probabilities, count)
+        given, features = by_row(self.input, count), self.features_by_row()
+        shares = repeat(None) if self.probabilities is None else by_row(self.probabilities, count)
         lists = (self.ids, self.entities or repeat(None), given, features, self.scores, self.predictions, shares)
         for identity, entity, sent, read, score, prediction, share in zip(*lists, strict=False):
             yield PredictionRecord(
@@ -94,11 +95,17 @@ class PredictionBatch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
             )  # fmt: skip
 
 
+def as_logged(values: Sequence[Value] | None, sent: Sequence[Value]) -> Sequence[Value]:
+    """A feature's values, which where they are None are those that were sent, whole numbers as floats."""
+    return [float(value) if type(value) is int else value for value in sent] if values is None else values
+
+
 # What an append to the prediction log may hold.
 Logged = PredictionRecord | PredictionBatch
 
 
-def _rows(columns: Mapping[str, Sequence[Any]], count: int) -> list[dict[str, Any]]:
+def by_row(columns: Mapping[str, Sequence[Any]], count: int) -> list[dict[str, Any]]:
+    """Columns of so many values as one dictionary a row."""
     if not columns:
         return [{} for _ in range(count)]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.concurrency import run_in_threadpool
 
@@ -12,6 +12,7 @@ from everfit.serving.batching import Batching
 from everfit.serving.commit import GroupCommit
 from everfit.serving.predictor import Predictor, Scored
 from everfit.serving.rows import RawRow
+from everfit.serving.together import Together
 
 # What a compiled model answers in less time than handing the work to a thread and back takes.
 FEW_ROWS = 100
@@ -34,6 +35,19 @@ class Answering:
         elif self._batching is not None and len(rows) <= batching.FEW_ROWS:
             return await self._batching.predict(rows)
         return await self._alone(rows)
+
+    async def together(self, score: Callable[[], Together | None], few: bool) -> Together | None:
+        """As `predict`, of what `score` gives, in a thread unless there are few rows; None where that gives none."""
+        found = score() if few else await run_in_threadpool(score)
+        if found is None:
+            return None
+        try:
+            await self._commit.append(found.batches)
+        except Exception:
+            self.predictor.metrics.unlogged(found.count)
+            raise
+        found.settle()
+        return found
 
     async def _tried(self, rows: Sequence[RawRow]) -> Scored:
         return await run_in_threadpool(self.predictor.tried, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import UNSET
 
 from everfit.errors import ProjectError
 from everfit.project.sections.serving import Response
-from everfit.records.prediction import Prediction
+from everfit.records.prediction import Prediction, PredictionBatch, by_row
 
 _RESERVED = frozenset({"id", "prediction", "version", "arm", "probabilities", "features", "entity"})
 
@@ -69,6 +70,38 @@ class Form:
             prediction.arm,
             dict(prediction.features) if self._shows_features else UNSET,
         )
+
+    def many(self, batch: PredictionBatch) -> list[Any]:
+        """The same of each row of a batch."""
+        labels, count, shares = self._labels, len(batch.ids), batch.probabilities
+        nothing, keys = [UNSET] * count, batch.entities if self._column is not None else None
+        return list(
+            map(
+                self._made,
+                batch.ids,
+                nothing if keys is None else [UNSET if key is None else key for key in keys],
+                [called(one, labels) for one in batch.predictions] if labels else batch.predictions,
+                batch.scores,
+                nothing if shares is None else by_row({str(called(k, labels)): v for k, v in shares.items()}, count),
+                repeat(batch.version),
+                repeat(batch.arm),
+                batch.features_by_row() if self._shows_features else nothing,
+            )
+        )
+
+
+class Forms:
+    """The form of each entity's column: models of one server may have another one, or none."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self._found: dict[str | None, Form] = {}
+
+    def of(self, entity: str | None) -> Form:
+        """The form, made once."""
+        if entity not in self._found:
+            self._found[entity] = Form(entity, self._response)
+        return self._found[entity]
 
 
 def schema(entity: str | None, response: Response) -> Shape:

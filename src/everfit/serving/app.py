@@ -24,11 +24,12 @@ from everfit.serving import answers, explanations, feedback, invocations, page
 from everfit.serving.access import Access
 from everfit.serving.answering import Answering
 from everfit.serving.approving import Approve, Approving
-from everfit.serving.body import Headers, check_json, decode_json, many, read_body
+from everfit.serving.body import Headers, check_json, decode_json, is_json, many, may_be_many, read_body
 from everfit.serving.commit import GroupCommit
 from everfit.serving.explaining import Explainer
 from everfit.serving.front import LOOPBACK_NAMES, Endpoint, Front, Reply, told
 from everfit.serving.inference_server import MODEL_PATHS, InferenceServer, path_parameters
+from everfit.serving.many import FEW_BYTES, Many
 from everfit.serving.metrics import CONTENT_TYPE
 from everfit.serving.predictor import Predictor
 from everfit.serving.quick import Quick
@@ -69,7 +70,7 @@ def create_app(
     routes = _Routes(Answering(predictor, commit, batches), name, response or ResponseSection(), limits, labels, now)
     predictor.metrics.waiting = lambda: commit.waiting
     explain = explanations.endpoint(explainer, predictor, routes.response)
-    quick = Quick(predictor, commit, routes.shape)
+    quick = Quick(predictor, commit, routes.shape, routes.many)
     app.front = Front(app.behind, hosts, routes.hot, limits, quick, access or Access(), predictor.metrics.failed)
     add = app.add_api_route
     add("/predict", routes.by_framework, methods=["POST"], summary="Predict one row, several, or a stored entity.")
@@ -137,13 +138,18 @@ class _Routes:
         self._predictor = answering.predictor
         self._name = name
         self.response = response
-        self._forms: dict[str | None, answers.Form] = {}
         self._limits = limits
+        self._forms = answers.Forms(response)
+        self.many = Many(self._predictor, limits, self._forms)
         self._labels = labels
         self._now = now
 
     async def predict(self, headers: Headers, body: bytes) -> Reply:
         """One object of columns, or `{"rows": [objects]}`, to one answer, or `{"predictions": [answers]}`."""
+        if may_be_many(body) and is_json(headers):
+            found = await self._answering.together(lambda: self.many.scored(body), few=len(body) <= FEW_BYTES)
+            if found is not None:
+                return Reply(self.many.body(found))
         try:
             check_json(headers)
             rows, alone = many(decode_json(body, self._limits), "rows", self._limits)
@@ -156,11 +162,7 @@ class _Routes:
 
     def shape(self, prediction: Prediction) -> object:
         """A prediction as the project wants it."""
-        entity = self._predictor.snapshot.champion.manifest.entity
-        form = self._forms.get(entity)
-        if form is None:
-            form = self._forms[entity] = answers.Form(entity, self.response)
-        return form.of(prediction)
+        return self._forms.of(self._predictor.snapshot.champion.manifest.entity).of(prediction)
 
     async def invocations(self, headers: Headers, body: bytes) -> Reply:
         """MLflow's formats, to `{"predictions": [objects]}`."""

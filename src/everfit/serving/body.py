@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -18,7 +19,9 @@ from everfit.project.sections.serving import Limits
 _decode = msgspec.json.Decoder().decode
 # What nearly every body of many rows is: by its type no deeper nested than three.
 _decode_flat = msgspec.json.Decoder(dict[str, list[dict[str, bool | int | float | str | None]]]).decode
-_FLAT = 3
+FLAT = 3
+
+_ROWS = re.compile(rb'\s*\{\s*"rows"\s*:')
 
 # The last of several headers of one name counts.
 Headers = Mapping[bytes, bytes]
@@ -26,11 +29,25 @@ Headers = Mapping[bytes, bytes]
 
 def check_json(headers: Headers) -> None:
     """Raises HTTPException 415 for a body that does not say to be plain JSON."""
-    kind = headers.get(b"content-type", b"")
-    if kind == b"application/json" and b"content-encoding" not in headers:
-        return
-    if kind.partition(b";")[0].strip().lower() != b"application/json" or b"content-encoding" in headers:
+    if not is_json(headers):
         raise HTTPException(415, "the body must be plain JSON; send the header `Content-Type: application/json`")
+
+
+def may_be_many(body: bytes) -> bool:
+    """Whether the body seems to hold several rows, by its first bytes.
+
+    >>> may_be_many(b' {"rows": []}'), may_be_many(b'{"tenure": 5}')
+    (True, False)
+    """
+    return _ROWS.match(body) is not None
+
+
+def is_json(headers: Headers) -> bool:
+    """Whether the body says to be plain JSON."""
+    kind = headers.get(b"content-type", b"")
+    return b"content-encoding" not in headers and (
+        kind == b"application/json" or kind.partition(b";")[0].strip().lower() == b"application/json"
+    )
 
 
 async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes:
@@ -85,7 +102,7 @@ def decode_json(body: bytes, limits: Limits) -> object:
     """
     # Counting brackets is quicker than walking, and nothing is nested deeper than it has brackets.
     may_be_deep = body.count(b"{") + body.count(b"[") > limits.depth
-    if may_be_deep and limits.depth >= _FLAT:
+    if may_be_deep and limits.depth >= FLAT:
         with suppress(ValueError):
             return _decode_flat(body)
     try:

@@ -14,10 +14,12 @@ from everfit.errors import RequestError
 from everfit.records.model import Manifest
 from everfit.records.table import Row
 from everfit.serving.rows import RawRow, RowParser
+from everfit.serving.sent import JsonRows, Sent
 
 if TYPE_CHECKING:
     from everfit.compiled.encoding import CompiledEncoder
     from everfit.compiled.scorer import CompiledScorer
+    from everfit.serving.typed_columns import Logged
     from everfit.serving.typed_rows import TypedRows
 
 FILE = "compiled.npz"
@@ -25,12 +27,13 @@ FILE = "compiled.npz"
 
 @dataclass(frozen=True, slots=True)
 class CompiledRows:
-    """Encoder and scorer as machine code. `typed` reads raw rows where all features are columns; it is None where some
-    are computed by the user's functions, which want arrays."""
+    """Encoder and scorer as machine code. `typed` reads raw rows where all features are columns, and `json` bodies of
+    many; they are None where some are computed by the user's functions, which want arrays."""
 
     encoder: CompiledEncoder
     scorer: CompiledScorer
     typed: TypedRows | None
+    json: JsonRows | None = None
 
     def one(self, row: RawRow, stored: bool = False) -> tuple[list[float], Row] | None:
         """The outputs for one raw row, as `CompiledScorer.one` has them, and the features; None where the row has to
@@ -50,6 +53,16 @@ class CompiledRows:
         try:
             raw, features = self.typed.read_many(rows)
         except (ValueError, RequestError):
+            return None
+        return self.scored(raw), features
+
+    def columns(self, sent: Sent) -> tuple[NDArray[np.float64], dict[str, Logged]] | None:
+        """The same for rows that came as columns, with the features as `TypedRows.read_columns` has them."""
+        if self.typed is None:
+            return None
+        try:
+            raw, features = self.typed.read_columns(sent)
+        except ValueError:
             return None
         return self.scored(raw), features
 
@@ -75,4 +88,4 @@ def open_compiled(bundle: Path, manifest: Manifest, parser: RowParser, computed:
     encoder = CompiledEncoder(manifest.encoder)
     scorer = CompiledScorer(file.read(bundle / FILE), manifest.calibration)
     typed = None if computed else TypedRows(manifest.schema, manifest.features, manifest.entity, encoder, parser)
-    return CompiledRows(encoder, scorer, typed)
+    return CompiledRows(encoder, scorer, typed, None if computed else JsonRows(parser))

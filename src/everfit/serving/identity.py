@@ -8,6 +8,8 @@ import secrets
 from datetime import UTC, datetime
 from functools import lru_cache
 
+import numpy as np
+
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -60,12 +62,17 @@ def _unguessable() -> str:
 # The random parts of the next ids: asking the system for each takes longer than a prediction.
 _random: list[str] = []
 _REFILL = 512
+_PART, _VARIANTS = b"7...-....-............", np.frombuffer(b"89ab", dtype=np.uint8)
 
 
 def _refill() -> None:
-    text = secrets.token_hex(10 * _REFILL)
-    parts = [text[i : i + 20] for i in range(0, len(text), 20)]
-    _random.extend(f"7{part[:3]}-{'89ab'[int(part[3], 16) & 3]}{part[4:7]}-{part[7:19]}" for part in parts)
+    digits = np.frombuffer(secrets.token_hex(10 * _REFILL).encode(), dtype=np.uint8).reshape(_REFILL, 20)
+    parts = np.empty((_REFILL, len(_PART)), dtype=np.uint8)
+    parts[:] = np.frombuffer(_PART, dtype=np.uint8)
+    parts[:, 1:4], parts[:, 6:9], parts[:, 10:] = digits[:, :3], digits[:, 4:7], digits[:, 7:19]
+    parts[:, 5] = _VARIANTS[digits[:, 3] & 3]
+    text = parts.tobytes().decode()
+    _random.extend([text[i : i + len(_PART)] for i in range(0, len(text), len(_PART))])
 
 
 # A fork must not give out its parent's ids.

@@ -23,6 +23,7 @@ from everfit.records.model import Manifest
 from everfit.records.table import Row, Task, Value
 from everfit.serving.compiled_rows import CompiledRows, open_compiled
 from everfit.serving.rows import Columns, RawRow, RowParser
+from everfit.serving.sent import Sent
 from everfit.serving.values import word
 from everfit.training.bundle import open_bundle, read_estimator
 
@@ -37,6 +38,15 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     score: float
     probabilities: Mapping[str, float] | None
     features: Row
+
+
+class ColumnAnswers(msgspec.Struct, frozen=True, gc=False):
+    """The same about many rows, a list a column; a feature that is None is the column of its name as it was sent."""
+
+    predictions: Sequence[str | float]
+    scores: Sequence[float]
+    probabilities: Mapping[str, Sequence[float]] | None
+    features: Mapping[str, Sequence[Value] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,20 @@ class Model:
         if not self.manifest.classes:
             return Answer(score, score, None, features)
         return Answer(self.manifest.classes[score >= self.manifest.threshold], score, None, features)
+
+    def columns(self, sent: Sent) -> ColumnAnswers | None:
+        """The answers to rows that came as columns; None where `answer` is to be asked. Raises StepFailed when the
+        estimator gives no finite number."""
+        found = self.compiled.columns(sent) if self.compiled is not None else None
+        if found is None:
+            return None
+        scores, features = found
+        demand_finite(self.manifest, scores)
+        predictions, score = map(list, zip(*self.judge(scores), strict=True))
+        shares = None
+        if self.manifest.task is Task.MULTICLASS:
+            shares = dict(zip(self.manifest.classes, scores.T.tolist(), strict=True))
+        return ColumnAnswers(predictions, score, shares, features)
 
     def answer(self, rows: Sequence[RawRow]) -> list[Answer]:
         """One answer a row. Raises RequestError for rows that the schema or a check refuses, StepFailed when a

@@ -1,6 +1,6 @@
-"""The shortest way from a body to an answer: one row, compiled models, no task and no framework.
+"""The shortest way from a body to an answer: one row or many, compiled models, no task and no framework.
 
-What is out of the ordinary (a refusal, several rows, an error) is left to the usual way, which begins anew
+What is out of the ordinary (a refusal, rows of several kinds, an error) is left to the usual way, which begins anew
 with the same body: so there is one place where each of them is dealt with, and the answers cannot differ.
 """
 
@@ -13,8 +13,11 @@ from typing import Any
 import msgspec
 
 from everfit.records.prediction import Prediction
+from everfit.serving.body import may_be_many
 from everfit.serving.commit import GroupCommit
+from everfit.serving.many import FEW_BYTES, Many
 from everfit.serving.predictor import Predictor, Ready, Scored
+from everfit.serving.together import Together
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -23,15 +26,20 @@ Respond = Callable[[bytes | None, Exception | None], None]
 
 
 class Quick:
-    """Answers a body that is one row for compiled models; `shape` gives an answer its form."""
+    """Answers a body that is one row, in the form that `shape` gives it, or many rows, for compiled models."""
 
-    def __init__(self, predictor: Predictor, commit: GroupCommit, shape: Callable[[Prediction], Any]) -> None:
+    def __init__(
+        self, predictor: Predictor, commit: GroupCommit, shape: Callable[[Prediction], Any], many: Many
+    ) -> None:
         self._predictor = predictor
         self._commit = commit
         self._shape = shape
+        self._many = many
 
     def answer(self, loop: asyncio.AbstractEventLoop, body: bytes, respond: Respond) -> bool:
         """Whether `respond` will be called, once the prediction is in the log; else nothing has happened."""
+        if may_be_many(body):
+            return self._answer_many(loop, body, respond)
         try:
             row = _decode(body)
             found = self._predictor.one(row) if row.__class__ is dict else None
@@ -41,6 +49,13 @@ class Quick:
             return False
 
         self._commit.add(loop, found.records, self._written, found, respond)
+        return True
+
+    def _answer_many(self, loop: asyncio.AbstractEventLoop, body: bytes, respond: Respond) -> bool:
+        found = self._many.scored(body) if len(body) <= FEW_BYTES else None
+        if found is None:
+            return False
+        self._commit.add(loop, found.batches, self._written_many, found, respond)
         return True
 
     def _written(self, error: Exception | None, found: Ready | Scored, respond: Respond) -> None:
@@ -54,5 +69,16 @@ class Quick:
                 return
         else:
             self._predictor.metrics.unlogged(len(found.records))
+        self._fail(error, respond)
+
+    def _written_many(self, error: Exception | None, found: Together, respond: Respond) -> None:
+        if error is None:
+            found.settle()
+            respond(self._many.body(found), None)
+        else:
+            self._predictor.metrics.unlogged(found.count)
+            self._fail(error, respond)
+
+    def _fail(self, error: Exception, respond: Respond) -> None:
         self._predictor.metrics.failed(str(getattr(error, "status", 500)))
         respond(None, error)

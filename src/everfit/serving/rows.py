@@ -99,6 +99,11 @@ class RowParser:
         return tuple(plan.name for plan in self._plans)
 
     @property
+    def others(self) -> frozenset[str]:
+        """The columns that a row may hold beside them."""
+        return self._known - self._required
+
+    @property
     def checked(self) -> frozenset[str]:
         """The columns that are not read but whose values may not be anything."""
         return frozenset(self._checked)

@@ -8,7 +8,7 @@ says what is wrong with it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from operator import getitem as _item
 from operator import itemgetter
 from struct import Struct
@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from everfit.compiled.encoding import UNKNOWN, CompiledEncoder
-from everfit.data.reading import FALSE_WORDS, TRUE_WORDS
+from everfit.records.prediction import as_logged
 from everfit.records.table import Kind, Row, Schema, Value
 from everfit.serving.rows import RawRow, RowParser
-
-_WORDS = [form for word in (*TRUE_WORDS, *FALSE_WORDS) for form in (word, word.capitalize(), word.upper())]
-_FLAGS = (None, True, False, *_WORDS)
+from everfit.serving.sent import Sent
+from everfit.serving.typed_columns import Flags, Logged, TypedColumns, bounds, usual
 
 # The raw numbers as bytes for the encoder's kernel, and the features as they are logged.
 Typed = tuple[bytes, Row]
@@ -31,6 +30,7 @@ _PRESENT, _NUMBERS = {int, float}, {int, float, type(None)}
 _ALL = (-sys.float_info.max, sys.float_info.max)
 _MISSING = float("nan")
 Read = Callable[[object], Any]
+_SCALARS = {bool, int, float, str, type(None)}
 
 
 class TypedRows:
@@ -52,12 +52,13 @@ class TypedRows:
         self._entity: Any = None if entity in names or entity in parser.checked else entity
         self._take = _taker(names)
         self._readers = [_reader(schema[name].kind, parser, name) for name in names[:numbers]]
-        self._bounds = [_bounds(parser, name) for name in names[:numbers]]
+        self._bounds = [bounds(parser, name) for name in names[:numbers]]
         self._plain = [schema[name].kind is Kind.NUMERIC and parser.plan(name).allowed is None for name in names]
         self._words: list[Read] = [parser.plan(name).value for name in names[numbers:]]
         levels = zip(self._words, encoder.codes, strict=True)
-        self._codes = [_usual(read, codes) for read, codes in levels]
+        self._codes = [usual(read, codes) for read, codes in levels]
         self._every = encoder.codes
+        self._columns = TypedColumns(schema, encoder, parser)
         self._pack = Struct(f"{self._count}d").pack
         self._names = tuple(features)
         self._arrange = _taker([names.index(name) for name in features])
@@ -68,7 +69,7 @@ class TypedRows:
         self._plains = len(plain)
         self._groups = _taker([names[place] for place in self._order])
         self._ruled = [(i, *self._bounds[place]) for i, place in enumerate(plain) if self._bounds[place] != _ALL]
-        self._flags = [_Flags(parser.plan(names[place]).value) for place in others]
+        self._flags = [Flags(parser.plan(names[place]).value) for place in others]
         self._encoded = _taker([self._order.index(place) for place in range(self._count)])
         self._shown = _taker([self._order.index(names.index(name)) for name in features])
 
@@ -119,31 +120,37 @@ class TypedRows:
         ValueError and RequestError as `read` does."""
         try:
             given = list(zip(*map(self._take, rows), strict=True))
-            columns = [self._numeric(i, column) for i, column in enumerate(given[: self._numbers])]
-            words = given[self._numbers :]
-            codes = [list(map(usual.__getitem__, word)) for usual, word in zip(self._codes, words, strict=True)]
-        except (KeyError, TypeError, OverflowError, ValueError):  # row by row, for one of them is unusual
-            found = [self.read(row) for row in rows]
-            raw = np.frombuffer(b"".join([numbers for numbers, _ in found]), dtype=np.float64)
-            return raw.reshape(len(rows), -1), [features for _, features in found]
+        except (KeyError, TypeError) as error:
+            raise ValueError("a column is absent") from error
+        raw, logged = self._columns.read(given)
         for row in rows:
             if len(row) - (row.get(self._entity).__class__ is str) != self._count:
                 self._parser.check_others(row)
-        values = [_listed(column) for column in columns] + words
+        values = [as_logged(values, sent) for values, sent in zip(logged, given, strict=True)]
         features: list[Row] = [
             dict(zip(self._names, row, strict=True)) for row in zip(*self._arrange(values), strict=True)
         ]
-        return np.column_stack([*columns, *codes]), features
+        return raw.T, features
 
-    def _numeric(self, place: int, column: tuple[Any, ...]) -> NDArray[np.float64]:
-        """Raises ValueError for a value that is unreadable or impossible."""
-        if self._plain[place] and set(map(type, column)) <= _NUMBERS:
-            found = np.array(column, dtype=np.float64)
-            low, high = self._bounds[place]
-            missing, outside = np.isnan(found).sum(), ((found < low) | (found > high)).any()
-            if not outside and missing == column.count(None):  # and not as NaN, which no caller may send
-                return found
-        return np.array(list(map(self._readers[place], column)), dtype=np.float64)
+    def read_columns(self, sent: Sent) -> tuple[NDArray[np.float64], dict[str, Logged]]:
+        """The same for rows that came as columns; of a feature that is None the log has what was sent. Raises
+        ValueError also where the other columns have to be looked at one by one."""
+        try:
+            given = [sent.columns[name] for name in self._columns.names]
+        except KeyError as error:
+            raise ValueError("a column is absent") from error
+        if len(sent.columns) > self._count:
+            self._check_others(sent)
+        raw, logged = self._columns.read(given)
+        return raw.T, dict(zip(self._names, self._arrange(logged), strict=True))
+
+    def _check_others(self, sent: Sent) -> None:
+        for name in sent.columns.keys() - set(self._columns.names):
+            if name not in self._parser.others or name in self._parser.checked:
+                raise ValueError("there may be something to say of a column")
+            values = sent.columns[name]
+            if not set(map(type, values)) <= _SCALARS or any(v.__class__ is float and v - v != 0 for v in values):
+                raise ValueError("a value is no single one, or not finite")
 
     def _unusual(self, row: RawRow) -> tuple[list[float], tuple[str | None, ...], list[float]]:
         """A row with an unseen level, or with a value that is not plain, in groups."""
@@ -157,41 +164,13 @@ class TypedRows:
         return numbers, words, [codes.get(word, UNKNOWN) for codes, word in zip(self._every, words, strict=True)]
 
 
-class _Flags(dict[object, float]):
-    """What the usual forms of yes and no are read as. Those that the parser refuses are not among them, and others are
-    read each time: a caller must not be able to fill the memory."""
-
-    def __init__(self, read: Read) -> None:
-        super().__init__({form: value for form in _FLAGS for value in _allowed(read, form)})
-        self._read = read
-
-    def __missing__(self, value: object) -> float:
-        found: float = self._read(value)
-        return found
-
-
-def _usual(read: Read, codes: Mapping[str, float]) -> dict[object, float]:
-    """Known levels and the missing one to their codes, without those that the parser refuses."""
-    found: dict[object, float] = {None: UNKNOWN}
-    found.update(codes)
-    return {word: code for word, code in found.items() for _ in _allowed(read, word)}
-
-
-def _allowed(read: Read, value: object) -> list[Any]:
-    """What the value is read as; nothing where it is refused."""
-    try:
-        return [read(value)]
-    except ValueError:
-        return []
-
-
 def _reader(kind: Kind, parser: RowParser, name: str) -> Read:
     plan = parser.plan(name)
     if kind is Kind.BOOLEAN:
-        return _Flags(plan.value).__getitem__
+        return Flags(plan.value).__getitem__
     if plan.allowed is not None:
         return plan.value
-    (low, high), slow = _bounds(parser, name), plan.value
+    (low, high), slow = bounds(parser, name), plan.value
 
     def number(value: Any) -> Any:
         if value is None:
@@ -202,18 +181,6 @@ def _reader(kind: Kind, parser: RowParser, name: str) -> Read:
         return float(value) if kind is int and low <= value <= high else slow(value)
 
     return number
-
-
-def _bounds(parser: RowParser, name: str) -> tuple[float, float]:
-    """Between which a value is possible; an infinity never is."""
-    plan = parser.plan(name)
-    return max(plan.low, -sys.float_info.max), min(plan.high, sys.float_info.max)
-
-
-def _listed(column: NDArray[np.float64]) -> list[Value]:
-    """As JSON has them: null where a number is missing."""
-    values: list[Value] = column.tolist()
-    return [None if value != value else value for value in values] if np.isnan(column).any() else values
 
 
 def _taker(keys: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:

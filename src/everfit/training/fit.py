@@ -14,6 +14,7 @@ from everfit.errors import ProjectError, StepFailed
 from everfit.project.sections.training import ClassWeight, Direction, ModelChoice
 from everfit.records.model import Candidate, Param
 from everfit.records.table import Task
+from everfit.training import chunked
 from everfit.training.families import Family, resolve
 from everfit.training.scorers import Matrix, package, single
 from everfit.training.threads import one_thread
@@ -97,7 +98,10 @@ def fitted(
         _check_weight(estimator, family.name)
         more["sample_weight"] = weight
     with one_thread(openmp=not hasattr(estimator, "n_jobs")):
-        estimator.fit(x, sample.y, **more)
+        if chunked.is_for(estimator, x.size):
+            chunked.fit(estimator, sample.x, sample.y, weight)
+        else:
+            estimator.fit(x, sample.y, **more)
     if getattr(estimator, "n_jobs", None) is not None:
         estimator.n_jobs = 1
     return estimator

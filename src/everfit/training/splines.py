@@ -14,10 +14,12 @@ from scipy.interpolate import BSpline, PPoly
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from everfit.training import chunked
 from everfit.training.additive import Additive, Link, Matrix, Spline
 
 _DEGREE = 3
 _FEWEST_VALUES = 8
+_FIRST = 100_000
 _WIDE = 400  # from this many columns on, the Hessian costs more than many steps without it
 
 
@@ -28,10 +30,12 @@ class _Splined(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
 
     def _fit(self, linear: Any, knots: int, x: Matrix, y: NDArray[Any], weight: NDArray[Any] | None, link: Link) -> Any:
         basis = _Basis(x, knots)
-        design = basis.design(x)
-        if design.shape[1] > _WIDE and hasattr(linear, "solver") and isinstance(linear, LogisticRegression):
+        if basis.columns > _WIDE and hasattr(linear, "solver") and isinstance(linear, LogisticRegression):
             linear.set_params(solver="lbfgs")
-        linear.fit(design, y, sample_weight=weight)
+        if chunked.is_for(linear, len(x) * basis.columns):
+            chunked.fit(linear, x, y, weight, basis.design)
+        else:
+            linear.fit(basis.design(x), y, sample_weight=weight)
         self.n_features_in_ = x.shape[1]
         self.additive_ = basis.additive(np.atleast_2d(linear.coef_), np.atleast_1d(linear.intercept_), link)
         return self
@@ -88,9 +92,15 @@ class _Basis:
         found = {
             column: np.unique(np.quantile(x[:, column], places))
             for column in range(self.width)
-            if len(np.unique(x[:, column])) >= _FEWEST_VALUES
+            if _is_varied(x[:, column])
         }
         self.knots = {column: at for column, at in found.items() if len(at) >= 3}
+
+    @property
+    def columns(self) -> int:
+        """How many columns the design has."""
+        curves = [len(at) + _DEGREE - 1 for at in self.knots.values()]
+        return int(self.width) + sum(curves)
 
     def design(self, x: Matrix) -> Matrix:
         """(rows, columns + B-splines), the columns with a curve cut off at their outer knots."""
@@ -112,6 +122,15 @@ class _Basis:
             weights[column] = 0.0
             start += size
         return Additive(link, tuple(intercept.tolist()), tuple(map(tuple, weights.tolist())), tuple(splines))
+
+
+def _is_varied(values: Matrix) -> bool:
+    """Whether a column has enough different values for a curve. The first rows say so of most columns, without a sort
+    of all."""
+    known = np.unique(values[:_FIRST])
+    if len(known) < _FEWEST_VALUES and len(values) > _FIRST:
+        known = np.unique(np.append(known, values[~np.isin(values, known)]))
+    return len(known) >= _FEWEST_VALUES
 
 
 def _padded(at: Matrix) -> Matrix:

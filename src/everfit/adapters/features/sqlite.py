@@ -18,6 +18,9 @@ from everfit.records.table import Row
 if TYPE_CHECKING:
     import polars as pl
 
+# Rows that are text at a time: as JSON they take several times the room of the table.
+_PIECE = 100_000
+_PUT = "INSERT OR REPLACE INTO entities VALUES (?, ?)"
 _decode = msgspec.json.Decoder().decode
 _TABLES = "CREATE TABLE IF NOT EXISTS entities (entity TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID"
 
@@ -34,25 +37,11 @@ class SqliteOnline:
 
         Of equal entities the last row wins; rows without an entity cannot be asked for and are not stored. Raises
         StorageError for a missing entity column and for nested columns."""
-        import polars as pl
-
         self._check(entity, table)
-        plain = table.select(
-            pl.selectors.temporal().dt.to_string("iso:strict"),
-            pl.selectors.decimal().cast(pl.Float64),
-            (pl.selectors.categorical() | pl.selectors.enum()).cast(pl.String),
-            ~(pl.selectors.temporal() | pl.selectors.decimal() | pl.selectors.categorical() | pl.selectors.enum()),
-        ).select(table.columns)
-        rows = (
-            plain.select(pl.col(entity).cast(pl.String).alias("entity"), pl.struct(pl.all()).alias("fields"))
-            .drop_nulls("entity")
-            .unique("entity", keep="last")
-            .sort("entity")
-            .select("entity", pl.col("fields").struct.json_encode())
-        )
         with self._database.write() as connection:
-            connection.executemany("INSERT OR REPLACE INTO entities VALUES (?, ?)", rows.iter_rows())
-        return rows.height
+            for piece in table.iter_slices(_PIECE):
+                connection.executemany(_PUT, _rows(entity, piece).iter_rows())
+        return table[entity].drop_nulls().n_unique()
 
     def get(self, key: str) -> Row | None:
         """The row of one entity, dates as ISO 8601 text, or None."""
@@ -71,3 +60,23 @@ class SqliteOnline:
         problem = f"columns {', '.join(nested)} are nested" if nested else f"there is no column `{entity}`"
         fix = "unpack them into columns of their own" if nested else f"choose from: {', '.join(table.columns)}"
         raise StorageError(problem, where=str(self._path), fix=fix)
+
+
+def _rows(entity: str, table: pl.DataFrame) -> pl.DataFrame:
+    """Each entity and its last row as JSON, in the order of the entities."""
+    import polars as pl
+
+    levels = pl.selectors.categorical() | pl.selectors.enum()
+    plain = table.select(
+        pl.selectors.temporal().dt.to_string("iso:strict"),
+        pl.selectors.decimal().cast(pl.Float64),
+        levels.cast(pl.String),
+        ~(pl.selectors.temporal() | pl.selectors.decimal() | levels),
+    ).select(table.columns)
+    return (
+        plain.select(pl.col(entity).cast(pl.String).alias("entity"), pl.struct(pl.all()).alias("fields"))
+        .drop_nulls("entity")
+        .unique("entity", keep="last")
+        .sort("entity")
+        .select("entity", pl.col("fields").struct.json_encode())
+    )

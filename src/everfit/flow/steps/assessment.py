@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from everfit.data import schema
+from everfit.data import dictionary, schema
 from everfit.evaluation import class_report, intervals, metrics, plots
 from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
@@ -155,8 +155,11 @@ def champion_scores(
     model = open_model(champion, trusted) if champion else None
     if model is None or model.manifest.classes != problem.classes:
         return ChampionScores(np.empty(0), np.empty(0))
-    rows = schema.arrays(valid.filter(test), model.manifest.schema, model.parser.required)
-    return ChampionScores(model.scores(rows), np.array([model.manifest.threshold]))
+    scores = [
+        model.scores(schema.arrays(piece, model.manifest.schema, model.parser.required))
+        for piece in valid.filter(test).iter_slices(dictionary.PIECE)
+    ]
+    return ChampionScores(np.concatenate(scores), np.array([model.manifest.threshold]))
 
 
 def champion_metrics(
@@ -233,12 +236,13 @@ def profile(
     problem: Problem,
     evaluation: Evaluation,
     threshold: ThresholdChoice,
+    searched_rows: np.ndarray[Any, Any],
     out_of_fold: np.ndarray[Any, Any],
     seed: int,
 ) -> Profile:
     """What the model's inputs looked like in training, its scores and losses on the test rows, and for numbers what its
     error is to be expected on other rows."""
-    found, held, y = steps.arrays(features.filter(~test)), scores[test], truth[test]
+    found, held, y = steps.columns_of(features.filter(~test)), scores[test], truth[test]
     score = held if held.ndim == 1 else held[:, -1] if held.shape[1] == 2 else held.max(1)
     right = metrics.predicted(held, problem.task, threshold.value) == y
     kind = losses.kind(problem.task, problem.metric)
@@ -248,9 +252,9 @@ def profile(
     made = profiling.profile(found, steps.kinds(found), score, problem.metric, expected, int(test.sum()), kept)
     if problem.task is not Task.REGRESSION:
         return made
-    x = np.column_stack([steps.matrix(encoder, features.filter(~test)), out_of_fold])
-    foretells = residuals.fit(x, truth[~test] - out_of_fold, seed)
+    x = np.column_stack([steps.matrix(encoder, features, searched_rows), out_of_fold])
+    foretells = residuals.fit(x, truth[searched_rows] - out_of_fold, seed)
     if foretells is not None:
-        x = np.column_stack([steps.matrix(encoder, features.filter(test)), held])
+        x = np.column_stack([steps.matrix(encoder, features, test), held])
         foretells = estimate.scaled(foretells, x, y - held)
     return replace(made, loss_model=foretells)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from everfit.data import schema
+from everfit.data import dictionary, schema
 from everfit.data.folds import fold_numbers, thinned
 from everfit.features import encoder as encoding
 from everfit.features import rowwise, select
 from everfit.features.compute import compute
+from everfit.features.encoder import Column
 from everfit.features.functions import Functions, inputs
 from everfit.project.sections.data import Data, Split
 from everfit.records.features import Encoder
@@ -36,11 +37,26 @@ def names(columns: Schema, functions: Functions, data: Data, use: tuple[str, ...
 
 
 def features(valid: pl.DataFrame, columns: Schema, functions: Functions, names: tuple[str, ...]) -> pl.DataFrame:
-    """(rows, features): the user's functions run over the whole table, the same objects that serve one row.
-    Raises ProjectError for a function that looks at other rows, for online there are none."""
-    found = schema.arrays(valid, columns, inputs(functions, names))
-    rowwise.check(functions, found, names)
-    return frame(compute(functions, found, names))
+    """(rows, features): Float64 with NaN, and text as codes. The user's functions run over the table a piece at a time,
+    the same objects that serve one row. Raises ProjectError for a function that looks at other rows, for online there
+    are none."""
+    called = [name for name in names if name in functions.callables]
+    pieces = (_computed(piece, columns, functions, called) for piece in valid.iter_slices(dictionary.PIECE))
+    made = dictionary.stacked(pieces) if called else pl.DataFrame()
+    return pl.DataFrame([made[name] if name in called else _number_or_text(valid[name]) for name in names])
+
+
+def _computed(piece: pl.DataFrame, columns: Schema, functions: Functions, called: list[str]) -> pl.DataFrame:
+    read = schema.arrays(piece, columns, inputs(functions, called))
+    found = compute(functions, read, called)
+    rowwise.check(functions, read, found)
+    return frame(found)
+
+
+def _number_or_text(column: pl.Series) -> pl.Series:
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return column.cast(pl.Float64).fill_null(float("nan"))
+    return column
 
 
 def encoder(features: pl.DataFrame, test: np.ndarray[Any, Any]) -> Encoder:
@@ -84,23 +100,48 @@ def folds(
 
 def fitted(features: pl.DataFrame) -> Encoder:
     """An encoder of all columns of a frame of features."""
-    found = arrays(features)
+    found = columns_of(features)
     return encoding.fit(found, kinds(found), tuple(features.columns))
 
 
-def matrix(encoder: Encoder, features: pl.DataFrame) -> np.ndarray[Any, Any]:
-    """(rows, encoded columns) float64."""
-    return encoding.transform(encoder, arrays(features))
+def matrix(
+    encoder: Encoder, features: pl.DataFrame, rows: np.ndarray[Any, Any] | None = None
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """(rows, encoded columns) float64, of the rows for which `rows` is true where that is given. A large table is
+    encoded a piece at a time into the matrix itself."""
+    height = features.height if rows is None else int(rows.sum())
+    out = np.empty((height, len(encoding.output_names(encoder))))
+    done = 0
+    for start in range(0, features.height, dictionary.PIECE):
+        piece = features.slice(start, dictionary.PIECE)
+        piece = piece if rows is None else piece.filter(rows[start : start + dictionary.PIECE])
+        encoding.transform(encoder, columns_of(piece), out[done : done + piece.height])
+        done += piece.height
+    return out
+
+
+def columns_of(features: pl.DataFrame) -> dict[str, Column]:
+    """Features as encoders and profiles take them: (rows,) float64 with NaN, and text as it is held."""
+    return {column.name: column if _is_text(column) else column.to_numpy() for column in features}
 
 
 def arrays(features: pl.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
-    """Features as the arrays that encoders and profiles take: float64 with NaN, or text with None."""
+    """Features as arrays, the way a request's come: float64 with NaN, or text with None. For some rows, not for all:
+    each text becomes an object."""
     return {column.name: column.to_numpy() for column in features}
 
 
-def kinds(found: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Kind]:
+def _is_text(column: pl.Series) -> bool:
+    return column.dtype == pl.String or isinstance(column.dtype, pl.Enum)
+
+
+def kinds(found: Mapping[str, Column]) -> dict[str, Kind]:
     """Features are numbers or levels: booleans are 0 and 1 by then."""
-    return {name: Kind.NUMERIC if v.dtype.kind == "f" else Kind.CATEGORICAL for name, v in found.items()}
+    return {name: Kind.NUMERIC if _is_number(values) else Kind.CATEGORICAL for name, values in found.items()}
+
+
+def _is_number(values: Column) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind == "f"
 
 
 def frame(found: dict[str, np.ndarray[Any, Any]]) -> pl.DataFrame:

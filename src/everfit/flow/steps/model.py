@@ -126,7 +126,7 @@ def estimator(
     into: Path,
 ) -> Path:
     """The best candidate, or each member of a blend, fitted on all training rows, as data-only files."""
-    x = matrix(encoder, features.filter(~test))
+    x = matrix(encoder, features, ~test)
     sample = Sample(x, truth[~test], weight[~test] if len(weight) else weight, column_names(encoder))
     by_name = {choice.name: choice for choice in choices}
     if not best.members:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from everfit.data import dictionary
 from everfit.errors import ProjectError
 from everfit.evaluation import calibration_fit
 from everfit.evaluation import threshold as thresholds
@@ -73,5 +74,5 @@ def scores(
     """Every row scored by the model as it was written and calibrated: (rows, classes) probabilities, or (rows,)
     values."""
     model = calibrated(bundle.read_estimator(estimator, trusted), calibration)
-    found: np.ndarray[Any, Any] = model.score(matrix(encoder, features))
-    return found
+    pieces = [model.score(matrix(encoder, piece)) for piece in features.iter_slices(dictionary.PIECE)]
+    return np.concatenate(pieces)

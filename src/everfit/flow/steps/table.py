@@ -8,21 +8,24 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from everfit.data import checks, fingerprint, masking, schema, weights
+from everfit.data import checks, dictionary, fingerprint, masking, schema, weights
 from everfit.data import split as splitting
 from everfit.data import target as targets
 from everfit.data.named import demand_column
 from everfit.errors import ChecksFailed
 from everfit.evaluation import metrics
-from everfit.ports import Source
+from everfit.ports import Batches, Source
 from everfit.project.sections.data import Check, Split, Target
 from everfit.records.model import Problem
 from everfit.records.table import DatasetVersion, Kind, QualityReport, Schema, Task
 
 
 def table(source: Source, personal: Mapping[str, Any], masking_key: str | None) -> pl.DataFrame:
-    """The raw table; personal data is masked before anything else sees it."""
-    return masking.mask(source.read(), personal, masking_key)
+    """The raw table, its text as codes; personal data is masked before anything else sees it. A large one is read a
+    piece at a time."""
+    large = isinstance(source, Batches) and source.count() > dictionary.PIECE
+    pieces = source.batches(dictionary.PIECE) if isinstance(source, Batches) and large else [source.read()]
+    return dictionary.stacked(masking.mask(piece, personal, masking_key) for piece in pieces)
 
 
 def columns(
@@ -63,7 +66,7 @@ def valid(table: pl.DataFrame, columns: Schema, quality: QualityReport) -> pl.Da
             f"{len(quality.issues)} of {len(quality.results)} checks failed:\n{issues}",
             fix="mend the data at its source, or change `checks` in everfit.yaml if the rule is wrong",
         )
-    return schema.conform(table, columns)
+    return pl.DataFrame([dictionary.encoded(series) for series in schema.conformed(table, columns)])
 
 
 def dataset(valid: pl.DataFrame, source_name: str) -> DatasetVersion:

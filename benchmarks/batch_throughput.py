@@ -168,7 +168,8 @@ snapshot = Snapshot(RouteTable(1, (Arm("champion", 1, 1.0),)), {1: open_model(Pa
 began, busy = perf_counter(), process_time()
 answers = bulk.here(scoring.unlogged(snapshot, "score"))
 table = CsvSource(source) if source.endswith(".csv") else ParquetSource(source)
-bulk.score(table, Path(target), answers, "plan", lambda done: None)
+columns = scoring.columns(snapshot.champion)
+bulk.score(table, Path(target), answers, "plan", lambda done: None, columns=columns)
 peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 print(json.dumps([perf_counter() - began, process_time() - busy, peak]))
 """

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.report import report, table
-from everfit.monitoring.losses import baseline, watch
+from everfit.monitoring.losses import baseline, losses, watch
 from everfit.records.profile import LossKind
 from everfit.records.watch import LossState
 
@@ -41,6 +41,14 @@ def brier(generator: Generator, rows: int, turned: float) -> Floats:
     return np.asarray((score - truth) ** 2)
 
 
+def classes(generator: Generator, rows: int, turned: float) -> Floats:
+    """Brier's loss over three classes of a calibrated model; of some rows the truth is another class."""
+    score = generator.dirichlet([0.5, 0.5, 0.5], rows)
+    truth = (generator.random(rows)[:, None] > score.cumsum(axis=1)).sum(axis=1)
+    truth = (truth + (generator.random(rows) < turned)) % 3
+    return losses(LossKind.BRIER_OF_CLASSES, score, truth, score.argmax(axis=1) == truth)
+
+
 def heavy(generator: Generator, rows: int, turned: float) -> Floats:
     """Squared errors with heavy tails; their scale grows."""
     return np.asarray((generator.standard_t(4, rows) * (1 + turned)) ** 2)
@@ -49,6 +57,7 @@ def heavy(generator: Generator, rows: int, turned: float) -> Floats:
 LOSSES: tuple[tuple[str, LossKind, Callable[[Generator, int, float], Floats], tuple[float, ...]], ...] = (
     ("wrong or right, .20", LossKind.ERROR, wrong, (0.0, 0.1, 0.05)),
     ("Brier, .15", LossKind.BRIER, brier, (0.0, 0.2, 0.1)),
+    ("Brier of 3 classes, .40", LossKind.BRIER_OF_CLASSES, classes, (0.0, 0.2, 0.1)),
     ("squared, heavy tails", LossKind.SQUARED, heavy, (0.0, 0.5, 0.25)),
 )
 

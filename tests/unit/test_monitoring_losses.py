@@ -59,7 +59,7 @@ def test_one_outlier_is_no_change() -> None:
         (Task.BINARY, "roc_auc", LossKind.BRIER),
         (Task.BINARY, "accuracy", LossKind.ERROR),
         (Task.MULTICLASS, "f1_weighted", LossKind.ERROR),
-        (Task.MULTICLASS, "log_loss", LossKind.BRIER),
+        (Task.MULTICLASS, "log_loss", LossKind.BRIER_OF_CLASSES),
         (Task.REGRESSION, "mae", LossKind.ABSOLUTE),
         (Task.REGRESSION, "rmse", LossKind.SQUARED),
     ],

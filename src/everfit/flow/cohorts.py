@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 import polars as pl
@@ -32,7 +32,8 @@ def cohorts(
 ) -> Cohorts:
     """The answers of a version since then, by day or week."""
     delay = project.data.target.delay
-    rows = log.frame(("id", "time", "version", "error", "score", "prediction"), since, now)
+    fields = ("id", "time", "version", "error", "score", "prediction")
+    rows = log.frame(fields, since, now, classes=performance.classes(manifest))
     answered = rows.filter(
         pl.col("error").is_null(), ~pl.col("id").str.ends_with(MIRRORED), pl.col("version") == version
     )
@@ -42,22 +43,22 @@ def cohorts(
         (pl.col("time") <= now - delay).alias("due"),
         (pl.col("known_at") > pl.col("time") + delay).alias("late"),
     )
+    metric = performance.judged_by(manifest, joined.filter(pl.col("known_at").is_not_null()))
     found = [
-        _cohort(project, manifest, start, part, delay)
+        _cohort(project, manifest, metric, start, part)
         for (start,), part in joined.sort("start", maintain_order=True).group_by("start", maintain_order=True)
     ]
-    metric = performance.judged_by(manifest)
-    return Cohorts(version, metric, manifest.evaluation.test[metric], tuple(found))
+    return Cohorts(version, metric, performance.expected(manifest, metric), tuple(found))
 
 
-def _cohort(project: Project, manifest: Manifest, start: object, part: pl.DataFrame, delay: timedelta) -> Cohort:
+def _cohort(project: Project, manifest: Manifest, metric: str, start: object, part: pl.DataFrame) -> Cohort:
     if not isinstance(start, datetime):  # for the types: the column holds nothing else
         raise TypeError(start)
     due = part.filter("due")
     pairs = due.filter(pl.col("known_at").is_not_null())
-    late = int(pairs["late"].sum()) if delay else 0
+    late = int(pairs["late"].sum()) if project.data.target.delay else 0
     bare = Cohort(start, part.height, due.height, pairs.height, late)
     if not pairs.height:
         return bare
-    found = performance.measured(project, manifest, pairs, pairs.height / due.height, _TAIL)
+    found = performance.measured(project, manifest, pairs, metric, pairs.height / due.height, _TAIL)
     return Cohort(start, part.height, due.height, pairs.height, late, found.value, found.low, found.high)

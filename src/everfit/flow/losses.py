@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from everfit.evaluation import metrics
 from everfit.flow import performance
 from everfit.monitoring import losses
 from everfit.ports import StateStore
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
 from everfit.records.model import Manifest
+from everfit.records.profile import LossKind
 from everfit.records.table import Task
 from everfit.records.watch import LossReport, LossState
 
@@ -50,20 +50,24 @@ def watch(
         before = LossState(watched.version)
     fresh = performance.Fresh(known, before.at or _EPOCH, before.place, now)
     pairs = performance.counted(watched.project, answered, fresh)
+    if baseline.kind is LossKind.BRIER_OF_CLASSES:
+        pairs = performance.of_classes(pairs, watched.manifest)
     if not pairs.height:
         return None
     looks = max((now - watched.since) / watched.project.looking.every, 1.0)
     run_length = max((before.labels + pairs.height) / looks, 1.0) / alpha
-    after, found = losses.watch(
-        baseline, _losses(pairs, watched.manifest), before, watched.project.monitoring.tolerance, run_length
-    )
+    new, tolerance = _losses(pairs, watched.manifest, baseline.kind), watched.project.monitoring.tolerance
+    after, found = losses.watch(baseline, new, before, tolerance, run_length)
     newest = max(before.place, int(known["place"].max() or 0))  # type: ignore[arg-type]  # places are whole numbers
     state.append(LOSSES, encode(replace(after, at=now, place=newest)))
     return found
 
 
-def _losses(pairs: pl.DataFrame, manifest: Manifest) -> NDArray[np.float64]:
-    y, score = performance.truths(pairs, manifest), pairs["score"].cast(pl.Float64).to_numpy()
-    right = metrics.predicted(performance.scores(pairs, manifest), manifest.task, manifest.threshold) == y
-    outcome = right if manifest.task is Task.MULTICLASS else y
-    return losses.losses(losses.kind(manifest.task, manifest.profile.metric), score, outcome.astype(np.float64), right)
+def _losses(pairs: pl.DataFrame, manifest: Manifest, kind: LossKind) -> NDArray[np.float64]:
+    truth, score = performance.truths(pairs, manifest), pairs["score"].cast(pl.Float64).to_numpy()
+    right = performance.predicted(pairs, manifest) == truth
+    if kind is LossKind.BRIER_OF_CLASSES:
+        score = performance.scores(pairs, manifest)
+    elif manifest.task is Task.MULTICLASS:  # a baseline of before
+        truth = right
+    return losses.losses(kind, score, truth, right)

@@ -187,8 +187,8 @@ def _asked(watched: Watched, manifest: Manifest, now: datetime) -> pl.DataFrame:
 
 
 def _read(watched: Watched, manifest: Manifest | None, since: datetime, until: datetime) -> pl.DataFrame:
-    features = drift.kinds(manifest) if manifest else {}
-    found = watched.log.frame(_FIELDS, since, until, features)
+    features, classes = (drift.kinds(manifest), performance.classes(manifest)) if manifest else ({}, ())
+    found = watched.log.frame(_FIELDS, since, until, features, classes=classes)
     return found.filter(pl.col("error").is_null()).sort("time", maintain_order=True)
 
 

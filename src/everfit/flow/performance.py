@@ -22,6 +22,7 @@ from everfit.records.model import Manifest
 from everfit.records.table import Task
 from everfit.records.watch import ImpactEstimate, PerformanceReport
 
+PROBABILITY = "probabilities."
 _OF_LABELS = ("accuracy", "precision", "recall", "f1")
 
 
@@ -46,31 +47,31 @@ def judge(
     pairs = labelled.filter(_counts(fresh, delay))
     if pairs.height < project.monitoring.rows:
         return None
-    found = measured(project, manifest, pairs, labelled.height / matured.height, alpha)
+    metric = judged_by(manifest, pairs)
+    found = measured(project, manifest, pairs, metric, labelled.height / matured.height, alpha)
     if manifest.task is Task.REGRESSION:
         told = foretold(manifest, pairs)
         same = told is not None and told.metric == found.metric
         return replace(found, estimated=told.current if told is not None and same else None)
     sure = pairs["score"].cast(pl.Float64).drop_nulls().to_numpy()
     sureness = confidence(manifest.task, sure, manifest.threshold)
-    right = metrics.predicted(scores(pairs, manifest), manifest.task, manifest.threshold) == truths(pairs, manifest)
+    right = predicted(pairs, manifest) == truths(pairs, manifest)
     return replace(found, accuracy=float(right.mean()), estimated=float(sureness.mean()) if len(sure) else None)
 
 
 def measured(
-    project: Project, manifest: Manifest, pairs: pl.DataFrame, coverage: float, alpha: float
+    project: Project, manifest: Manifest, pairs: pl.DataFrame, metric: str, coverage: float, alpha: float
 ) -> PerformanceReport:
-    """The metric on labelled predictions (`score`, `prediction`, and the truth as `value` or `number`), with bounds of
-    confidence 1 - `alpha` each."""
-    metric = judged_by(manifest)
+    """The metric on labelled predictions (`score`, `prediction`, of several classes `probabilities.NAME`, and the truth
+    as `value` or `number`), with bounds of confidence 1 - `alpha` each."""
     return performance.performance(
         manifest.task,
         truths(pairs, manifest),
-        scores(pairs, manifest),
+        _judged(pairs, manifest, metric),
         metric=metric,
         measure=partial(_value, metric, manifest),
         higher_is_better=higher_is_better(metric),
-        expected=manifest.evaluation.test[metric],
+        expected=expected(manifest, metric),
         expected_labels=manifest.profile.labels,
         tolerance=project.monitoring.tolerance,
         coverage=coverage,
@@ -91,11 +92,29 @@ def foretold(manifest: Manifest, rows: pl.DataFrame) -> ImpactEstimate | None:
     return estimate.loss_impact(manifest.profile.loss_model, matrix, manifest.profile.metric)
 
 
-def judged_by(manifest: Manifest) -> str:
-    """The metric that production is judged by: the project's own. The log keeps the predicted class and its score, so
-    that of several classes a metric that needs the scores of all of them gives way to accuracy."""
+def judged_by(manifest: Manifest, pairs: pl.DataFrame) -> str:
+    """The metric that production is judged by: the project's own, which is also what the gates compare. Predictions of
+    several classes from before the log kept all probabilities are judged by accuracy where it needs these."""
     metric = manifest.profile.metric
-    return metric if manifest.task is not Task.MULTICLASS or metric.startswith(_OF_LABELS) else "accuracy"
+    if manifest.task is not Task.MULTICLASS or metric.startswith(_OF_LABELS):
+        return metric
+    return metric if of_classes(pairs, manifest).height == pairs.height else "accuracy"
+
+
+def expected(manifest: Manifest, metric: str) -> float:
+    """The metric in the champion's test."""
+    known = manifest.profile
+    return known.expected if metric == known.metric else manifest.evaluation.test[metric]
+
+
+def classes(manifest: Manifest) -> tuple[str, ...]:
+    """The classes whose probabilities the log is to be asked for: those of several."""
+    return manifest.classes if manifest.task is Task.MULTICLASS else ()
+
+
+def of_classes(pairs: pl.DataFrame, manifest: Manifest) -> pl.DataFrame:
+    """The rows that have the probability of every class."""
+    return pairs.drop_nulls([PROBABILITY + name for name in manifest.classes])
 
 
 def truths(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
@@ -131,10 +150,26 @@ def _value(metric: str, manifest: Manifest, y: np.ndarray[Any, Any], scores: np.
     return value if higher_is_better(metric) else -value
 
 
+def _judged(pairs: pl.DataFrame, manifest: Manifest, metric: str) -> np.ndarray[Any, Any]:
+    """Of several classes, for metrics of the predicted one, scores that are certain of it: equal probabilities are no
+    matter then, and those of all classes need not be there."""
+    if manifest.task is Task.MULTICLASS and metric.startswith(_OF_LABELS):
+        sure: np.ndarray[Any, Any] = np.eye(len(manifest.classes))[predicted(pairs, manifest)]
+        return sure
+    return scores(pairs, manifest)
+
+
 def scores(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
-    """Scores as the metric takes them; of several classes, one that is certain of the class that was predicted."""
+    """Scores as the metric takes them: (rows, classes) probabilities, or of a regression (rows,) values."""
     if manifest.task is Task.MULTICLASS:
-        places = {name: place for place, name in enumerate(manifest.classes)}
-        return np.eye(len(places))[[places[name] for name in pairs["prediction"]]]
+        return pairs.select(PROBABILITY + name for name in manifest.classes).to_numpy()
     score = pairs["score"].cast(pl.Float64).to_numpy()
     return score if manifest.task is Task.REGRESSION else np.column_stack([1 - score, score])
+
+
+def predicted(pairs: pl.DataFrame, manifest: Manifest) -> np.ndarray[Any, Any]:
+    """(rows,) what was answered: the class's place, or the value."""
+    if manifest.task is Task.MULTICLASS:
+        places = {name: place for place, name in enumerate(manifest.classes)}
+        return np.array([places[name] for name in pairs["prediction"]], dtype=np.int64)
+    return metrics.predicted(scores(pairs, manifest), manifest.task, manifest.threshold)

@@ -34,15 +34,31 @@ def kind(task: Task, metric: str) -> LossKind:
     """
     if task is Task.REGRESSION:
         return LossKind.ABSOLUTE if metric == "mae" else LossKind.SQUARED
-    return LossKind.ERROR if metric.startswith(_OF_LABELS) else LossKind.BRIER
+    if metric.startswith(_OF_LABELS):
+        return LossKind.ERROR
+    return LossKind.BRIER_OF_CLASSES if task is Task.MULTICLASS else LossKind.BRIER
 
 
-def losses(of: LossKind, score: Floats, outcome: Floats, right: NDArray[Any]) -> Floats:
-    """(rows,) losses of predictions whose `outcome` is known: 0 or 1 (of several classes, whether the predicted one was
-    right), or a number; `score` is what the prediction log holds, `right` whether the predicted class was right."""
+def losses(of: LossKind, score: Floats, truth: NDArray[Any], right: NDArray[Any]) -> Floats:
+    """(rows,) losses of predictions whose `truth` is known: the place of a class, or a number.
+
+    `score` is the probability of the positive class, (rows, classes) those of several, or the predicted number; `right`
+    says whether the predicted class was.
+
+    Models made before kept the Brier loss of several classes as that of the predicted one and whether it was right:
+    `score` is then its probability, and `truth` is `right`.
+
+    >>> two = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
+    >>> losses(LossKind.BRIER_OF_CLASSES, two, np.array([0, 1]), np.array([True, True])).tolist()
+    [0.375, 0.0]
+    """
     if of is LossKind.ERROR:
         return 1.0 - right.astype(np.float64)
-    apart: Floats = np.abs(score - outcome)
+    if of is LossKind.BRIER_OF_CLASSES:
+        apart: Floats = score - np.eye(score.shape[1])[truth.astype(np.int64)]
+        squared: Floats = (apart**2).sum(axis=1)
+        return squared
+    apart = np.abs(score - truth.astype(np.float64))
     return apart if of is LossKind.ABSOLUTE else apart**2
 
 

@@ -36,10 +36,12 @@ class ColumnProfile:
 
 class LossKind(StrEnum):
     """What a single prediction costs once its truth is known: `error` is 1 where the class is wrong, `brier` the
-    squared difference of the score and 0 or 1, `absolute` and `squared` are the error of a number."""
+    squared difference of the score and 0 or 1, `brier_of_classes` its sum over several classes, from 0 to 2, and
+    `absolute` and `squared` are the error of a number."""
 
     ERROR = "error"
     BRIER = "brier"
+    BRIER_OF_CLASSES = "brier_of_classes"
     ABSOLUTE = "absolute"
     SQUARED = "squared"
 

@@ -43,16 +43,17 @@ class Tallies:
             for i, value in enumerate(values, start=place):
                 self._numbers[i] += value
 
-    def observe(self, key: Key, bucket: int, seconds: float, rows: int) -> None:
-        """Adds to a key that holds rows, seconds and the counts of a histogram's buckets, in this order."""
+    def observe(self, key: Key, bucket: int, seconds: float, rows: int, times: int = 1) -> None:
+        """Adds to a key that holds rows, seconds and the counts of a histogram's buckets, in this order: so many
+        times the same seconds."""
         with self._lock:
             place = self._places.get(key)
             if place is None:
                 place = self._place(key)
             numbers = self._numbers
             numbers[place] += rows
-            numbers[place + 1] += seconds
-            numbers[place + 2 + bucket] += 1.0
+            numbers[place + 1] += seconds * times
+            numbers[place + 2 + bucket] += times
 
     def all(self) -> Iterator[tuple[Key, list[float]]]:
         """Every key's numbers, summed over the workers."""

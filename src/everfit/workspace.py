@@ -171,7 +171,7 @@ class Workspace:
 
     def monitor(self, now: datetime | None = None, forced: bool = False) -> MonitorReport:
         """Looks at production, sends the alarms that are new, decides; acting on the decision is `retrain`'s."""
-        from everfit.flow import alerting, monitoring, tracking
+        from everfit.flow import alerting, missing, monitoring, schedule, tracking
 
         ports = self.ports
         found, manifest = watched(self)
@@ -179,6 +179,8 @@ class Workspace:
         report = monitoring.look(found, manifest, now, forced)
         alerting.settle(report, ports.state, now)
         alerting.send(report.alarms, ports.channels, ports.state, self.progress, now)
+        plans = schedule.plans(self.project.schedule).values()
+        missing.watch(plans, ports.channels, ports.state, self.progress, now)
         _push(self)
         if self.project.monitoring.track:
             tracking.track(wiring.tracker(ports), report, ports.state, self.progress)

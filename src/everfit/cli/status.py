@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
 
+from everfit.cli.labels import show_cohorts
 from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.flow.status import Overview, RunLine, Standing
+    from everfit.records.cohorts import Cohorts
     from everfit.records.quality import QualityLook
     from everfit.records.release import Verdict
     from everfit.records.schedule import Slot
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from everfit.workspace import Workspace
 
 _LABEL = 14
+_WEEKS = 6  # of cohorts
 _STATUS = {"done": "[green]done[/]", "failed": "[red]failed[/]", "running": "[cyan]running[/]"}
 # The order in which a reader wants them; the rest is in the JSON.
 _SHOWN = ("roc_auc", "accuracy", "f1", "log_loss", "rmse", "mae", "r2")
@@ -31,9 +35,9 @@ _SHOWN = ("roc_auc", "accuracy", "f1", "log_loss", "rmse", "mae", "r2")
 def command(workspace: Workspace, output: Output) -> None:
     """Show who answers, what is under way, what was found, and what to do next.
 
-    Champion and challenger, the last runs, the predictions and labels of `monitoring.window`, the last look at
-    production with its decision, alarms, the last retraining, and where everything is stored. It only reads. All times
-    are UTC.
+    Champion and challenger, the last runs, the predictions and labels of `monitoring.window` and how they have turned
+    out by week, the last look at production with its decision, alarms, the last retraining, times of `schedule` that
+    nobody was there for, and where everything is stored. It only reads. All times are UTC.
 
     \b
     Examples:
@@ -50,9 +54,19 @@ def command(workspace: Workspace, output: Output) -> None:
         if begun(ports)
         else status.Overview()
     )
-    step = status.next_step(found)
-    show(found, output, workspace, step)
-    output.document(_document(found, workspace, step))
+    step, turned = status.next_step(found), _cohorts(found, workspace)
+    show(found, output, workspace, step, turned)
+    output.document(_document(found, workspace, step) | {"cohorts": turned})
+
+
+def _cohorts(found: Overview, workspace: Workspace) -> Cohorts | None:
+    """The champion's predictions by week; None where it cannot be told how they have turned out."""
+    from everfit.workspace import cohorts
+
+    answering = found.champion
+    if answering is None or answering.problem or not (found.traffic and found.traffic.labels):
+        return None
+    return cohorts(workspace)
 
 
 def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> dict[str, Any]:
@@ -73,7 +87,9 @@ def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> d
     }
 
 
-def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str, str]) -> None:
+def show(
+    found: Overview, output: Output, workspace: Workspace, step: tuple[str, str], turned: Cohorts | None = None
+) -> None:
     """The screen."""
     from everfit.wiring import tracking_uri
 
@@ -82,6 +98,9 @@ def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str,
     _release(found, output, now)
     _production(found, output, now, workspace.project.monitoring.window)
     _look(found, output, now)
+    if turned is not None and turned.cohorts:
+        output.line()
+        show_cohorts(replace(turned, cohorts=turned.cohorts[-_WEEKS:]), output, "week")
     if found.runs:
         output.line()
         output.table(
@@ -180,8 +199,18 @@ def _look(found: Overview, output: Output, now: datetime) -> None:
         )
     _retraining(found, output, now)
     for timed in found.schedule:
-        came = "not yet" if timed.last is None else f"{_turnout(timed.last)} {ago(now - timed.last.at)}"
+        came = "not yet" if timed.last is None else _came(timed.last, now)
         _row(output, "schedule", f"{timed.job}: {timed.words}, next {timed.next:%Y-%m-%d %H:%M}; last: {came}")
+        if timed.missed is not None:
+            _row(output, "", f"{_came(timed.missed, now)}; nobody runs it: start [bold]everfit up[/]")
+
+
+def _came(one: Slot, now: datetime) -> str:
+    """What became of the time, or of several, and how long ago."""
+    if one.turnout != "missed":
+        return f"{_turnout(one)} {ago(now - one.at)}"
+    many = f" {one.times:,} times" if one.times > 1 else ""
+    return f"{_turnout(one)}{many}, the last {ago(now - one.due)}"
 
 
 def slot(one: Slot) -> str:

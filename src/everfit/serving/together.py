@@ -47,8 +47,10 @@ class Together(msgspec.Struct, frozen=True):
 
     def in_order(self, made: Callable[[PredictionBatch], Sequence[T]]) -> list[T]:
         """What is made of each batch, an item a row, in the order of the request."""
+        if len(self.parts) == 1:
+            return list(made(self.parts[0].batch))
         items = {place: item for part in self.parts for place, item in zip(part.places, made(part.batch), strict=True)}
-        return [items[place] for place in range(self.count)] if len(self.parts) > 1 else list(items.values())
+        return [items[place] for place in range(self.count)]
 
 
 def parts(snapshot: Snapshot, sent: Sent, mask: Mask, now: datetime) -> list[Part] | None:

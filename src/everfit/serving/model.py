@@ -205,6 +205,14 @@ def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:
     return model
 
 
+def prepare(model: Model) -> None:
+    """Lets it answer its example many times over, so that what is made when the first of many rows come is made now."""
+    if model.compiled is not None:
+        from everfit.compiled.lanes import ROWS
+
+        model.answer([model.manifest.example] * ROWS)
+
+
 def _compiled(bundle: Path, manifest: Manifest, parser: RowParser, computed: bool) -> CompiledRows | None:
     """The compiled form; None where there is none, or where this machine cannot make code of it."""
     try:

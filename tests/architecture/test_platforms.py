@@ -18,7 +18,6 @@ PLACES = {
     "skl2onnx": ("training/onnx_file.py",),
     "onnxmltools": ("training/onnx_file.py",),
     "onnxruntime": ("training/onnx_file.py",),
-    "shap": ("training/shap_values.py",),
     "joblib": ("training/", "adapters/executors/processes.py"),
     "sqlalchemy": ("adapters/postgres.py", "adapters/sources/postgres.py"),
     "psycopg2": ("adapters/postgres.py", "adapters/sources/postgres.py"),

@@ -7,13 +7,13 @@ import hashlib
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.serving_models import GOOD, MemoryLog, MemoryStore, model, one, without
+from tests.unit.serving_models import GOOD, MemoryLog, MemoryStore, bundle, model, one, without
 from tests.unit.test_serving_app import MemoryLabels
 from tests.unit.test_serving_server import running
 
@@ -23,6 +23,7 @@ from everfit.records.access import KeyEvent, Role
 from everfit.serving import arms
 from everfit.serving.access import Access
 from everfit.serving.app import create_app
+from everfit.serving.model import open_model
 from everfit.serving.predictor import Predictor
 from everfit.serving.protocol import Protocol
 
@@ -218,6 +219,23 @@ def test_a_key_that_is_taken_back_opens_nothing_by_a_head_that_is_known(predicto
         assert [asked(connection, GOOD, shown)[0] for _ in range(3)] == [200] * 3
         access.tell({})
         assert asked(connection, GOOD, shown)[0] == 401
+
+
+def test_connections_of_one_moment_each_get_their_own_answer(log: Watched) -> None:
+    made = Predictor(log)
+    made.swap(one(3), {3: open_model(bundle("Churn", ""))})
+    with running(create_app(made)) as (port, _, _), ExitStack() as stack:
+        callers = [stack.enter_context(connected(port)) for _ in range(8)]
+        for turn in range(4):
+            bodies = [{**GOOD, "customerID": f"c-{turn}-{i}", "tenure": 5 * i} for i in range(len(callers))]
+            for caller, body in zip(callers, bodies, strict=True):
+                caller.sendall(request(body))
+            said = [answer(caller)[1] for caller in callers]
+            assert [each["customerID"] for each in said] == [body["customerID"] for body in bodies]
+            logged = {record.id: (record.input, record.score) for record in log.records}
+            assert [logged[each["id"]] for each in said] == [
+                (body, each["score"]) for body, each in zip(bodies, said, strict=True)
+            ]
 
 
 def test_a_request_leaves_nothing_to_the_collector(server: socket.socket) -> None:

@@ -51,6 +51,12 @@ class CompiledEncoder:
         self._native.held(self._address, raw, 1, room)
         return room
 
+    def few(self, raw: bytes, count: int) -> Any:
+        """The same of several rows, one behind the other."""
+        room = (self._room * count)()
+        self._native.held(self._address, raw, count, room)
+        return room
+
     def many(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """(rows, inputs) -> (rows, width)."""
         raw = np.ascontiguousarray(raw, dtype=np.float64)

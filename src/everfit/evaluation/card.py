@@ -315,7 +315,10 @@ def _shap(manifest: Manifest) -> Part | None:
     if not manifest.shap:
         return None
     rows = tuple((place, Code(each.feature), each.value) for place, each in enumerate(manifest.shap, start=1))
-    text = "The mean size of what a feature adds to the trees' raw output, over test rows (TreeSHAP)."
+    text = (
+        "The mean size of what a feature adds to the model's output, over test rows: to the raw output before its link "
+        "(log-odds, for instance), for a blend to its score."
+    )
     return Part("shap", "SHAP values", text, table=Table(("Place", "Feature", "Mean size"), rows))
 
 

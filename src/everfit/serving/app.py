@@ -33,6 +33,7 @@ from everfit.serving.many import FEW_BYTES, Many
 from everfit.serving.metrics import CONTENT_TYPE
 from everfit.serving.predictor import Predictor
 from everfit.serving.quick import Quick
+from everfit.serving.turns import Turns
 
 Answer = answers.Shape
 _encode = msgspec.json.Encoder().encode
@@ -70,7 +71,8 @@ def create_app(
     routes = _Routes(Answering(predictor, commit, batches), name, response or ResponseSection(), limits, labels, now)
     predictor.metrics.waiting = lambda: commit.waiting
     explain = explanations.endpoint(explainer, predictor, routes.response)
-    quick = Quick(predictor, commit, routes.shape, routes.many)
+    turns = None if routes.response.features else Turns(predictor, commit, routes.shape)
+    quick = Quick(predictor, commit, routes.shape, routes.many, turns)
     app.front = Front(app.behind, hosts, routes.hot, limits, quick, access or Access(), predictor.metrics.failed)
     add = app.add_api_route
     add("/predict", routes.by_framework, methods=["POST"], summary="Predict one row, several, or a stored entity.")

@@ -48,12 +48,17 @@ class Asking:
 
     def ask(self, place: int, row: RawRow, champion: Model, identity: str) -> Ask:
         """One of them. Raises the same."""
+        entity, key, masked, stored = self.whom(row, champion)
+        return Ask(place, identity, entity, key, masked, stored)
+
+    def whom(self, row: RawRow, champion: Model) -> tuple[str | None, str | None, RawRow, bool]:
+        """What `Ask` has of a row: entity, key, the row, whether it was stored. Raises the same."""
         masked = self.mask(row)
         key = champion.entity(masked)
         entity = key if masked is row else champion.entity(row)
         if key is None or len(row) > 1:
-            return Ask(place, identity, entity, key, masked)
-        return Ask(place, identity, entity, key, self._stored(champion.manifest.entity or "", key), stored=True)
+            return entity, key, masked, False
+        return entity, key, self._stored(champion.manifest.entity or "", key), True
 
     def _stored(self, column: str, key: str) -> RawRow:
         if self.online is None:

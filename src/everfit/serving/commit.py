@@ -11,7 +11,9 @@ from everfit.records.prediction import Logged
 
 # Told that the records are written, or why they are not; what was given with it follows.
 Done = Callable[..., None]
-_Group = list[tuple[Sequence[Logged], Done, tuple[Any, ...]]]
+# What is to be written, or what makes it when its group is: that never raises.
+Records = Sequence[Logged] | Callable[[], Sequence[Logged]]
+_Group = list[tuple[Records, Done, tuple[Any, ...]]]
 
 
 class GroupCommit:
@@ -49,7 +51,7 @@ class GroupCommit:
         self.add(loop, records, resolve)
         await written
 
-    def add(self, loop: asyncio.AbstractEventLoop, records: Sequence[Logged], done: Done, *given: Any) -> None:
+    def add(self, loop: asyncio.AbstractEventLoop, records: Records, done: Done, *given: Any) -> None:
         """The same without waiting: `done(error, *given)` is called in the loop."""
         self._group.append((records, done, given))
         if not self._is_due:
@@ -58,15 +60,16 @@ class GroupCommit:
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._group = self._group, []
+        made = [one for records, _, _ in group for one in (records() if callable(records) else records)]
         if not self._waits:
-            self._finish(loop, group, self._write(group))
+            self._finish(loop, group, self._write(made))
         else:
-            work = loop.run_in_executor(None, self._write, group)
+            work = loop.run_in_executor(None, self._write, made)
             work.add_done_callback(lambda written: self._finish(loop, group, written.result()))
 
-    def _write(self, group: _Group) -> Exception | None:
+    def _write(self, records: Sequence[Logged]) -> Exception | None:
         try:
-            self._log.append([record for records, _, _ in group for record in records])
+            self._log.append(records)
         except Exception as error:  # noqa: BLE001  it belongs to the requests, not to the loop
             return error
         return None

@@ -22,7 +22,8 @@ from everfit.errors import EverfitError
 from everfit.project.sections.serving import Limits
 from everfit.serving.access import OPEN, Access, Refusal
 from everfit.serving.body import Headers, read_body
-from everfit.serving.quick import Quick, Respond
+from everfit.serving.quick import Quick
+from everfit.serving.responding import Respond
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store", "referrer-policy": "no-referrer"}

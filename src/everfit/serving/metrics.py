@@ -50,10 +50,11 @@ class ServingMetrics(Collector):
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
-    def predicted(self, arm: str, version: int, status: Status, rows: int, seconds: float) -> None:
-        """Counts the rows that an arm answered, or failed on, in so many seconds together."""
+    def predicted(self, arm: str, version: int, status: Status, rows: int, seconds: float, requests: int = 1) -> None:
+        """Counts the rows that an arm answered, or failed on, in so many seconds together; of several requests, each
+        took as long."""
         key = ("predictions", status, arm, str(version))
-        self._tallies.observe(key, bisect_left(_SECONDS, seconds), seconds, rows)
+        self._tallies.observe(key, bisect_left(_SECONDS, seconds), seconds, rows, requests)
 
     def rejected(self, rows: int = 1) -> None:
         """Counts rows refused before any arm saw them."""

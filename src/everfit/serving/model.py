@@ -67,9 +67,11 @@ class Model:
         found = self.compiled.one(row, stored) if self.compiled is not None else None
         if found is None:
             return self._long_way([self.parser.known(row) if stored else row])[0]
-        return self._answer(*found)
+        return self.answered(*found)
 
-    def _answer(self, outputs: list[float], features: Row) -> Answer:
+    def answered(self, outputs: list[float], features: Row) -> Answer:
+        """What the outputs for one row say, as `CompiledScorer.one` has them. Raises StepFailed where one of them is no
+        finite number."""
         total = sum(outputs)
         if not total - total == 0:
             raise _not_finite(self.manifest)

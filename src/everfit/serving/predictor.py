@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import cast
 
 import msgspec
 
@@ -19,11 +18,11 @@ from everfit.errors import RequestError, StorageError
 from everfit.ports import OnlineStore, PredictionLog
 from everfit.records.prediction import Prediction, PredictionRecord
 from everfit.records.release import Arm, RouteTable
-from everfit.records.table import Row
 from everfit.rollout.routing import route
 from everfit.serving import together
 from everfit.serving.arms import Attempt, Snapshot, attempts, failure
 from everfit.serving.asking import Ask, Asking, Mask, unmasked
+from everfit.serving.entries import prediction, record
 from everfit.serving.identity import new_id
 from everfit.serving.metrics import ServingMetrics, Status
 from everfit.serving.mirror import Mirror, mirrored
@@ -31,6 +30,7 @@ from everfit.serving.model import Answer, Model
 from everfit.serving.rows import RawRow
 from everfit.serving.sent import Sent
 from everfit.serving.together import Together
+from everfit.serving.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
         predictor.metrics.predicted(arm.name, arm.version, "ok", 1, time.perf_counter() - self.began)
         if len(self.snapshot.table.arms) > 1:
             predictor.mirror.offer(self.snapshot, (self.ask,), self.at)
-        return _prediction(arm, self.ask, self.answer)
+        return prediction(arm, self.ask, self.answer)
 
 
 class Predictor:
@@ -86,7 +86,7 @@ class Predictor:
         metrics: ServingMetrics | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._log = log
+        self.log = log  # where every prediction is
         self._asking = Asking(online, mask)
         self._now = now
         self._snapshot = Snapshot(RouteTable(0, ()), {})
@@ -94,11 +94,6 @@ class Predictor:
         self._behind = ""
         self.metrics = metrics or ServingMetrics()
         self.mirror = Mirror(partial(_mirrored, log), drop=self.metrics.dropped)
-
-    @property
-    def log(self) -> PredictionLog:
-        """Where every prediction is."""
-        return self._log
 
     @property
     def snapshot(self) -> Snapshot:
@@ -139,7 +134,7 @@ class Predictor:
         """
         scored = self.score(rows)
         try:
-            self._log.append(scored.records)
+            self.log.append(scored.records)
         except StorageError:
             self.metrics.unlogged(len(scored.records))
             raise
@@ -179,8 +174,12 @@ class Predictor:
             if arm == arms[0]:
                 raise
             return _instead(snapshot, ask, began, now)
-        record = _record(arm, ask, answer, now, time.perf_counter() - began)
-        return Ready((record,), snapshot, arm, ask, answer, began, now)
+        made = record(arm, ask, answer, now, time.perf_counter() - began)
+        return Ready((made,), snapshot, arm, ask, answer, began, now)
+
+    def turn(self) -> Turn | None:
+        """For the rows that come in one turn of the event loop; None where each has to be answered by itself."""
+        return Turn.begun(self._snapshot, self._asking, self._now) if self._is_quick else None
 
     def together(self, sent: Sent) -> Together | None:
         """The answers to many rows where that takes microseconds a row. None where `predict` is to be asked, which then
@@ -229,32 +228,7 @@ def _records(attempt: Attempt, now: datetime) -> Iterator[PredictionRecord]:
     error = None if attempt.error is None else f"{type(attempt.error).__name__}: {attempt.error}"[:500]
     answers: Sequence[Answer | None] = attempt.answers or [None] * len(attempt.asks)
     for ask, answer in zip(attempt.asks, answers, strict=True):
-        yield _record(attempt.arm, ask, answer, now, attempt.seconds, error)
-
-
-def _record(
-    arm: Arm, ask: Ask, answer: Answer | None, now: datetime, seconds: float, error: str | None = None
-) -> PredictionRecord:
-    if answer is None:
-        # A failed attempt is a fact of its own: the prediction's id belongs to whoever answered.
-        return PredictionRecord(
-            new_id(now), now, ask.key, cast("Row", ask.row), {}, arm.name, arm.version, None, None, seconds, error
-        )
-    return PredictionRecord(
-        ask.id,
-        now,
-        ask.key,
-        # The model's parser let only scalars pass; a refused row never comes as far as this.
-        cast("Row", ask.row),
-        answer.features,
-        arm.name,
-        arm.version,
-        answer.score,
-        answer.prediction,
-        seconds,
-        None,
-        answer.probabilities,
-    )
+        yield record(attempt.arm, ask, answer, now, attempt.seconds, error)
 
 
 def _mirrored(log: PredictionLog, attempt: Attempt, at: datetime) -> None:
@@ -263,17 +237,4 @@ def _mirrored(log: PredictionLog, attempt: Attempt, at: datetime) -> None:
 
 def _answered(attempt: Attempt) -> Iterator[tuple[int, Prediction]]:
     for ask, answer in zip(attempt.asks, attempt.answers, strict=attempt.error is None):
-        yield ask.place, _prediction(attempt.arm, ask, answer)
-
-
-def _prediction(arm: Arm, ask: Ask, answer: Answer) -> Prediction:
-    return Prediction(
-        ask.id,
-        ask.entity,
-        answer.prediction,
-        answer.score,
-        answer.probabilities,
-        arm.version,
-        arm.name,
-        answer.features,
-    )
+        yield ask.place, prediction(attempt.arm, ask, answer)

@@ -7,34 +7,37 @@ with the same body: so there is one place where each of them is dealt with, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
-from everfit.records.prediction import Prediction
 from everfit.serving.body import may_be_many
 from everfit.serving.commit import GroupCommit
 from everfit.serving.many import FEW_BYTES, Many
 from everfit.serving.predictor import Predictor, Ready, Scored
+from everfit.serving.responding import Respond, Shape, fail, written
 from everfit.serving.together import Together
+from everfit.serving.turns import Turns
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
-# The body of an answer of status 200, or why there is none.
-Respond = Callable[[bytes | None, Exception | None], None]
 
 
 class Quick:
-    """Answers a body that is one row, in the form that `shape` gives it, or many rows, for compiled models."""
+    """Answers a body that is one row, in the form that `shape` gives it, or many rows, for compiled models. `turns` has
+    the rows that may be answered together; None where each is answered by itself."""
 
     def __init__(
-        self, predictor: Predictor, commit: GroupCommit, shape: Callable[[Prediction], Any], many: Many
+        self,
+        predictor: Predictor,
+        commit: GroupCommit,
+        shape: Shape,
+        many: Many,
+        turns: Turns | None = None,
     ) -> None:
         self._predictor = predictor
         self._commit = commit
         self._shape = shape
         self._many = many
+        self._turns = turns
 
     def answer(self, loop: asyncio.AbstractEventLoop, body: bytes, respond: Respond) -> bool:
         """Whether `respond` will be called, once the prediction is in the log; else nothing has happened."""
@@ -42,12 +45,15 @@ class Quick:
             return self._answer_many(loop, body, respond)
         try:
             row = _decode(body)
-            found = self._predictor.one(row) if row.__class__ is dict else None
+            if row.__class__ is not dict:
+                return False
+            if self._turns is not None and self._turns.take(loop, row, respond):
+                return True
+            found = self._predictor.one(row)
         except Exception:  # noqa: BLE001  the usual way says what is wrong
             return False
         if found is None:
             return False
-
         self._commit.add(loop, found.records, self._written, found, respond)
         return True
 
@@ -59,17 +65,7 @@ class Quick:
         return True
 
     def _written(self, error: Exception | None, found: Ready | Scored, respond: Respond) -> None:
-        if error is None:
-            try:
-                body = _encode(self._shape(found.settled(self._predictor)))
-            except Exception as raised:  # noqa: BLE001  the caller is told
-                error = raised
-            else:
-                respond(body, None)
-                return
-        else:
-            self._predictor.metrics.unlogged(len(found.records))
-        self._fail(error, respond)
+        written(self._predictor, self._shape, error, found, respond)
 
     def _written_many(self, error: Exception | None, found: Together, respond: Respond) -> None:
         if error is None:
@@ -77,8 +73,4 @@ class Quick:
             respond(self._many.body(found), None)
         else:
             self._predictor.metrics.unlogged(found.count)
-            self._fail(error, respond)
-
-    def _fail(self, error: Exception, respond: Respond) -> None:
-        self._predictor.metrics.failed(str(getattr(error, "status", 500)))
-        respond(None, error)
+            fail(self._predictor, error, respond)

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 
+from everfit import atomic
+
 _SLOTS, _WIDTH = 256, 24
 _BYTES = _SLOTS * _WIDTH * 8
 Key = tuple[str, ...]
@@ -43,16 +45,17 @@ class Tallies:
             for i, value in enumerate(values, start=place):
                 self._numbers[i] += value
 
-    def observe(self, key: Key, bucket: int, seconds: float, rows: int) -> None:
-        """Adds to a key that holds rows, seconds and the counts of a histogram's buckets, in this order."""
+    def observe(self, key: Key, bucket: int, seconds: float, rows: int, times: int = 1) -> None:
+        """Adds to a key that holds rows, seconds and the counts of a histogram's buckets, in this order: so many
+        times the same seconds."""
         with self._lock:
             place = self._places.get(key)
             if place is None:
                 place = self._place(key)
             numbers = self._numbers
             numbers[place] += rows
-            numbers[place + 1] += seconds
-            numbers[place + 2 + bucket] += 1.0
+            numbers[place + 1] += seconds * times
+            numbers[place + 2 + bucket] += times
 
     def all(self) -> Iterator[tuple[Key, list[float]]]:
         """Every key's numbers, summed over the workers."""
@@ -73,9 +76,8 @@ class Tallies:
     def _publish(self) -> None:
         """Says which numbers are whose, before the first of them is counted."""
         if self._path is not None:
-            unfinished = self._path.with_suffix(".unfinished")
-            unfinished.write_text(json.dumps([[list(key), place] for key, place in self._places.items()]))
-            unfinished.rename(self._path.with_suffix(".keys"))
+            places = json.dumps([[list(key), place] for key, place in self._places.items()])
+            atomic.write(self._path.with_suffix(".keys"), places, what="the names of the counts")
 
     def _everybody(self) -> Iterator[tuple[dict[Key, int], memoryview[float]]]:
         yield self._places.copy(), self._numbers

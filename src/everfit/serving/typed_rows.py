@@ -26,6 +26,7 @@ from everfit.serving.typed_columns import Flags, Logged, TypedColumns, bounds, u
 
 # The raw numbers as bytes for the encoder's kernel, and the features as they are logged.
 Typed = tuple[bytes, Row]
+Values = tuple[Value, ...]
 _PRESENT, _NUMBERS = {int, float}, {int, float, type(None)}
 _ALL = (-sys.float_info.max, sys.float_info.max)
 _MISSING = float("nan")
@@ -76,6 +77,13 @@ class TypedRows:
     def read(self, row: RawRow, stored: bool = False) -> Typed:
         """Raises ValueError for a row that cannot be read, RequestError for one that holds, beside the columns that
         the model reads, what may not be there; a `stored` one may hold columns that the model does not know."""
+        packed, values, _ = self.values(row, stored)
+        return packed, self.features(values)
+
+    def values(self, row: RawRow, stored: bool = False) -> tuple[bytes, Values, bool]:
+        """As `read`, with what `features` makes features of, and whether each value is plain: what was sent, but for
+        yes and no and for numbers that are one of a few."""
+        is_plain = True
         try:
             given = self._groups(row)
             numbers = self._floats(given[: self._plains])
@@ -84,17 +92,29 @@ class TypedRows:
             codes = list(map(_item, self._codes, words))
         except (KeyError, TypeError, OverflowError):
             numbers, words, codes = self._unusual(row)
+            is_plain = False
         if stored:
             if self._parser.checked:
                 self._parser.check_others(self._parser.known(row))
         elif len(row) - (row.get(self._entity).__class__ is str) != self._count:
             self._parser.check_others(row)
-        values: tuple[Value, ...] = (*numbers, *words)
+        values: Values = (*numbers, *words)
         total = sum(numbers)
         if total != total:  # a missing number, or infinities that cancel
             values = tuple([None if value != value else value for value in values])
-        packed = self._pack(*self._encoded((*numbers, *codes)))
-        return packed, dict(zip(self._names, self._shown(values), strict=True))
+        return self._pack(*self._encoded((*numbers, *codes))), values, is_plain
+
+    def features(self, values: Values) -> Row:
+        """One row's values by name, as they are logged."""
+        return dict(zip(self._names, self._shown(values), strict=True))
+
+    def columns(self, rows: Sequence[Values], is_plain: bool) -> dict[str, Sequence[Value] | None]:
+        """Several rows' values as a batch of the log has them: None where they are what was sent."""
+        columns: list[Sequence[Value] | None] = list(zip(*rows, strict=True))
+        if is_plain:
+            columns[: self._plains] = [None] * self._plains
+            columns[self._numbers :] = [None] * (self._count - self._numbers)
+        return dict(zip(self._names, self._shown(columns), strict=True))
 
     def _floats(self, given: tuple[Any, ...]) -> list[float]:
         """Plain numbers, NaN where one is missing. Raises TypeError or OverflowError where one is not plain, or not

@@ -16,6 +16,7 @@ from everfit.evaluation import gates as gating
 from everfit.evaluation import importance as shuffling
 from everfit.evaluation.calibration import calibrated, calibrator
 from everfit.evaluation.metric_names import higher_is_better
+from everfit.explaining.form import Parts
 from everfit.features import encoder as encoding
 from everfit.flow.steps import features as steps
 from everfit.monitoring import estimate, losses
@@ -29,7 +30,6 @@ from everfit.records.profile import Profile
 from everfit.records.table import Task
 from everfit.serving.model import open_model
 from everfit.training import bundle, residuals
-from everfit.training.shap_values import shap_values
 from everfit.training.trial import Fold
 
 
@@ -48,6 +48,8 @@ class ChampionScores:
 # Rows on which shuffling one feature at a time is precise enough to rank them.
 _IMPORTANCE_ROWS = 2_000
 _SHAP_ROWS = 500
+# Training rows over which the terms of a sum are averaged.
+_MEAN_ROWS = 20_000
 
 
 def importance(
@@ -75,19 +77,28 @@ def importance(
 
 def shap_importance(
     shap: bool,
-    estimator: Path,
-    trusted: tuple[str, ...],
+    compiled: Path,
     encoder: Encoder,
     features: pl.DataFrame,
     test: np.ndarray[Any, Any],
+    problem: Problem,
 ) -> tuple[Importance, ...]:
     """What each feature adds to a row's output, on average over test rows; nothing unless it is asked for, or where
-    the model is no tree model."""
-    if not shap:
+    the model is not taken apart exactly: a network with hidden layers, or a family without a compiled form."""
+    from everfit.compiled import file
+
+    if not (shap and (compiled / file.FILE).is_file()):
         return ()
-    rows = features[np.flatnonzero(test)[:_SHAP_ROWS]]
-    values = shap_values(bundle.read_estimator(estimator, trusted), steps.matrix(encoder, rows))
-    return () if values is None else shuffling.by_feature(values, encoding.output_features(encoder))
+    training = np.flatnonzero(~test)[:: max(1, int((~test).sum()) // _MEAN_ROWS)]
+    mean = steps.matrix(encoder, features[training])
+    try:
+        parts = Parts(file.read(compiled / file.FILE), lambda terms: terms(mean).mean(axis=0))
+    except ValueError:
+        return ()
+    rows = steps.matrix(encoder, features[np.flatnonzero(test)[:_SHAP_ROWS]])
+    outputs = range(len(problem.classes) if problem.task is Task.MULTICLASS else 1)
+    values = np.array([[parts.apart(row, output).amounts for output in outputs] for row in rows])
+    return shuffling.by_feature(values.transpose(0, 2, 1), encoding.output_features(encoder))
 
 
 def evaluation(

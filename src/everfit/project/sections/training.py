@@ -133,7 +133,7 @@ class Training(Section):
         "the best mean.",
     )
     blend: bool = Field(True, description="Whether a weighted mean of the best different models competes too.")
-    shap: bool = Field(False, description="Whether the card has SHAP values of a tree model; needs the extra `shap`.")
+    shap: bool = Field(False, description="Whether the card has SHAP values: the mean size of what each feature adds.")
     export: tuple[Literal["skops", "onnx"], ...] = Field(
         (),
         description="Forms for other programs, in the bundle's folder `export`: `skops`, `onnx` (needs the extra "

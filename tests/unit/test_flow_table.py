@@ -46,4 +46,4 @@ def made(source: Source) -> pl.DataFrame:
     """Read, masked and conformed, as the steps do it."""
     read = table(source, {"id": "hash"}, "key")
     found = columns(read, {}, Target(column="left"), None, None, None)
-    return valid(read, found, QualityReport(read.height, (), 1.0))
+    return valid(read, found, QualityReport(read.height, (), 1.0), None, None)

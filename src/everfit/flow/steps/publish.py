@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from everfit.data import recent, schema
 from everfit.evaluation import card as cards
 from everfit.evaluation.card_markdown import markdown
 from everfit.evaluation.card_page import page
@@ -55,9 +56,18 @@ def example(
     wanted = [*filter(None, [data.entity]), *(n for n in inputs(functions, names) if n != data.entity)]
     complete = valid.select(pl.all_horizontal(pl.col(wanted).is_not_null()).arg_max()).item()
     read = {name: valid[name][complete] for name in wanted}
-    raw = {name: table[name][complete] for name in wanted}
+    place = _place(table, columns, data, complete)
+    raw = {name: table[name][place] for name in wanted}
     # A number is sent as a number even where the file wrote it as text; the rest as the file has it.
     return {n: read[n] if columns[n].kind is Kind.NUMERIC else _plain(raw[n]) for n in wanted}
+
+
+def _place(table: pl.DataFrame, columns: Schema, data: Data, row: int) -> int:
+    """Where a row of the valid table stands in the one that was read."""
+    if data.since is None or data.time is None:
+        return row
+    times = schema.conform(table.select(data.time), Schema((columns[data.time],)))[data.time]
+    return int(recent.places(times, data.since)[row])
 
 
 def manifest(

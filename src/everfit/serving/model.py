@@ -208,11 +208,14 @@ def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:
 
 
 def prepare(model: Model) -> None:
-    """Lets it answer its example many times over, so that what is made when the first of many rows come is made now."""
+    """Lets it answer its example many times over, so that what is made when the first of many rows come is made now,
+    and gives back what the making took."""
     if model.compiled is not None:
+        from everfit.compiled import compiler_memory
         from everfit.compiled.lanes import ROWS
 
         model.answer([model.manifest.example] * ROWS)
+        compiler_memory.release()
 
 
 def _compiled(bundle: Path, manifest: Manifest, parser: RowParser, computed: bool) -> CompiledRows | None:

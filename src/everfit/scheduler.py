@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from everfit.errors import ChecksFailed, GateFailed, ReleaseError
-from everfit.flow import ledger, retraining, schedule
+from everfit.flow import ledger, missing, retraining, schedule
 from everfit.flow.schedule import Came
 from everfit.records.schedule import Job, Slot
 from everfit.records.watch import MonitorReport, Retraining
@@ -39,7 +39,13 @@ def rounds(
 def _round(
     workspace: Workspace, plan: schedule.Plan, work: Callable[[], Came], tell: Callable[[Happening], None]
 ) -> Callable[[], None]:
-    return lambda: schedule.tick(workspace.ports.state, plan, work, workspace.clock, tell)
+    ports = workspace.ports
+
+    def told(slot: Slot) -> None:
+        tell(slot)
+        missing.follow(slot, ports.channels, ports.state, workspace.progress)
+
+    return lambda: schedule.tick(ports.state, plan, work, workspace.clock, told)
 
 
 def _data(workspace: Workspace) -> Came:
@@ -62,7 +68,8 @@ def _training(
     free = one.acquire(blocking=False)
     try:
         running, released = not free or retraining.under_way(state), release.champion is not None
-        decision = policy.by_the_clock(str(plan), running, release.challenger, released, workspace.clock())
+        since = retraining.left_out(retraining.history(state))
+        decision = policy.by_the_clock(str(plan), running, release.challenger, released, workspace.clock(), since)
         if not decision.retrain:
             return Came(f"not trained: {'; '.join(decision.reasons[1:])}")
         done = workspace.retrain(decision, stop.is_set)

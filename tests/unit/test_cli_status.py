@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 from tests.unit.cli_project import NOW, SETTINGS, call, label, predict, project, register, start
 
-from everfit.flow import alerting, release, retraining, status
+from everfit.flow import alerting, release, retraining, schedule, status
 from everfit.flow.monitoring import LOOKS
 from everfit.flow.run import RUNS
+from everfit.flow.schedule import Came
 from everfit.project.sections.release import Release
 from everfit.records.codec import encode
 from everfit.records.run import RunRecord, Status, StepRecord
+from everfit.records.schedule import Job, Slot
 from everfit.records.watch import Alarm, AlarmKind, Decision, MonitorReport, PerformanceReport, Retraining, Trigger
 from everfit.wiring import Ports
 
+HOURLY = "0 * * * *"
 Capture = pytest.CaptureFixture[str]
 NO = Decision(NOW, False, None, ("no reason to",))
 YES = replace(NO, retrain=True, trigger=Trigger.MANUAL, reasons=("asked for by hand",))
@@ -176,3 +179,42 @@ def test_status_imports_no_training_library(ports: Ports) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def kept_until(ports: Ports, hours: int) -> None:
+    """Somebody kept the hourly times of the data until so many hours ago."""
+    then = NOW - timedelta(hours=hours)
+    schedule.tick(ports.state, schedule.Plan(Job.DATA, HOURLY), lambda: Came(""), lambda: then, lambda slot: None)
+
+
+def test_times_that_nobody_was_there_for_are_told(ports: Ports, capsys: Capture) -> None:
+    asked = ("--set", f'schedule.data="{HOURLY}"')
+    register(ports, 1)
+    start(ports)
+    kept_until(ports, 0)
+    assert "missed" not in call(capsys, "status", *asked).out
+    ports.state.append("schedule data", encode(replace(last(ports), due=NOW - timedelta(hours=5))))
+    said = call(capsys, "status", *asked).out
+    assert "missed" in said
+    assert "nobody runs it: start everfit up" in said
+    shown = call(capsys, "history", "--schedule", "--json", *asked).json
+    assert (shown[-1]["turnout"], shown[-1]["times"] >= 4) == ("missed", True)
+
+
+def last(ports: Ports) -> Slot:
+    found = schedule.last_slot(ports.state, Job.DATA)
+    assert found is not None
+    return found[1]
+
+
+def test_how_the_champions_predictions_turned_out_is_shown_by_week(ports: Ports, capsys: Capture) -> None:
+    register(ports, 1)
+    start(ports)
+    ids = predict(ports, 4)
+    assert "by week" not in call(capsys, "status").out
+    label(ports, ids[:3])
+    said = call(capsys, "status")
+    assert "Predictions of version 1 by week" in said.out
+    found = call(capsys, "status", "--json").json["cohorts"]["cohorts"]
+    assert sum(one["predictions"] for one in found) == 4
+    assert sum(one["labelled"] for one in found) == 3

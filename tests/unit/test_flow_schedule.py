@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.unit.flow_places import Told
 
 from everfit.adapters.state.sqlite import SqliteState
 from everfit.errors import Conflict, SourceError
-from everfit.flow import schedule
+from everfit.flow import alerting, missing, schedule
 from everfit.flow.schedule import Came, Plan
 from everfit.ports import StateStore
 from everfit.records.schedule import Job, Slot, Turnout
+from everfit.records.watch import AlarmKind, AlarmState
 
 NIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 HOURLY = Plan(Job.DATA, "0 * * * *", retries=2)
@@ -79,6 +81,41 @@ def test_missed_times_are_told_once_and_not_run(machine: Machine) -> None:
     assert machine.ran == []
     assert (missed.turnout, missed.times, missed.missed, missed.due) == (Turnout.MISSED, 5, 5, NIGHT + 5 * HOUR)
     assert "nobody was there: 5 missed since 2026-01-05 01:00 UTC" in missed.text
+
+
+def test_missed_times_are_seen_before_anybody_is_there_again(machine: Machine) -> None:
+    assert schedule.overdue(machine.state, machine.plan, NIGHT + HOUR + 9 * MINUTE) is None
+    before = machine.state.last("schedule data")
+    seen = schedule.overdue(machine.state, machine.plan, NIGHT + 5 * HOUR + 30 * MINUTE)
+    assert machine.state.last("schedule data") == before
+    assert seen is not None
+    machine.now = NIGHT + 5 * HOUR + 30 * MINUTE
+    machine.tick()
+    assert machine.told == [seen]
+    assert schedule.overdue(machine.state, machine.plan, machine.now) is None
+
+
+def test_a_job_that_nobody_ever_kept_or_with_new_times_has_missed_none(machine: Machine) -> None:
+    later = NIGHT + 5 * HOUR
+    assert schedule.overdue(machine.state, replace(machine.plan, job=Job.TRAINING), later) is None
+    assert schedule.overdue(machine.state, replace(machine.plan, cron="30 * * * *"), later) is None
+
+
+def test_missed_times_are_one_alarm_until_the_job_has_run_again(machine: Machine) -> None:
+    def follow(slot: Slot) -> None:
+        missing.follow(slot, {}, machine.state, Told())
+
+    for hours in (5, 6):  # a look by somebody else finds them, and finds more of them
+        missing.watch([machine.plan], {}, machine.state, Told(), NIGHT + hours * HOUR + 30 * MINUTE)
+    (alarm,) = alerting.history(machine.state)
+    assert (alarm.kind, alarm.state) == (AlarmKind.FAILURE, AlarmState.OPEN)
+    assert "reading and checking the data missed 5 times of `schedule.data`" in alarm.message
+    machine.now = NIGHT + 7 * HOUR + 30 * MINUTE
+    schedule.tick(machine.state, machine.plan, lambda: Came("done"), lambda: machine.now, follow)
+    assert [one.state for one in alerting.history(machine.state)] == [AlarmState.OPEN]
+    machine.now = NIGHT + 8 * HOUR
+    schedule.tick(machine.state, machine.plan, lambda: Came("done"), lambda: machine.now, follow)
+    assert [one.state for one in alerting.history(machine.state)] == [AlarmState.RESOLVED]
 
 
 def test_after_missed_times_the_newest_is_run_if_it_is_not_too_late(machine: Machine) -> None:

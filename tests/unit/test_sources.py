@@ -20,7 +20,7 @@ from everfit.adapters.sources.encoding import TextScan
 from everfit.adapters.sources.parquet import ParquetSource
 from everfit.adapters.sources.quoting import Quoting
 from everfit.errors import ProjectError, SourceError
-from everfit.wiring import source
+from everfit.wiring.sources import source
 
 Write = Callable[[bytes], str]
 REUSED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

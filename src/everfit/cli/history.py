@@ -128,11 +128,14 @@ def show_quality(workspace: Workspace, output: Output) -> None:
 
 
 def show_schedule(workspace: Workspace, output: Output) -> None:
-    """The last times of all jobs, oldest first."""
-    from everfit.flow.schedule import history
+    """The last times of all jobs, oldest first, and then those that nobody was there for and none has written down."""
+    from everfit.flow.schedule import history, overdue, plans
     from everfit.wiring import begun
 
-    found = history(workspace.ports.state) if begun(workspace.ports) else []
+    state = workspace.ports.state if begun(workspace.ports) else None
+    found = history(state) if state else []
+    times = plans(workspace.project.schedule).values() if state else ()
+    found += [slot for plan in times if state and (slot := overdue(state, plan, workspace.clock()))]
     rows = [
         (
             f"{one.due:%Y-%m-%d %H:%M}",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
 
+from everfit.cli.labels import show_cohorts
 from everfit.cli.options import on_project
 from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.flow.status import Overview, RunLine, Standing
+    from everfit.records.cohorts import Cohorts
     from everfit.records.quality import QualityLook
     from everfit.records.release import Verdict
     from everfit.records.schedule import Slot
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from everfit.workspace import Workspace
 
 _LABEL = 14
+_WEEKS = 6  # of cohorts
 _STATUS = {"done": "[green]done[/]", "failed": "[red]failed[/]", "running": "[cyan]running[/]"}
 # The order in which a reader wants them; the rest is in the JSON.
 _SHOWN = ("roc_auc", "accuracy", "f1", "log_loss", "rmse", "mae", "r2")
@@ -31,9 +35,9 @@ _SHOWN = ("roc_auc", "accuracy", "f1", "log_loss", "rmse", "mae", "r2")
 def command(workspace: Workspace, output: Output) -> None:
     """Show who answers, what is under way, what was found, and what to do next.
 
-    Champion and challenger, the last runs, the predictions and labels of `monitoring.window`, the last look at
-    production with its decision, alarms, the last retraining, and where everything is stored. It only reads. All times
-    are UTC.
+    Champion and challenger, the last runs, the predictions and labels of `monitoring.window` and how they have turned
+    out by week, the last look at production with its decision, alarms, the last retraining, times of `schedule` that
+    nobody was there for, and where everything is stored. It only reads. All times are UTC.
 
     \b
     Examples:
@@ -50,12 +54,24 @@ def command(workspace: Workspace, output: Output) -> None:
         if begun(ports)
         else status.Overview()
     )
-    step = status.next_step(found)
-    show(found, output, workspace, step)
-    output.document(_document(found, workspace, step))
+    step, turned = status.next_step(found), _cohorts(found, workspace)
+    show(found, output, workspace, step, turned)
+    output.document(_document(found, workspace, step) | {"cohorts": turned})
+
+
+def _cohorts(found: Overview, workspace: Workspace) -> Cohorts | None:
+    """The champion's predictions by week; None where it cannot be told how they have turned out."""
+    from everfit.workspace import cohorts
+
+    answering = found.champion
+    if answering is None or answering.problem or not (found.traffic and found.traffic.labels):
+        return None
+    return cohorts(workspace)
 
 
 def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> dict[str, Any]:
+    from everfit.wiring import tracking_uri
+
     loaded, ports = workspace.loaded, workspace.ports
     return {
         "project": workspace.project.name,
@@ -66,18 +82,25 @@ def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> d
         "drift_score": found.looked.drift.drift_score if found.looked and found.looked.drift else None,
         "folder": ports.folder,
         "state": workspace.project.backends.state_place,
-        "tracking": masked(ports.tracking_uri),
+        "tracking": masked(tracking_uri(ports)),
         "next": {"command": step[0], "because": step[1]},
     }
 
 
-def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str, str]) -> None:
+def show(
+    found: Overview, output: Output, workspace: Workspace, step: tuple[str, str], turned: Cohorts | None = None
+) -> None:
     """The screen."""
+    from everfit.wiring import tracking_uri
+
     loaded, now = workspace.loaded, datetime.now(UTC)
     output.line(f"[bold]{workspace.project.name}[/]  environment [bold]{loaded.environment}[/], {loaded.path}\n")
     _release(found, output, now)
     _production(found, output, now, workspace.project.monitoring.window)
     _look(found, output, now)
+    if turned is not None and turned.cohorts:
+        output.line()
+        show_cohorts(replace(turned, cohorts=turned.cohorts[-_WEEKS:]), output, "week")
     if found.runs:
         output.line()
         output.table(
@@ -91,7 +114,7 @@ def show(found: Overview, output: Output, workspace: Workspace, step: tuple[str,
     output.line(f"[dim]{'stored in':<{_LABEL}}[/]{workspace.ports.folder}")
     if place := workspace.project.backends.state_place:
         output.line(f"[dim]{'state in':<{_LABEL}}[/]{place}")
-    output.line(f"[dim]{'MLflow':<{_LABEL}}[/]mlflow ui --backend-store-uri {masked(workspace.ports.tracking_uri)}")
+    output.line(f"[dim]{'MLflow':<{_LABEL}}[/]mlflow ui --backend-store-uri {masked(tracking_uri(workspace.ports))}")
     output.line(f"\nNext: [bold]{step[0]}[/]  [dim]{step[1]}[/]")
 
 
@@ -176,8 +199,18 @@ def _look(found: Overview, output: Output, now: datetime) -> None:
         )
     _retraining(found, output, now)
     for timed in found.schedule:
-        came = "not yet" if timed.last is None else f"{_turnout(timed.last)} {ago(now - timed.last.at)}"
+        came = "not yet" if timed.last is None else _came(timed.last, now)
         _row(output, "schedule", f"{timed.job}: {timed.words}, next {timed.next:%Y-%m-%d %H:%M}; last: {came}")
+        if timed.missed is not None:
+            _row(output, "", f"{_came(timed.missed, now)}; nobody runs it: start [bold]everfit up[/]")
+
+
+def _came(one: Slot, now: datetime) -> str:
+    """What became of the time, or of several, and how long ago."""
+    if one.turnout != "missed":
+        return f"{_turnout(one)} {ago(now - one.at)}"
+    many = f" {one.times:,} times" if one.times > 1 else ""
+    return f"{_turnout(one)}{many}, the last {ago(now - one.due)}"
 
 
 def slot(one: Slot) -> str:

@@ -65,6 +65,12 @@ def after_run(look: QualityLook, channels: Channels, state: StateStore, progress
     send((raised,) if raised else (), channels, state, progress, look.at)
 
 
+def close(key: str, state: StateStore, now: datetime, reason: str) -> None:
+    """Resolves the alarm of that key if one is not resolved."""
+    standing = [one for one in history(state) if one.key == key and one.state is not AlarmState.RESOLVED]
+    _resolve(standing, state, now, reason)
+
+
 def _resolve(over: list[Alarm], state: StateStore, now: datetime, reason: str) -> list[Alarm]:
     for alarm in over:
         state.append(EVENTS, encode(AlarmEvent(alarm.id, AlarmState.RESOLVED, now, "everfit", reason)))

@@ -48,7 +48,7 @@ def cohorts(
         _cohort(project, manifest, metric, start, part)
         for (start,), part in joined.sort("start", maintain_order=True).group_by("start", maintain_order=True)
     ]
-    return Cohorts(version, metric, manifest.evaluation.test[metric], tuple(found))
+    return Cohorts(version, metric, performance.expected(manifest, metric), tuple(found))
 
 
 def _cohort(project: Project, manifest: Manifest, metric: str, start: object, part: pl.DataFrame) -> Cohort:

@@ -71,7 +71,7 @@ def measured(
         metric=metric,
         measure=partial(_value, metric, manifest),
         higher_is_better=higher_is_better(metric),
-        expected=manifest.evaluation.test[metric],
+        expected=expected(manifest, metric),
         expected_labels=manifest.profile.labels,
         tolerance=project.monitoring.tolerance,
         coverage=coverage,
@@ -99,6 +99,12 @@ def judged_by(manifest: Manifest, pairs: pl.DataFrame) -> str:
     if manifest.task is not Task.MULTICLASS or metric.startswith(_OF_LABELS):
         return metric
     return metric if of_classes(pairs, manifest).height == pairs.height else "accuracy"
+
+
+def expected(manifest: Manifest, metric: str) -> float:
+    """The metric in the champion's test."""
+    known = manifest.profile
+    return known.expected if metric == known.metric else manifest.evaluation.test[metric]
 
 
 def classes(manifest: Manifest) -> tuple[str, ...]:

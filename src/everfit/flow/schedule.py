@@ -6,7 +6,7 @@ compare-and-set, so that no two processes begin the same time, and one that was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -91,9 +91,9 @@ def tick(
     record = _Record(state, plan, clock, tell)
     found = due(plan, record.last, clock())
     if found.missed:
-        count, first = len(found.missed), f"{found.missed[0]:%Y-%m-%d %H:%M} UTC"
-        text = f"nobody was there: {count:,} missed since {first}" if count > 1 else "nobody was there"
-        record.write(Turnout.MISSED, due=found.missed[-1], attempt=1, text=text, times=count)
+        record.write(
+            Turnout.MISSED, due=found.missed[-1], attempt=1, text=_nobody(found.missed), times=len(found.missed)
+        )
     if found.slot is None:
         return
     record.write(Turnout.BEGUN, due=found.slot, attempt=found.attempt)
@@ -106,6 +106,34 @@ def tick(
         record.fail(came.text, came.again)
     else:
         record.write(Turnout.DONE, text=came.text)
+
+
+def overdue(state: StateStore, plan: Plan, now: datetime) -> Slot | None:
+    """The times that were missed and that no process has written down yet, as one will once it is there again; None
+    where there are none, or the job never had a process."""
+    last = last_slot(state, plan.job)
+    if last is None or (last[1].cron, last[1].zone) != (plan.cron, plan.zone):
+        return None
+    times = due(plan, last[1], now).missed
+    if not times:
+        return None
+    return replace(
+        last[1],
+        due=times[-1],
+        at=now,
+        turnout=Turnout.MISSED,
+        attempt=1,
+        text=_nobody(times),
+        retry=None,
+        times=len(times),
+        missed=last[1].missed + len(times),
+    )
+
+
+def _nobody(times: Sequence[datetime]) -> str:
+    if len(times) == 1:
+        return "nobody was there"
+    return f"nobody was there: {len(times):,} missed since {times[0]:%Y-%m-%d %H:%M} UTC"
 
 
 class _Record:

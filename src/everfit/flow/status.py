@@ -82,13 +82,15 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A job that has times: `cron` in words, the next time, and what became of the last one, None before the first."""
+    """A job that has times: `cron` in words, the next time, and what became of the last one, None before the first;
+    `missed` are the times that came since and that no process was there for."""
 
     job: Job
     cron: str
     words: str
     next: datetime
     last: Slot | None
+    missed: Slot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ def _schedule(project: Project, state: StateStore, now: datetime) -> tuple[Timed
     for job, plan in schedule.plans(project.schedule).items():
         last = schedule.last_slot(state, job)
         ended = last[1] if last and last[1].turnout is not Turnout.WAITED else None
-        found.append(Timed(job, plan.cron, str(plan), plan.next(now), ended))
+        missed = schedule.overdue(state, plan, now)
+        found.append(Timed(job, plan.cron, str(plan), plan.next(now), ended, missed))
     return tuple(found)
 
 

@@ -145,6 +145,9 @@ def _losses(found: LossReport | None) -> Iterator[Metric]:
     for name, text, value in (
         ("production_loss", "The mean loss on the newest labels, one by one.", found.recent),
         ("production_loss_expected", "That of the test.", found.expected),
+        ("production_loss_labels", "Labels that the version has been told of, one by one.", found.total),
+        ("production_loss_evidence", "The detector's evidence that the loss has risen.", found.evidence),
+        ("production_loss_evidence_alarm", "The evidence that is an alarm.", found.run_length),
     ):
         family = GaugeMetricFamily(name, text, labels=("loss",))
         family.add_metric((found.kind.value,), value)

@@ -23,7 +23,7 @@ from everfit.serving.compiled_rows import CompiledRows
 from everfit.serving.entries import prediction, record
 from everfit.serving.identity import new_ids
 from everfit.serving.metrics import ServingMetrics
-from everfit.serving.model import ColumnAnswers, Model
+from everfit.serving.model import ColumnAnswers, Model, told
 from everfit.serving.rows import RawRow
 from everfit.serving.typed_rows import TypedRows, Values
 
@@ -86,7 +86,7 @@ class Turn:
         now, count = self._now(), len(self._whom)
         ids, outputs = new_ids(now, count), self._compiled.few(self._raw)
         if count >= FEW and len({tuple(row) for _, _, row, _ in self._whom}) == 1:
-            return self._together(ids, self._model.told(outputs, count), now)
+            return self._together(ids, told(self._model.manifest, outputs, count), now)
         width = len(outputs) // count
         asks = [Ask(place, ids[place], *whom) for place, whom in enumerate(self._whom)]
         answers = [
@@ -97,12 +97,14 @@ class Turn:
         records = [record(self._arm, ask, answer, now, seconds) for ask, answer in pairs]
         return Answered(self._arm, records, [prediction(self._arm, *pair) for pair in pairs], self._began)
 
-    def _together(self, ids: Sequence[str], told: ColumnAnswers, now: datetime) -> Answered:
+    def _together(self, ids: Sequence[str], answers: ColumnAnswers, now: datetime) -> Answered:
         name, version = self._arm.name, self._arm.version
         entities, keys, given, _ = zip(*self._whom, strict=True)
         rows = [cast("Row", row) for row in given]  # the parser let only scalars pass
-        shares = repeat(None) if told.probabilities is None else by_row(told.probabilities, len(ids))
-        each = zip(ids, entities, told.predictions, told.scores, shares, repeat(version), repeat(name), strict=False)
+        shares = repeat(None) if answers.probabilities is None else by_row(answers.probabilities, len(ids))
+        each = zip(
+            ids, entities, answers.predictions, answers.scores, shares, repeat(version), repeat(name), strict=False
+        )
         batch = PredictionBatch(
             ids,
             now,
@@ -111,9 +113,9 @@ class Turn:
             self._typed.columns(self._values, self._is_plain),
             name,
             version,
-            told.scores,
-            told.predictions,
+            answers.scores,
+            answers.predictions,
             time.perf_counter() - self._began,
-            told.probabilities,
+            answers.probabilities,
         )
         return Answered(self._arm, (batch,), list(starmap(Prediction, each)), self._began)

@@ -180,7 +180,7 @@ RISEN = LossReport(LossKind.BRIER, 0.21, 0.17, 300, 900, 4e4, 2e4, degraded=True
 def test_a_loss_that_has_risen_label_by_label_retrains_before_a_window_is_full() -> None:
     decision = decide(losses=RISEN)
     assert (decision.retrain, decision.trigger) == (True, Trigger.PERFORMANCE)
-    assert "the mean loss (brier), label by label, is 0.21 on 300 labels, against 0.17 in the test" in why(decision)
+    assert "the mean loss (Brier's), label by label, is 0.21 on 300 labels, against 0.17 in the test" in why(decision)
     assert not decide(losses=replace(RISEN, degraded=False)).retrain
 
 

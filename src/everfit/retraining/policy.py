@@ -187,7 +187,7 @@ def _by_performance(
     if losses is not None and losses.degraded and losses.recent is not None and not (found and found.degraded):
         figures = f"{losses.recent:.4g} on {losses.labels:,} labels, against {losses.expected:.4g} in the test"
         return _Finding(
-            Trigger.PERFORMANCE, True, f"{FALLEN[0]}: the mean loss ({losses.kind}), label by label, is {figures}"
+            Trigger.PERFORMANCE, True, f"{FALLEN[0]}: the mean loss ({losses.kind.words}), label by label, is {figures}"
         )
     if short_of is not None and not (found is not None and found.degraded):
         # It was trained when few rows of the changed world had labels: by now there are more of them.

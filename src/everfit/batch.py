@@ -27,10 +27,13 @@ def score(
     workspace.refresh()
     snapshot, name = workspace.predictor.snapshot, workspace.project.serving.response.score
     plan = f"{source.identity()} {snapshot.champion.manifest.files} {snapshot.table} {name} {log}"
-    if executor is not None:
-        return bulk.score(source, target, _elsewhere(workspace, snapshot.table.arms[0], executor), plan, tell)
-    answer = scoring.logged(workspace.predictor, name) if log else scoring.unlogged(snapshot, name)
-    return bulk.score(source, target, bulk.here(answer), plan, tell)
+    if log:
+        return bulk.score(source, target, bulk.here(scoring.logged(workspace.predictor, name)), plan, tell)
+    if executor is None:
+        answers = bulk.here(scoring.unlogged(snapshot, name))
+    else:
+        answers = _elsewhere(workspace, snapshot.table.arms[0], executor)
+    return bulk.score(source, target, answers, plan, tell, columns=scoring.columns(snapshot.champion))
 
 
 def _elsewhere(workspace: Workspace, champion: Arm, executor: Executor) -> Answers:

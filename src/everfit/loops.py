@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from everfit.errors import Conflict, EverfitError
 from everfit.records.watch import Alarm, AlarmKind
+from everfit.wiring import bell
 from everfit.workspace import Workspace
 
 GRACE_SECONDS = 5.0
@@ -101,7 +102,7 @@ def _report(workspace: Workspace, name: str, error: Exception, text: str) -> Non
 @contextmanager
 def following(workspace: Workspace, follows: Sequence[Follow], ended: threading.Event) -> Iterator[None]:
     """Each work done again whenever the bell of this machine rings, and after its time without one."""
-    ears = [workspace.ports.bell.listen() for _ in follows]
+    ears = [bell(workspace.ports).listen() for _ in follows]
     threads = [
         threading.Thread(target=repeat, args=(workspace, name, work, every, ended, ear.wait), name=name, daemon=True)
         for (name, work, every), ear in zip(follows, ears, strict=True)

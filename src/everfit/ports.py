@@ -44,9 +44,10 @@ class Batches(Protocol):
         """The number of rows, found without holding them. Raises SourceError."""
         ...
 
-    def batches(self, rows: int, skip: int = 0) -> Iterator[pl.DataFrame]:
-        """The table from row `skip` on as `Source.read` gives it, in tables of `rows` rows, the last one shorter.
-        Raises SourceError."""
+    def batches(self, rows: int, skip: int = 0, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The table from row `skip` on as `Source.read` gives it, in tables of `rows` rows, the last one shorter. Of a
+        table that has all of `columns` these alone, in its own order; one that lacks some is given whole, for whoever
+        wants to say what is close to them. Raises SourceError."""
         ...
 
 

@@ -63,12 +63,12 @@ class Versions:
         from everfit.flow import release
 
         settings = self._hand.ports.loaded.project.release
-        state = self._state()
+        state = _state(self._hand)
         shown = _rehearsed(self._hand.ports, version or ledger.current(state).latest)
         now, by = self._hand.clock(), self._hand.author
         for other in others:
             _rehearsed(self._hand.ports, other)
-        return self._told(release.start(state, settings, by, version, force, now, self.rule, shown, others))
+        return _told(self._hand, release.start(state, settings, by, version, force, now, self.rule, shown, others))
 
     def resume(self) -> ReleaseState:
         """Begins the release that waits, once it is approved and no canary is under way."""
@@ -76,8 +76,8 @@ class Versions:
 
         before = ledger.current(self._hand.ports.state)
         settings = self._hand.ports.loaded.project.release
-        after = promotion.resume(self._state(), settings, self._hand.author, self.rule, self._hand.clock())
-        return after if after == before else self._told(after)
+        after = promotion.resume(_state(self._hand), settings, self._hand.author, self.rule, self._hand.clock())
+        return after if after == before else _told(self._hand, after)
 
     def approve(
         self, version: int, reason: str = "approved", key: str | None = None, tell: bool = True
@@ -86,26 +86,28 @@ class Versions:
         waits begin. Without `tell` the registry hears of it later, by `reconcile`."""
         from everfit.flow import keys, promotion
 
-        state, settings = self._state(), self._hand.ports.loaded.project.release
+        state, settings = _state(self._hand), self._hand.ports.loaded.project.release
         by = keys.holder(state, key, APPROVERS) if key else self._hand.author
         now = self._hand.clock()
         after = promotion.approve(state, version, by, self.rule, settings, reason, now, proven=bool(key))
-        return self._told(after) if tell else after
+        return _told(self._hand, after) if tell else after
 
     def promote(self, version: int, reason: str = "promoted by hand", force: bool = False) -> ReleaseState:
         """Makes a version champion now, without a canary; it is rehearsed as before a release. Raises as `release`."""
         from everfit.flow import promotion
 
-        state = self._state()
+        state = _state(self._hand)
         shown = _rehearsed(self._hand.ports, version)
         now, by = self._hand.clock(), self._hand.author
-        return self._told(promotion.promote(state, version, by, self.rule, reason, force, now, shown))
+        return _told(self._hand, promotion.promote(state, version, by, self.rule, reason, force, now, shown))
 
     def archive(self, version: int, reason: str = "archived by hand") -> ReleaseState:
         """Takes a version out of use; one that answers, or that a rollback would bring back, is refused."""
         from everfit.flow import promotion
 
-        return self._told(promotion.archive(self._state(), version, self._hand.author, reason, self._hand.clock()))
+        return _told(
+            self._hand, promotion.archive(_state(self._hand), version, self._hand.author, reason, self._hand.clock())
+        )
 
     def roll_back(self, reason: str = "rolled back by hand") -> ReleaseState:
         """Ends the canary, or gives the traffic back to the champion before this one.
@@ -115,36 +117,41 @@ class Versions:
         from everfit.flow import release
 
         try:
-            after = release.roll_back(self._state(), self._hand.author, reason, self._hand.clock())
+            after = release.roll_back(_state(self._hand), self._hand.author, reason, self._hand.clock())
         except Conflict:
             raise
         except StorageError as error:
-            return self._ordered(reason, error)
-        return self._told(after)
+            return _ordered(self._hand, reason, error)
+        return _told(self._hand, after)
 
-    def _ordered(self, reason: str, error: StorageError) -> ReleaseState:
-        after = self._standby.give(self._hand.author, reason, self._hand.clock())
-        self._hand.ports.bell.ring()
-        self._hand.progress.note(
-            f"the state store is away ({error.what}): this machine's servers go back at once, and the ledger hears of "
-            "it when the store is there again; servers on other machines need the same command there"
-        )
-        return after
 
-    def _state(self) -> StateStore:
-        """The store, with everything in it that was ordered while it was away."""
-        state = self._hand.ports.state
-        self._standby.reconcile(state)
-        return state
+def _ordered(hand: Hand, reason: str, error: StorageError) -> ReleaseState:
+    from everfit.wiring import bell
 
-    @property
-    def _standby(self) -> Standby:
-        return Standby(self._hand.ports.folder)
+    after = _standby(hand).give(hand.author, reason, hand.clock())
+    bell(hand.ports).ring()
+    hand.progress.note(
+        f"the state store is away ({error.what}): this machine's servers go back at once, and the ledger hears of "
+        "it when the store is there again; servers on other machines need the same command there"
+    )
+    return after
 
-    def _told(self, after: ReleaseState) -> ReleaseState:
-        self._standby.save(after, ledger.versions(self._hand.ports.state))
-        tell(self._hand)
-        return after
+
+def _state(hand: Hand) -> StateStore:
+    """The store, with everything in it that was ordered while it was away."""
+    _standby(hand).reconcile(hand.ports.state)
+    return hand.ports.state
+
+
+def _standby(hand: Hand) -> Standby:
+    return Standby(hand.ports.folder)
+
+
+def _told(hand: Hand, after: ReleaseState) -> ReleaseState:
+    """The release as it is now, kept for when the store is away, and told to the registry."""
+    _standby(hand).save(after, ledger.versions(hand.ports.state))
+    tell(hand)
+    return after
 
 
 def tell(hand: Hand) -> None:

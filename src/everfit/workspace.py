@@ -12,7 +12,6 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ from everfit.errors import EverfitError, GateFailed, NotReady, ProjectError, Sto
 from everfit.flow import ledger
 from everfit.flow.run import Silent
 from everfit.project.load import load as load_project
-from everfit.records.model import GateReport
+from everfit.trained import Trained
 from everfit.versions import Versions, tell
 
 if TYPE_CHECKING:
@@ -42,80 +41,12 @@ if TYPE_CHECKING:
     from everfit.project.load import Loaded
     from everfit.project.sections.data import Data
     from everfit.records.cohorts import Cohorts
-    from everfit.records.evaluation import Difference, LeakageWarning
-    from everfit.records.model import Candidate, Evaluation, Manifest, ModelVersion
+    from everfit.records.model import Manifest, ModelVersion
     from everfit.records.release import ReleaseState, Verdict
     from everfit.records.table import DatasetVersion, QualityReport
     from everfit.records.watch import Decision, MonitorReport, Retraining
     from everfit.serving.explaining import Explainer
     from everfit.serving.predictor import Predictor
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training run came to."""
-
-    run: Run
-
-    @property
-    def version(self) -> int:
-        """The registered version's number."""
-        number: int = self.run["version"].version
-        return number
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """Every family's best setting and the blend: the chosen one first, then by score; those that could not be
-        trained last."""
-        chosen = self.run["best"].family
-        return tuple(sorted(self.run["candidates"], key=lambda c: (c.family != chosen, -c.score)))
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """The metrics of the chosen model."""
-        found: Evaluation = self.run["evaluation"]
-        return found
-
-    @property
-    def gates(self) -> GateReport:
-        """What every gate observed and required, the comparison with the champion last."""
-        from everfit.records.model import GateReport
-
-        return GateReport((*self.run["gates"].results, *self.run["comparison"].results))
-
-    @property
-    def card(self) -> Path:
-        """The model card as a page, in the bundle."""
-        bundle: Path = self.run["bundle"]
-        return bundle / "card.html"
-
-    @property
-    def leakage(self) -> tuple[LeakageWarning, ...]:
-        """What looks as if the model were told the answer."""
-        found: tuple[LeakageWarning, ...] = self.run["leakage_warnings"]
-        return found
-
-    @property
-    def differences(self) -> tuple[Difference, ...]:
-        """The chosen model against the champion on the same test rows, by metric; empty while there is none."""
-        found: tuple[Difference, ...] = self.run["differences"]
-        return found
-
-    @property
-    def quality(self) -> QualityReport:
-        """The result of every check on the data."""
-        found: QualityReport = self.run["quality"]
-        return found
-
-    @property
-    def seconds(self) -> Mapping[str, float]:
-        """How long each step took when it was last really run."""
-        return {s.name: s.seconds for s in self.run.record.steps}
-
-    def took(self, family: str) -> float:
-        """The seconds of a family's search, or of the blend."""
-        steps = ("blended",) if family == "blend" else (f"first_{family}", f"search_{family}")
-        return sum(self.seconds.get(name, 0.0) for name in steps)
 
 
 class Workspace:
@@ -142,13 +73,18 @@ class Workspace:
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
 
-    def run(self, use_cache: bool = True, refused: Callable[[Trained], None] | None = None) -> Trained:
+    def run(
+        self,
+        use_cache: bool = True,
+        refused: Callable[[Trained], None] | None = None,
+        since: datetime | None = None,
+    ) -> Trained:
         """Trains, gates and registers. Raises what stopped it; finished steps are kept either way. `refused` is given
-        what was trained, without a version, before GateFailed is raised."""
+        what was trained, without a version, before GateFailed is raised. `since` goes before `data.since`."""
         from everfit.flow import online
 
         ports = self.ports
-        runner, graph, given = pipeline(self)
+        runner, graph, given = pipeline(self, since)
 
         def stopped(run: Run, error: EverfitError) -> None:
             _watch_quality(self, run)
@@ -262,7 +198,7 @@ class Workspace:
         from everfit.flow import alerting, retraining
 
         state = self.ports.state
-        done = retraining.act(state, decision, lambda: self.run().version, self.release, stopped)
+        done = retraining.act(state, decision, lambda since: self.run(since=since).version, self.release, stopped)
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
 
@@ -323,8 +259,8 @@ def explainer(workspace: Workspace) -> Explainer:
     return Explainer(ports.log, opened)
 
 
-def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
-    """The training of this project, and what runs it."""
+def pipeline(workspace: Workspace, since: datetime | None = None) -> tuple[Runner, Graph, Mapping[str, Given]]:
+    """The training of this project, on rows `since` then where that is given, and what runs it."""
     from everfit.flow import training
     from everfit.flow.run import Runner
 
@@ -336,7 +272,10 @@ def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
     own = _functions(workspace.loaded)
     outside = wiring.outside(ports, own, workspace.author, workspace.clock, workspace.progress, rival, digest)
     runner = Runner(ports.artifacts, ports.state, workspace.progress, ports.folder / "scratch")
-    return runner, *training.pipeline(workspace.project, outside)
+    project = workspace.project
+    if since is not None:
+        project = project.model_copy(update={"data": project.data.model_copy(update={"since": since})})
+    return runner, *training.pipeline(project, outside)
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

@@ -15,8 +15,9 @@ from everfit.features.functions import load
 from everfit.flow.run import Silent
 from everfit.flow.training import Outside, pipeline
 from everfit.project.sections.training import Threshold
+from everfit.trained import Trained
 from everfit.wiring import Ports
-from everfit.workspace import Trained, Workspace
+from everfit.workspace import Workspace
 from tests.integration.projects import START, SmallProject
 
 CHOSEN = ("best", "out_of_fold", "calibration", "threshold")

@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 
 from everfit.flow import ledger
 from everfit.versions import reconcile
+from everfit.wiring import tracking_uri
 from tests.integration.projects import SmallProject
 
 # Importing MLflow warns of its own type hints.
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
 
 def test_what_was_done_by_hand_in_mlflow_is_found_and_put_right(released: SmallProject) -> None:
     workspace = released.open()
-    client = MlflowClient(workspace.ports.tracking_uri)
+    client = MlflowClient(tracking_uri(workspace.ports))
     client.set_registered_model_alias("churn", "favourite", "1")
     assert reconcile(workspace) == ()
 

@@ -120,6 +120,21 @@ def test_equal_values_give_equal_bytes(value: Any, kind: Any, tmp_path: Path) ->
     assert content(value, kind, tmp_path / "a") == content(again, kind, tmp_path / "b")
 
 
+def test_what_saving_a_small_table_hands_on_is_what_loading_it_gives_and_a_copy(tmp_path: Path) -> None:
+    table = TABLE.with_columns(kind=pl.Series(["x", "y", "x"], dtype=pl.Categorical), n=np.arange(3.0))
+    handed = artifact.save(table, pl.DataFrame, tmp_path)
+    loaded = artifact.load(pl.DataFrame, tmp_path)
+    assert handed.equals(loaded, null_equal=True)
+    assert (handed.schema, handed.n_chunks()) == (loaded.schema, loaded.n_chunks())
+    table[0, "n"] = 7.0
+    assert handed["n"][0] == 0.0
+
+
+def test_a_large_table_is_read_from_where_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifact, "_SMALL", 8)
+    assert artifact.save(TABLE, pl.DataFrame, tmp_path) is None
+
+
 def test_a_table_in_chunks_has_the_bytes_of_the_same_table_in_one(tmp_path: Path) -> None:
     chunked = pl.concat([TABLE[:1], TABLE[1:]], rechunk=False)
     assert content(chunked, pl.DataFrame, tmp_path / "a") == content(TABLE, pl.DataFrame, tmp_path / "b")

@@ -17,6 +17,7 @@ from everfit.flow import monitoring, tracking
 from everfit.records.codec import encode
 from everfit.records.watch import ColumnDrift, Decision, DriftReport, MonitorReport, PerformanceReport
 from everfit.testing.churn import TARGET
+from everfit.wiring import tracking_uri
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 AGE = ColumnDrift("age", "kolmogorov_smirnov", 0.31, 0.0, 0.0, 0.31, True)
@@ -74,7 +75,7 @@ def test_a_look_stands_in_the_projects_mlflow_unless_that_is_turned_off(released
         looking = released.open("monitoring.rows=300", f"monitoring.track={str(track).lower()}")
         looking.predict(customers(400, seed=5, first=20_000).drop(TARGET))
         looking.monitor()
-    client = MlflowClient(workspace.ports.tracking_uri)
+    client = MlflowClient(tracking_uri(workspace.ports))
     experiment = client.get_experiment_by_name("churn")
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id], "tags.stage = 'monitoring'")

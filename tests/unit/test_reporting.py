@@ -192,14 +192,10 @@ def test_personal_columns_of_a_project_have_no_picture(released: SmallProject) -
     assert views["tenure"].shape is not None
 
 
-def test_a_report_that_cannot_be_written_leaves_the_one_before(released: SmallProject) -> None:
-    file = released.folder / "report.html"
-    file.write_text("the one before")
-    (released.folder / ".report.html.part").mkdir()
-    answer = released.call("report", "-o", str(file))
+def test_a_report_that_cannot_be_written_says_so(released: SmallProject) -> None:
+    answer = released.call("report", "-o", str(released.folder / "everfit.yaml" / "report.html"))
     assert answer.code == 8
-    assert "cannot be written" in answer.err
-    assert file.read_text() == "the one before"
+    assert "the report cannot be written: Not a directory" in answer.err
 
 
 def test_a_project_never_run_has_no_report(project: Callable[..., SmallProject]) -> None:

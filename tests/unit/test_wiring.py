@@ -21,6 +21,7 @@ from everfit.adapters.sources.parquet import ParquetSource
 from everfit.errors import ProjectError
 from everfit.project.load import load
 from everfit.wiring import Ports
+from everfit.wiring.sources import source
 
 FILE = """\
 project: churn
@@ -52,18 +53,18 @@ def ports(folder: Path, environment: str | None = None, *overrides: str) -> Port
     ],
 )
 def test_a_source_is_known_by_its_ending(address: str, kind: type) -> None:
-    assert type(wiring.source(Path("/project"), address)) is kind
+    assert type(source(Path("/project"), address)) is kind
 
 
 def test_a_source_lies_beside_the_project_file_unless_its_path_is_absolute() -> None:
-    assert wiring.source(Path("/project"), "data/c.csv") == CsvSource("/project/data/c.csv")
-    assert wiring.source(Path("/project"), "/data/c.csv") == CsvSource("/data/c.csv")
+    assert source(Path("/project"), "data/c.csv") == CsvSource("/project/data/c.csv")
+    assert source(Path("/project"), "/data/c.csv") == CsvSource("/data/c.csv")
 
 
 @pytest.mark.parametrize("address", ["customers.xlsx", "customers", "ftp://host/customers.csv", ""])
 def test_a_source_that_nothing_reads_is_refused_with_what_is_read(address: str) -> None:
     with pytest.raises(ProjectError, match=r"nothing here reads(.|\n)*\.csv, .*\.parquet"):
-        wiring.source(Path("/project"), address)
+        source(Path("/project"), address)
 
 
 def test_every_environment_has_stores_of_its_own(folder: Path) -> None:
@@ -76,8 +77,8 @@ def test_every_environment_has_stores_of_its_own(folder: Path) -> None:
 
 
 def test_tracking_is_a_file_of_the_environment_unless_the_project_names_a_server(folder: Path) -> None:
-    assert ports(folder).tracking_uri == f"sqlite:///{folder}/.everfit/dev/mlflow.db"
-    assert ports(folder, "production").tracking_uri == "http://127.0.0.1:5000"
+    assert wiring.tracking_uri(ports(folder)) == f"sqlite:///{folder}/.everfit/dev/mlflow.db"
+    assert wiring.tracking_uri(ports(folder, "production")) == "http://127.0.0.1:5000"
 
 
 def test_an_adapter_is_made_once(folder: Path) -> None:

@@ -30,7 +30,8 @@ from everfit.errors import (
 from everfit.flow import alerting, ledger, quality
 from everfit.records.watch import AlarmKind, AlarmState
 from everfit.testing.churn import ENTITY, TARGET
-from everfit.workspace import Trained, Workspace, ingest
+from everfit.trained import Trained
+from everfit.workspace import Workspace, ingest
 
 ASKED = projects.customers(20, seed=5, first=20_000).drop(TARGET, "event_timestamp")
 

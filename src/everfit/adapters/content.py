@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from everfit.errors import StorageError
@@ -16,17 +17,15 @@ def files(folder: Path) -> list[str]:
     """The relative POSIX paths of the files below the folder, sorted.
 
     Raises StorageError for links, devices and the like, which a copy would not hold faithfully."""
-    found = sorted(folder.rglob("*"))
-    odd = [path for path in found if path.is_symlink() or not (path.is_file() or path.is_dir())]
-    if odd or not folder.is_dir():
-        what = "is a link or no regular file" if odd else "is not a folder"
-        raise StorageError(what, where=str((*odd, folder)[0]), fix="store a folder of regular files")
-    return sorted(path.relative_to(folder).as_posix() for path in found if path.is_file())
+    if not folder.is_dir():
+        raise _refused("is not a folder", str(folder))
+    return sorted(_below(str(folder), ""))
 
 
 def digest(folder: Path, names: Sequence[str]) -> str:
     """The SHA-256 over the list of (name, SHA-256 of the bytes), in the order of the names."""
-    return hashlib.sha256(json.dumps([(name, _file(folder / name)) for name in names]).encode()).hexdigest()
+    hashes = [(name, _file(os.path.join(folder, name))) for name in names]  # noqa: PTH118  # a Path takes as long
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
 
 
 def copy(folder: Path, names: Sequence[str], to: Path) -> None:
@@ -38,16 +37,33 @@ def copy(folder: Path, names: Sequence[str], to: Path) -> None:
 
 
 def moved(folder: Path, to: Path) -> bool:
-    """Renames the folder to `to`; false when it lies on another file system, where that cannot be."""
+    """Whether the folder's content is at `to` now: renamed to it, or put there by another writer who was first; false
+    when it lies on another file system, where that cannot be."""
     try:
         folder.rename(to)
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        if error.errno == errno.EXDEV:
+            return False
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        return False
     return True
 
 
-def _file(path: Path) -> str:
-    with path.open("rb") as file:
+def _below(folder: str, inside: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(entry.path, f"{inside}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield inside + entry.name
+            else:
+                raise _refused("is a link or no regular file", entry.path)
+
+
+def _refused(what: str, where: str) -> StorageError:
+    return StorageError(what, where=where, fix="store a folder of regular files")
+
+
+def _file(path: str) -> str:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # see `digest`
         return hashlib.file_digest(file, "sha256").hexdigest()

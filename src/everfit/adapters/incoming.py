@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 _STALE = 86400.0  # seconds after which a writer on another machine is taken for dead
 
@@ -17,7 +16,7 @@ _STALE = 86400.0  # seconds after which a writer on another machine is taken for
 @contextmanager
 def temporary(folder: Path) -> Iterator[Path]:
     """A path in the folder that nobody else uses, named after its writer; what is left there at the end is removed."""
-    path = folder / f"{socket.gethostname()}~{os.getpid()}~{uuid4().hex}"
+    path = folder / f"{socket.gethostname()}~{os.getpid()}~{os.urandom(16).hex()}"
     try:
         yield path
     finally:
@@ -46,7 +45,9 @@ def _abandoned(leftover: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    try:
+        path.unlink()
+    except FileNotFoundError:  # the rule: it was renamed to where it belongs
+        return
+    except OSError:  # a folder
         shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -95,8 +95,8 @@ def _demand_free(folder: Path, names: tuple[str, ...], force: bool) -> None:
 
 
 def _read(source: str) -> pl.DataFrame:
-    from everfit import wiring
     from everfit.flow.survey import nearest
+    from everfit.wiring import sources
 
     path = Path(source)
     if not any(sign in source for sign in _GLOB) and "://" not in source and not path.exists():
@@ -105,7 +105,7 @@ def _read(source: str) -> pl.DataFrame:
         fix = f"did you mean {path.with_name(near)}?" if near else "correct the path; it is relative to where you stand"
         raise SourceError("there is no such file", where=source, fix=fix)
     try:
-        return wiring.source(Path.cwd(), source).read()
+        return sources.source(Path.cwd(), source).read()
     except ProjectError as error:
         raise ProjectError(error.what, where="--from", fix=error.fix) from error
 

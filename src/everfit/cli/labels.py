@@ -60,9 +60,9 @@ def command(
 
 
 def _source(file: str | None, sql: str | None, database: str) -> Source:
-    from everfit import wiring
+    from everfit.wiring.sources import query, source
 
-    return wiring.query(database, sql) if sql is not None else wiring.source(Path.cwd(), file or "")
+    return query(database, sql) if sql is not None else source(Path.cwd(), file or "")
 
 
 def show_stored(found: Labelled, output: Output) -> None:

@@ -43,14 +43,14 @@ def command(
       everfit predict everybody.parquet -o scores.parquet --no-log
       everfit predict everybody.parquet -o scores.parquet --no-log --executor ray://head:10001
     """
-    from everfit import wiring
     from everfit.batch import score
     from everfit.cli.progress import Rows
+    from everfit.wiring import sources
 
     if target is not None:
         check(target)
     workers = spread(workspace, executor, log)
-    source = wiring.source(Path.cwd(), file)
+    source = sources.source(Path.cwd(), file)
     with Rows(source, quiet=output.json) as rows:
         found = score(workspace, source, target, log=log, tell=rows.tell, executor=workers)
     who = ", ".join(f"version {version} answered {count:,}" for version, count in found.versions.items())

@@ -40,7 +40,7 @@ def command(workspace: Workspace, output: Output, target: Path, evidently: bool)
       everfit report --evidently -o evidently.html
       everfit report --json
     """
-    from everfit.errors import StorageError
+    from everfit import atomic
     from everfit.reporting.page import page
     from everfit.reports import report
     from everfit.wiring import begun
@@ -56,14 +56,7 @@ def command(workspace: Workspace, output: Output, target: Path, evidently: bool)
     if output.json:
         output.document(found)
         return
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.part")
-        beside.write_text(page(found), encoding="utf-8")
-        beside.replace(target)
-    except OSError as error:
-        fix = "choose another file, or make its folder writable"
-        raise StorageError(f"the report cannot be written: {error.strerror}", where=str(target), fix=fix) from error
+    atomic.write(target, page(found), what="the report")
     output.line(f"[green]✓[/] {target}: {found.rows:,} predictions of version {found.version or '-'}")
 
 

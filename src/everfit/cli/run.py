@@ -13,7 +13,8 @@ from everfit.cli.output import Output, number
 
 if TYPE_CHECKING:
     from everfit.records.model import Candidate
-    from everfit.workspace import Trained, Workspace
+    from everfit.trained import Trained
+    from everfit.workspace import Workspace
 
 # Slices in the table; the card has all.
 _SHOWN = 5

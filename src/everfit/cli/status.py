@@ -70,6 +70,8 @@ def _cohorts(found: Overview, workspace: Workspace) -> Cohorts | None:
 
 
 def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> dict[str, Any]:
+    from everfit.wiring import tracking_uri
+
     loaded, ports = workspace.loaded, workspace.ports
     return {
         "project": workspace.project.name,
@@ -80,7 +82,7 @@ def _document(found: Overview, workspace: Workspace, step: tuple[str, str]) -> d
         "drift_score": found.looked.drift.drift_score if found.looked and found.looked.drift else None,
         "folder": ports.folder,
         "state": workspace.project.backends.state_place,
-        "tracking": masked(ports.tracking_uri),
+        "tracking": masked(tracking_uri(ports)),
         "next": {"command": step[0], "because": step[1]},
     }
 
@@ -89,6 +91,8 @@ def show(
     found: Overview, output: Output, workspace: Workspace, step: tuple[str, str], turned: Cohorts | None = None
 ) -> None:
     """The screen."""
+    from everfit.wiring import tracking_uri
+
     loaded, now = workspace.loaded, datetime.now(UTC)
     output.line(f"[bold]{workspace.project.name}[/]  environment [bold]{loaded.environment}[/], {loaded.path}\n")
     _release(found, output, now)
@@ -110,7 +114,7 @@ def show(
     output.line(f"[dim]{'stored in':<{_LABEL}}[/]{workspace.ports.folder}")
     if place := workspace.project.backends.state_place:
         output.line(f"[dim]{'state in':<{_LABEL}}[/]{place}")
-    output.line(f"[dim]{'MLflow':<{_LABEL}}[/]mlflow ui --backend-store-uri {masked(workspace.ports.tracking_uri)}")
+    output.line(f"[dim]{'MLflow':<{_LABEL}}[/]mlflow ui --backend-store-uri {masked(tracking_uri(workspace.ports))}")
     output.line(f"\nNext: [bold]{step[0]}[/]  [dim]{step[1]}[/]")
 
 

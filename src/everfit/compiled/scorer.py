@@ -180,8 +180,10 @@ def _table(arrays: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
 
 
 def _in_blocks(outputs: Any, x: Matrix) -> Matrix:
-    """All rows at once where they are few, else in as many threads as there are cores: machine code needs no lock."""
-    threads = min(os.cpu_count() or 1, len(x) // _ROWS_A_THREAD)
+    """All rows at once where they are few, else in as many threads as there are cores, or as OMP_NUM_THREADS has it,
+    which executors set for their workers: machine code needs no lock."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    threads = min(int(said) if said.isdecimal() else os.cpu_count() or 1, len(x) // _ROWS_A_THREAD)
     if threads < 2:
         found: Matrix = outputs(x)
         return found

@@ -60,6 +60,8 @@ def read(series: pl.Series, kind: Kind, pattern: str | None = None) -> Reading:
 
 
 def _unreadable(series: pl.Series, values: pl.Series, absent: tuple[str, ...]) -> pl.Series:
+    if values.null_count() == series.null_count():  # what is null stays so: nothing is lost
+        return pl.Series([False]).new_from_index(0, len(series))
     lost = values.is_null() & series.is_not_null()
     if series.dtype.is_float():
         lost &= ~series.is_nan().fill_null(False)
@@ -94,11 +96,12 @@ def numbers(series: pl.Series) -> pl.Series:
     >>> numbers(pl.Series(["1e3", " 7 ", "", "1,5"])).to_list()
     [1000.0, 7.0, None, None]
     """
-    if series.dtype == pl.String:
-        series = series.str.strip_chars()
-    elif series.dtype.is_temporal():
+    if series.dtype.is_temporal():
         return pl.Series(series.name, [None], dtype=pl.Float64).new_from_index(0, len(series))
-    return series.cast(pl.Float64, strict=False).fill_nan(None)
+    found = series.cast(pl.Float64, strict=False)
+    if series.dtype == pl.String and found.null_count() > series.null_count():  # white space around some, perhaps
+        found = series.str.strip_chars().cast(pl.Float64, strict=False)
+    return found.fill_nan(None)
 
 
 def booleans(series: pl.Series) -> pl.Series:

@@ -6,7 +6,7 @@ from typing import Any
 
 from everfit.demo.telling import Story
 from everfit.records.model import GateReport
-from everfit.workspace import Trained
+from everfit.trained import Trained
 
 
 def data(story: Story, trained: Trained) -> None:

@@ -20,6 +20,7 @@ from everfit.project.load import load
 from everfit.reporting.page import page as drawn
 from everfit.reports import report
 from everfit.testing.churn import ENTITY
+from everfit.wiring import tracking_uri
 from everfit.workspace import Workspace
 
 _HASH = 64
@@ -106,7 +107,7 @@ def _onward(story: Story) -> None:
         "every event, its evidence": f"everfit history -p {project}",
         "the server; see its /docs": f"everfit serve -p {project}",
         "version 2 once more": f"everfit release 2 --force -p {project}",
-        "experiments, pictures": f"mlflow ui --backend-store-uri {_short(ports.tracking_uri)}",
+        "experiments, pictures": f"mlflow ui --backend-store-uri {_short(tracking_uri(ports))}",
     }
     files = {
         "the project": str(project),

@@ -26,13 +26,15 @@ class Codec:
     """How values of the types that it accepts become files in a folder, and back."""
 
     accepts: Callable[[Any], bool]
-    save: Callable[[Any, Any, Path], object]
+    save: Callable[[Any, Any, Path], Any]
     load: Callable[[Any, Path], Any]
 
 
-def save(value: Any, kind: Any, folder: Path) -> None:
-    """Writes the value of that declared type into the empty folder. OSError when the disk refuses."""
-    _codec(kind).save(value, kind, folder)
+def save(value: Any, kind: Any, folder: Path) -> Any:
+    """Writes the value of that declared type into the empty folder. OSError when the disk refuses.
+
+    Returns what `load` would read, a copy of its own, where that is at hand: a table that is small; None else."""
+    return _codec(kind).save(value, kind, folder)
 
 
 def load(kind: Any, folder: Path) -> Any:
@@ -76,18 +78,19 @@ def _is_json(kind: Any) -> bool:
     return _codec(kind) is _JSON
 
 
-def _save_table(value: Any, _kind: Any, folder: Path) -> None:
+def _save_table(value: Any, _kind: Any, folder: Path) -> Any:
     import numpy as np
 
     # Gathered anew: chunks, and what lies under missing values, are no part of what a table is.
     every = np.arange(value.height)
     if value.height * value.width <= _SMALL:
-        value.rechunk()[every].write_ipc_stream(folder / _STREAM)
-        return
+        plain = value.rechunk()[every]
+        plain.write_ipc_stream(folder / _STREAM)
+        return plain
     # A file a column: no more than one of them is copied at a time. As one batch it is read into one piece of memory.
     for index, column in enumerate(value):
-        plain = column.rechunk()[every].to_frame()
-        plain.write_ipc(folder / f"{index:04d}.arrow", record_batch_size=value.height)
+        column.rechunk()[every].to_frame().write_ipc(folder / f"{index:04d}.arrow", record_batch_size=value.height)
+    return None
 
 
 def _load_table(_kind: Any, folder: Path) -> Any:

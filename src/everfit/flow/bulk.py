@@ -11,7 +11,7 @@ import io
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +47,26 @@ class Scored:
     first: pl.DataFrame
 
 
-def score(source: Source, target: Path | None, answers: Answers, plan: str, tell: Tell, rows: int = ROWS) -> Scored:
+def score(
+    source: Source,
+    target: Path | None,
+    answers: Answers,
+    plan: str,
+    tell: Tell,
+    rows: int = ROWS,
+    columns: Collection[str] | None = None,
+) -> Scored:
     """Answers every row of the source and writes the answers to `target`, a .csv or .parquet file, if there is one.
 
-    `plan` names all that the answers depend on. Raises what the source and `answers` raise, and StorageError when the
-    disk refuses or another process is at work on the same target; finished pieces are kept.
+    `columns` are those that the answers depend on, all if it is not given; `plan` names all else that they depend on.
+    Raises what the source and `answers` raise, and StorageError when the disk refuses or another process is at work on
+    the same target; finished pieces are kept.
     """
     with _folder(target, f"{plan} {rows}") as folder:
         done = len(_pieces(folder))
         ends: deque[int] = deque()  # of the pieces under way
-        for number, found in enumerate(answers(_read(source, rows, done * rows, ends)), start=done):
+        pieces = _read(_tables(source, rows, done * rows, columns), done * rows, ends)
+        for number, found in enumerate(answers(pieces), start=done):
             _write(found, folder / f"{number:08d}{_PIECE}")
             tell(ends.popleft())
         table = pl.scan_ipc(_pieces(folder))
@@ -77,18 +87,18 @@ def packed(answers: pl.DataFrame) -> bytes:
     return found.getvalue()
 
 
-def _read(source: Source, rows: int, skip: int, ends: deque[int]) -> Iterator[Piece]:
-    """From row `skip` on, in tables of `rows` rows, each one's last row noted in `ends`."""
-    for table in _tables(source, rows, skip):
-        ends.append(skip + table.height)
-        yield table, skip
-        skip += table.height
+def _read(tables: Iterable[pl.DataFrame], before: int, ends: deque[int]) -> Iterator[Piece]:
+    """Each table with how many rows came before it; its last row is noted in `ends`."""
+    for table in tables:
+        ends.append(before + table.height)
+        yield table, before
+        before += table.height
 
 
-def _tables(source: Source, rows: int, skip: int) -> Iterator[pl.DataFrame]:
-    """A source that cannot be read in pieces is read whole."""
+def _tables(source: Source, rows: int, skip: int, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
+    """From row `skip` on, in tables of `rows` rows; a source that cannot be read in pieces is read whole."""
     if isinstance(source, Batches):
-        yield from source.batches(rows, skip)
+        yield from source.batches(rows, skip, columns)
         return
     whole = source.read()
     yield from (whole[start : start + rows] for start in range(skip, whole.height, rows))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from everfit.errors import StorageError
 from everfit.flow.code import CodeIdentity
@@ -14,7 +15,7 @@ from everfit.ports import ArtifactStore
 from everfit.records.codec import decode, encode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recipe:
     """All that decides a step's output: the content of each input, which parameter takes which, the code that runs, the
     libraries it runs on."""
@@ -25,7 +26,7 @@ class Recipe:
     packages: Mapping[str, str]
     wiring: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The recipe's own hash, under which the output is remembered."""
         parts = [self.step, sorted(self.inputs.items()), self.code, sorted(self.packages.items()), self.wiring]

@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from everfit.errors import StorageError
+from everfit import atomic
 from everfit.flow import trial as evidence
 from everfit.flow.holding import Counted
 from everfit.flow.trial import SETTLED, Trial
@@ -76,7 +76,8 @@ class Gathering:
             head, seen = seen.split(until.timestamp())
             fold = folding.grown(fold, head, evidence.steps(state, until), arms, until.timestamp())
             self._fold = key, fold
-            _write(self._path, _packed(key, fold))
+            # Not durable: what a loss of power takes is counted again.
+            atomic.write(self._path, _packed(key, fold), what="the counts of the release")
         return folding.counts(fold, seen, evidence.steps(state, now), arms)
 
     def _known(self, key: str) -> Fold | None:
@@ -128,18 +129,3 @@ def _arm(found: Any, place: int) -> ArmTally:
     requests, errors, failures = found["numbers"][place].tolist()
     none: NDArray[np.int64] = np.zeros((0, tally.LOSSES), dtype=np.int64)
     return ArmTally(requests, errors, failures, found["latencies"][place], found["scores"][place], none)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file with that content, whole or not at all. No fsync: what a loss of power takes is counted again."""
-    unfinished = path.with_suffix(".unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"the counts of the release cannot be kept: {error.strerror or error}",
-            where=str(path),
-            fix="free disk space, or make the folder writable",
-        ) from error

@@ -37,7 +37,7 @@ class Step:
         """Parameter to the name, or names, of what it takes; parameters with a default and the folder left out."""
         return {name: self.bind.get(name, name) for name in self._parameters if name != FOLDER}
 
-    @property
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """The names of all that the step takes, flat."""
         return tuple(name for need in self.needs.values() for name in ((need,) if isinstance(need, str) else need))

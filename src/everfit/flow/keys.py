@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from everfit import atomic
 from everfit.errors import ReleaseError, StorageError
 from everfit.ports import StateStore
 from everfit.records.access import KeyEvent, Role
@@ -41,10 +41,7 @@ def followed(state: StateStore, folder: Path) -> Mapping[str, KeyEvent]:
         return decode(dict[str, KeyEvent], copy.read_bytes(), where=str(copy))
     text = encode(found)
     if not copy.is_file() or copy.read_bytes() != text:
-        unfinished = copy.with_suffix(f".{os.getpid()}.unfinished")
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(text)
-        unfinished.replace(copy)
+        atomic.write(copy, text, what="the copy of the keys")
     return found
 
 

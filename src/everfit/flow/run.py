@@ -11,18 +11,18 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
 from socket import gethostname
 from typing import Any
 
@@ -154,17 +154,19 @@ class _Walk:
     def go(self) -> EverfitError | None:
         """Runs every step as soon as what it needs is there; returns the first error."""
         waiting = {one.name: one for one in self.graph.steps}
-        running: dict[Future[None], str] = {}
+        running: set[Future[None]] = set()
+        ended: SimpleQueue[Future[None]] = SimpleQueue()
         error = self._read_code()
         with ThreadPoolExecutor(self.runner.threads, thread_name_prefix="step") as pool:
             while waiting or running:
                 ready = [] if error else [n for n, s in waiting.items() if set(s.sources) <= self._digests.keys()]
-                running |= {pool.submit(self._step, waiting.pop(name)): name for name in ready}
+                for name in ready:
+                    running.add(begun := pool.submit(self._step, waiting.pop(name)))
+                    begun.add_done_callback(ended.put)
                 if not running:
                     break
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    running.pop(future)
-                    error = error or _error(future)
+                running.remove(future := ended.get())
+                error = error or _error(future)
         for name in waiting:
             self._report(StepRecord(name, Status.SKIPPED, "", "", 0.0, "an earlier step failed"))
         return error
@@ -219,8 +221,11 @@ class _Walk:
         with _scratch(self.runner.scratch) as folder:
             if one.wants_folder:
                 arguments[FOLDER] = folder
-            _call(one, arguments, folder)
+            made = _call(one, arguments, folder)
             output = self.artifacts.put(folder, move=True)
+        if made is not None and one.name in self._takers:
+            with self._lock:
+                self._values[one.name] = made
         seconds = time.perf_counter() - started
         if one.cached:
             cache.remember(self.runner.artifacts, self.pipeline, cache.Entry(output, seconds, wanted))
@@ -282,15 +287,26 @@ def _import(modules: Iterable[str]) -> None:
 def _scratch(root: Path) -> Iterator[Path]:
     """A fresh folder that is gone afterwards, whatever happened; a refusing disk is reported in plain words."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=root, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+        folder = _made(root)
+        try:
+            yield folder
+        finally:  # not there any more where it was moved into the store
+            shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise StorageError(
             f"the step's output could not be written: {error.strerror or error}",
             where=str(root),
             fix="free disk space or make the folder writable, then run again: finished steps are kept",
         ) from error
+
+
+def _made(root: Path) -> Path:
+    folder = root / f"{os.getpid()}-{os.urandom(8).hex()}"
+    try:
+        folder.mkdir(0o700)
+    except FileNotFoundError:  # the first step of all
+        folder.mkdir(0o700, parents=True)
+    return folder
 
 
 def _sweep(root: Path) -> None:
@@ -302,9 +318,9 @@ def _sweep(root: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _call(one: Step, arguments: Mapping[str, Any], folder: Path) -> None:
+def _call(one: Step, arguments: Mapping[str, Any], folder: Path) -> Any:
     try:
-        artifact.save(one.function(**arguments), one.output, folder)
+        return artifact.save(one.function(**arguments), one.output, folder)
     except EverfitError:
         raise
     except (Exception, SystemExit) as error:

@@ -16,6 +16,7 @@ from everfit.records.prediction import Prediction
 from everfit.serving.answers import entity_field
 from everfit.serving.arms import Snapshot
 from everfit.serving.bulk import answers
+from everfit.serving.model import Model
 from everfit.serving.predictor import Predictor
 
 _CHUNK = 1_000
@@ -69,6 +70,12 @@ def unlogged(snapshot: Snapshot, score_name: str) -> Answer:
         return found.with_columns(pl.lit(arm.version, pl.Int64).alias("version"), pl.lit(arm.name).alias("arm"))
 
     return answer
+
+
+def columns(champion: Model) -> set[str]:
+    """The columns that unlogged answers depend on."""
+    entity = champion.manifest.entity
+    return {*champion.parser.required, *(() if entity is None else (entity,))}
 
 
 def _demand_columns(given: Sequence[str], required: Sequence[str]) -> None:

@@ -7,14 +7,13 @@ machine at once, and entered into the ledger as soon as the store is back.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
+from everfit import atomic
 from everfit.errors import ReleaseError, StorageError
 from everfit.flow import ledger
 from everfit.ports import StateStore
@@ -50,7 +49,7 @@ class Standby:
         before = self.saved()
         if before is None or before.release.number < release.number:
             used = tuple(versions[number] for number in release.in_use)
-            _write(self.remembered, encode(Saved(release, used)))
+            atomic.write(self.remembered, encode(Saved(release, used)), durable=True)
 
     def saved(self) -> Saved | None:
         """The release as it was last seen here; None before the first time, and where the file is damaged."""
@@ -84,7 +83,7 @@ class Standby:
             )
         (draft,) = strategy.roll_back(saved.release, reason)
         event = _event(saved.release, draft, at, by)
-        _write(self._order, encode(event))
+        atomic.write(self._order, encode(event), durable=True)
         return rules.fold([event], saved.release)
 
     def release(self) -> Saved | None:
@@ -132,19 +131,3 @@ def _owed(seen: ReleaseState, order: LedgerEvent) -> tuple[tuple[Draft, ...], Re
 
 def _event(release: ReleaseState, draft: Draft, at: datetime, by: str) -> LedgerEvent:
     return LedgerEvent(release.number + 1, draft.kind, draft.version, at, by, draft.reason, draft.evidence)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file with that content, whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.{uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"cannot be written: {error.strerror}", where=str(path), fix="free disk space, or make the folder writable"
-        ) from error

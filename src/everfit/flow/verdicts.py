@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from everfit.errors import StorageError
+from everfit import atomic
 from everfit.flow import trial as evidence
 from everfit.flow.trial import Trial
 from everfit.ports import StateStore
@@ -71,17 +71,7 @@ def draw(
     looks = [picture.Look(at, _findings(trial, release, seen, scale, at, first, levels)) for at in _times(began, now)]
     steps = list(zip(release.step_times, release.steps, strict=False))
     heading = f"Version {release.challenger} against version {release.champion}: {found.action.value.replace('_', ' ')}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".tmp")
-        beside.write_text(picture.svg(heading, looks, steps), encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"the picture of the verdict cannot be written: {error.strerror or error}",
-            where=str(path),
-            fix="free space or make the folder writable",
-        ) from error
+    atomic.write(path, picture.svg(heading, looks, steps), what="the picture of the verdict")
 
 
 def _times(began: datetime, now: datetime) -> Sequence[datetime]:

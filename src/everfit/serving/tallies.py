@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 
+from everfit import atomic
+
 _SLOTS, _WIDTH = 256, 24
 _BYTES = _SLOTS * _WIDTH * 8
 Key = tuple[str, ...]
@@ -74,9 +76,8 @@ class Tallies:
     def _publish(self) -> None:
         """Says which numbers are whose, before the first of them is counted."""
         if self._path is not None:
-            unfinished = self._path.with_suffix(".unfinished")
-            unfinished.write_text(json.dumps([[list(key), place] for key, place in self._places.items()]))
-            unfinished.rename(self._path.with_suffix(".keys"))
+            places = json.dumps([[list(key), place] for key, place in self._places.items()])
+            atomic.write(self._path.with_suffix(".keys"), places, what="the names of the counts")
 
     def _everybody(self) -> Iterator[tuple[dict[Key, int], memoryview[float]]]:
         yield self._places.copy(), self._numbers

@@ -20,7 +20,6 @@ from everfit.adapters.content import copy, digest, files, moved
 from everfit.adapters.incoming import sweep, temporary
 from everfit.errors import StorageError
 
-_THERE = (errno.ENOTEMPTY, errno.EEXIST)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -42,20 +41,17 @@ class FolderArtifacts:
             names = files(folder)
             content = digest(folder, names)
         place = self._place(content)
-        with _told(self._root), temporary(self._incoming) as new:
+        with _told(self._root):
             if place.is_dir():
                 return content
-            if not (move and moved(folder, new)):
+            place.parent.mkdir(exist_ok=True)
+            if move and moved(folder, place):
+                return content
+            with temporary(self._incoming) as new:
                 copy(folder, names, new)
                 if digest(new, names) != content:
                     raise StorageError("a file changed while it was stored", where=str(folder), fix="store it again")
-            place.parent.mkdir(exist_ok=True)
-            try:
-                new.rename(place)
-            except OSError as error:
-                # Another writer of the same content was first.
-                if error.errno not in _THERE:
-                    raise
+                moved(new, place)
         return content
 
     def get(self, digest: str, *, verify: bool = True) -> Path | None:
@@ -79,7 +75,10 @@ class FolderArtifacts:
     def resolve(self, key: str) -> bytes | None:
         """The document remembered under the key, or None."""
         with _told(self._root):
-            return self._key(key).read_bytes() if self._key(key).is_file() else None
+            try:
+                return self._key(key).read_bytes()
+            except (FileNotFoundError, IsADirectoryError):
+                return None
 
     def _place(self, digest: str) -> Path:
         return self._root / digest[:2] / digest

@@ -9,8 +9,9 @@ importing what reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,9 @@ class CsvSource:
         """The rows of all files, each of which is looked over as for `read`."""
         return sum(_looked_over(path)[2] for path in find(self.path))
 
-    def batches(self, rows: int, skip: int = 0) -> Iterator[pl.DataFrame]:
+    def batches(self, rows: int, skip: int = 0, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """As `read` gives them, a piece at a time."""
-        return in_batches([_lazy(path) for path in find(self.path)], rows, skip, self.path)
+        return in_batches([_lazy(path) for path in find(self.path)], rows, skip, columns, self.path)
 
 
 def _lazy(path: Path) -> pl.LazyFrame:
@@ -54,7 +55,14 @@ def _lazy(path: Path) -> pl.LazyFrame:
     return pl.scan_csv(path, separator=separator, infer_schema=False, n_rows=rows, new_columns=names, glob=False)
 
 
-def _looked_over(path: Path) -> tuple[list[str], str, int]:  # names, separator, rows
+def _looked_over(path: Path) -> tuple[list[str], str, int]:
+    """The file's column names, its separator, and how many rows it has; looked for again when the file has changed."""
+    found = path.stat()
+    return _looked_over_once(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=32)
+def _looked_over_once(path: Path, _changed: int, _size: int) -> tuple[list[str], str, int]:
     from everfit.adapters.sources.scan import scan
 
     names, separator = header(path)

@@ -7,7 +7,7 @@ as columns. Whether a file has changed is seen without importing what reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,9 +43,9 @@ class ParquetSource:
 
         return sum(int(_lazy(path).select(pl.len()).collect().item()) for path in find(self.path))
 
-    def batches(self, rows: int, skip: int = 0) -> Iterator[pl.DataFrame]:
+    def batches(self, rows: int, skip: int = 0, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """As `read` gives them, a piece at a time."""
-        return in_batches([_lazy(path) for path in find(self.path)], rows, skip, self.path)
+        return in_batches([_lazy(path) for path in find(self.path)], rows, skip, columns, self.path)
 
 
 def _lazy(path: Path) -> pl.LazyFrame:

@@ -71,3 +71,11 @@ class SourceContract:
         assert pl.concat(pieces).equals(whole)
         assert pl.concat(source.batches(50, skip=70)).equals(whole[70:])
         assert source.count() == whole.height
+
+    def test_pieces_have_the_columns_that_are_wanted(self, tmp_path: Path) -> None:
+        source = self.make(tmp_path, _TABLE)
+        if not isinstance(source, Batches):
+            return
+        wanted = _TABLE.columns[1:]
+        assert [piece.columns for piece in source.batches(50, columns=[*reversed(wanted)])] == [wanted]
+        assert [piece.columns for piece in source.batches(50, columns=["absent"])] == [_TABLE.columns]

@@ -11,9 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
-from everfit.errors import ProjectError
 from everfit.ports import (
     AlertChannel,
     ArtifactStore,
@@ -30,8 +27,9 @@ from everfit.ports import (
     Tracker,
 )
 from everfit.project.load import Loaded
-from everfit.project.sections.monitoring import Channel
 from everfit.project.sections.training import Training
+from everfit.wiring.channels import channels
+from everfit.wiring.sources import source
 
 # What `everfit export` knows, each the exporter of that name, with what it says of it.
 PLATFORMS = {"prometheus": "A scrape configuration and alerting rules"}
@@ -80,14 +78,7 @@ class Ports:
         from everfit.flow import keys, ledger
         from everfit.flow.bell import Announced
 
-        return Announced(_state(self.loaded, self.folder), self.bell.ring, frozenset({ledger.STREAM, keys.STREAM}))
-
-    @property
-    def bell(self) -> Bell:
-        """What wakes the servers of this machine."""
-        from everfit.flow.bell import Bell
-
-        return Bell(self.folder / "bell")
+        return Announced(_state(self.loaded, self.folder), bell(self).ring, frozenset({ledger.STREAM, keys.STREAM}))
 
     @cached_property
     def registry(self) -> Registry:
@@ -95,12 +86,6 @@ class Ports:
         from everfit.adapters.registries.mlflow import MlflowRegistry
 
         return MlflowRegistry(_mlflow(self))
-
-    @property
-    def tracking_uri(self) -> str:
-        """Where MLflow's clients find the store."""
-        default = f"sqlite:///{(self.folder / 'mlflow.db').absolute()}"
-        return self.loaded.project.backends.tracking or default
 
     @cached_property
     def online(self) -> OnlineStore:
@@ -134,12 +119,20 @@ class Ports:
     @cached_property
     def channels(self) -> Mapping[str, AlertChannel]:
         """Where alarms go, by name: the kind, and a number where there are several of one."""
-        found: dict[str, AlertChannel] = {}
-        for channel in self.loaded.project.alerts:
-            same = sum(name.split(" ")[0] == channel.kind for name in found)
-            name = f"{channel.kind} {same + 1}" if same else channel.kind
-            found[name] = _CHANNELS[channel.kind](channel, self.loaded.project.name)
-        return found
+        return channels(self.loaded.project)
+
+
+def bell(ports: Ports) -> Bell:
+    """What wakes the servers of this machine."""
+    from everfit.flow.bell import Bell
+
+    return Bell(ports.folder / "bell")
+
+
+def tracking_uri(ports: Ports) -> str:
+    """Where MLflow's clients find the store."""
+    default = f"sqlite:///{(ports.folder / 'mlflow.db').absolute()}"
+    return ports.loaded.project.backends.tracking or default
 
 
 def tracker(ports: Ports) -> Tracker:
@@ -160,10 +153,10 @@ def evidently(ports: Ports) -> DriftPage:
 def _mlflow(ports: Ports) -> MlflowConfig:
     from everfit.adapters.registries.mlflow_client import MlflowConfig
 
-    project = ports.loaded.project
-    local = ports.tracking_uri.startswith("sqlite:///")
+    project, uri = ports.loaded.project, tracking_uri(ports)
+    local = uri.startswith("sqlite:///")
     return MlflowConfig(
-        uri=ports.tracking_uri,
+        uri=uri,
         experiment=project.backends.experiment or project.name,
         model=project.backends.model or project.name,
         artifacts=(ports.folder / "mlartifacts").absolute().as_uri() if local else None,
@@ -190,37 +183,6 @@ def target(loaded: Loaded) -> Target | None:
     from everfit.adapters.targets.folder import FolderTarget, FolderTargetConfig
 
     return FolderTarget(FolderTargetConfig(loaded.root / settings.folder))
-
-
-def source(root: Path, address: str) -> Source:
-    """The source that an address names, http or a file by its ending; relative to `root`. ProjectError for any other.
-
-    >>> source(Path("/data"), "churn.csv")
-    CsvSource(path='/data/churn.csv')
-    """
-    if address.lower().startswith(("http://", "https://")):
-        from everfit.adapters.sources.http import HttpSource
-
-        return HttpSource(address)
-    ending = Path(address).suffix.lower()
-    if "://" in address or ending not in _SOURCES:
-        raise ProjectError(
-            f"nothing here reads {address!r}",
-            where="data.source",
-            fix=f"name a file, or a glob of files, that ends in {', '.join(_SOURCES)}, or an https:// address of one",
-        )
-    return _SOURCES[ending](str(root / address))
-
-
-def query(database: str, text: str) -> Source:
-    """The rows that a query gives; the environment variable `database` holds the address. ProjectError without it."""
-    from everfit.adapters.sources.sql import SqlSource
-
-    address = os.environ.get(database, "").strip()
-    if not address:
-        fix = f"set it to an address such as postgresql://user:password@host/shop: export {database}=..."
-        raise ProjectError("the environment variable is not set", where=database, fix=fix)
-    return SqlSource(address, text)
 
 
 def outside(
@@ -290,85 +252,3 @@ def _ray(training: Training, name: str, root: Path, where: str) -> Executor:
     beside = [root / name for own in training.trusted for top in [own.partition(".")[0]] for name in (top, f"{top}.py")]
     modules = dict.fromkeys(str(path.absolute()) for path in beside if path.exists())
     return RayExecutor(address, training.workers, tuple(modules), where)
-
-
-def _console(_: Channel, __: str) -> AlertChannel:
-    from everfit.adapters.alerts.console import ConsoleAlerts
-
-    return ConsoleAlerts()
-
-
-def _webhook(channel: Channel, _: str) -> AlertChannel:
-    from everfit.adapters.alerts.webhook import WebhookAlerts, WebhookConfig
-
-    return WebhookAlerts(WebhookConfig(_secret(channel, "url"), _optional(channel.key)))
-
-
-def _slack(channel: Channel, _: str) -> AlertChannel:
-    from everfit.adapters.alerts.slack import SlackAlerts, SlackConfig
-
-    return SlackAlerts(SlackConfig(_secret(channel, "url")))
-
-
-def _pagerduty(channel: Channel, project: str) -> AlertChannel:
-    from everfit.adapters.alerts.pagerduty import EVENTS, PagerDutyAlerts, PagerDutyConfig
-
-    return PagerDutyAlerts(PagerDutyConfig(_secret(channel, "key"), project, channel.server or EVENTS))
-
-
-def _email(channel: Channel, project: str) -> AlertChannel:
-    from everfit.adapters.alerts.email import EmailAlerts, EmailConfig
-
-    password = _optional(channel.password)
-    return EmailAlerts(
-        EmailConfig(
-            channel.server or "", channel.to, channel.sender or "", project, channel.user, password, channel.tls
-        )
-    )
-
-
-def _alertmanager(channel: Channel, project: str) -> AlertChannel:
-    from everfit.adapters.alerts.alertmanager import AlertmanagerAlerts, AlertmanagerConfig
-
-    return AlertmanagerAlerts(AlertmanagerConfig(channel.server or "", project))
-
-
-def _secret(channel: Channel, field: str) -> str:
-    found: SecretStr | None = getattr(channel, field)
-    if found is None:
-        what = "a webhook needs a URL" if channel.kind == "webhook" else f"{channel.kind} needs its {field}"
-        raise ProjectError(what, where="alerts", fix=f"write {{{channel.kind}: ${{NAME}}}}")
-    return found.get_secret_value()
-
-
-def _optional(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret else None
-
-
-def _csv(path: str) -> Source:
-    from everfit.adapters.sources.csv import CsvSource
-
-    return CsvSource(path)
-
-
-def _parquet(path: str) -> Source:
-    from everfit.adapters.sources.parquet import ParquetSource
-
-    return ParquetSource(path)
-
-
-_SOURCES: Mapping[str, Callable[[str], Source]] = {
-    ".csv": _csv,
-    ".tsv": _csv,
-    ".txt": _csv,
-    ".parquet": _parquet,
-    ".pq": _parquet,
-}
-_CHANNELS: Mapping[str, Callable[[Channel, str], AlertChannel]] = {
-    "console": _console,
-    "webhook": _webhook,
-    "slack": _slack,
-    "pagerduty": _pagerduty,
-    "email": _email,
-    "alertmanager": _alertmanager,
-}

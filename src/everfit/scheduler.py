@@ -68,7 +68,8 @@ def _training(
     free = one.acquire(blocking=False)
     try:
         running, released = not free or retraining.under_way(state), release.champion is not None
-        decision = policy.by_the_clock(str(plan), running, release.challenger, released, workspace.clock())
+        since = retraining.left_out(retraining.history(state))
+        decision = policy.by_the_clock(str(plan), running, release.challenger, released, workspace.clock(), since)
         if not decision.retrain:
             return Came(f"not trained: {'; '.join(decision.reasons[1:])}")
         done = workspace.retrain(decision, stop.is_set)

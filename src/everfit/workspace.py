@@ -73,13 +73,18 @@ class Workspace:
         if root not in sys.path:  # estimators by dotted path live beside the project file
             sys.path.insert(0, root)
 
-    def run(self, use_cache: bool = True, refused: Callable[[Trained], None] | None = None) -> Trained:
+    def run(
+        self,
+        use_cache: bool = True,
+        refused: Callable[[Trained], None] | None = None,
+        since: datetime | None = None,
+    ) -> Trained:
         """Trains, gates and registers. Raises what stopped it; finished steps are kept either way. `refused` is given
-        what was trained, without a version, before GateFailed is raised."""
+        what was trained, without a version, before GateFailed is raised. `since` goes before `data.since`."""
         from everfit.flow import online
 
         ports = self.ports
-        runner, graph, given = pipeline(self)
+        runner, graph, given = pipeline(self, since)
 
         def stopped(run: Run, error: EverfitError) -> None:
             _watch_quality(self, run)
@@ -193,7 +198,7 @@ class Workspace:
         from everfit.flow import alerting, retraining
 
         state = self.ports.state
-        done = retraining.act(state, decision, lambda: self.run().version, self.release, stopped)
+        done = retraining.act(state, decision, lambda since: self.run(since=since).version, self.release, stopped)
         alerting.send(retraining.failure(done), self.ports.channels, state, self.progress)
         return done
 
@@ -254,8 +259,8 @@ def explainer(workspace: Workspace) -> Explainer:
     return Explainer(ports.log, opened)
 
 
-def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
-    """The training of this project, and what runs it."""
+def pipeline(workspace: Workspace, since: datetime | None = None) -> tuple[Runner, Graph, Mapping[str, Given]]:
+    """The training of this project, on rows `since` then where that is given, and what runs it."""
     from everfit.flow import training
     from everfit.flow.run import Runner
 
@@ -267,7 +272,10 @@ def pipeline(workspace: Workspace) -> tuple[Runner, Graph, Mapping[str, Given]]:
     own = _functions(workspace.loaded)
     outside = wiring.outside(ports, own, workspace.author, workspace.clock, workspace.progress, rival, digest)
     runner = Runner(ports.artifacts, ports.state, workspace.progress, ports.folder / "scratch")
-    return runner, *training.pipeline(workspace.project, outside)
+    project = workspace.project
+    if since is not None:
+        project = project.model_copy(update={"data": project.data.model_copy(update={"since": since})})
+    return runner, *training.pipeline(project, outside)
 
 
 def _manifest(workspace: Workspace, answering: ReleaseState) -> Manifest | None:

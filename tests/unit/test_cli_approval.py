@@ -171,7 +171,7 @@ def test_status_shows_what_waits_for_whom_and_what_to_do(ports: Ports, capsys: C
 def test_a_retraining_that_waits_is_over_and_no_failure(ports: Ports, told: Told) -> None:
     workspace = Workspace(load("everfit.yaml", "production"), author="everfit")
     decision = Decision(workspace.clock(), True, Trigger.MANUAL, ("by hand",))
-    done = retraining.act(ports.state, decision, lambda: 1, workspace.release)
+    done = retraining.act(ports.state, decision, lambda since: 1, workspace.release)
     assert (done.waiting, done.deployed, done.error) == (True, False, None)
     assert retraining.unfinished(ports.state) is None
 

@@ -16,15 +16,15 @@ from tests.unit.serving_models import MemoryLog, model
 
 from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.adapters.state.sqlite import SqliteState
-from everfit.flow import alerting, ledger, monitoring, retraining
+from everfit.flow import alerting, monitoring, retraining
 from everfit.monitoring.profile import profile
 from everfit.project.sections.root import Project
 from everfit.records.codec import decode, encode
-from everfit.records.model import Evaluation, Manifest, ModelVersion
+from everfit.records.model import Evaluation, Manifest
 from everfit.records.prediction import Label, PredictionRecord
 from everfit.records.profile import LossKind, LossProfile
 from everfit.records.release import ReleaseState
-from everfit.records.table import CheckResult, Kind, Row, Severity
+from everfit.records.table import CheckResult, Column, Kind, Row, Schema, Severity
 from everfit.records.watch import AlarmKind, MonitorReport, Retraining, StreamState, Trigger
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,6 +50,14 @@ def manifest() -> Manifest:
     return replace(about, profile=found, evaluation=Evaluation({}, {"roc_auc": 0.88}, {}, ()))
 
 
+def dated(made: Manifest) -> Manifest:
+    """With the losses of its test, made of a table of days."""
+    held = LossProfile(LossKind.BRIER, 2_000, 0.12, 0.17, 1.0)
+    day = Column("day", Kind.DATE, null_share=0.0, blanks=0, distinct=90)
+    schema = Schema((*made.schema.columns, day))
+    return replace(made, schema=schema, profile=replace(made.profile, losses=held))
+
+
 class Timed(MemoryLog):
     """Gives what was answered in the time asked for and nothing else, as the log of a server does."""
 
@@ -68,9 +76,9 @@ class Production:
         self.project = Project.model_validate(
             {
                 "project": "churn",
-                "data": {"source": "t.csv", "target": {"column": "Churn", "delay": delay}},
+                "data": {"source": "t.csv", "target": {"column": "Churn", "delay": delay}, "time": "day"},
                 "monitoring": {"rows": 200, "window": "60d" if drift else "30d", "drift": drift or {}},
-                "retraining": {"cooldown": "0s"},
+                "retraining": {"cooldown": "0s", "rows": 100},
                 "checks": [{"column": "tenure", "nulls": "5%", "severity": "warning"}],
             }
         )
@@ -226,8 +234,7 @@ def test_labels_of_one_class_alone_leave_a_metric_of_ranks_open(production: Prod
 
 
 def test_a_fall_is_seen_label_by_label_before_a_window_is_full(production: Production) -> None:
-    held = LossProfile(LossKind.BRIER, 2_000, 0.12, 0.17, 1.0)
-    production.manifest = replace(production.manifest, profile=replace(production.manifest.profile, losses=held))
+    production.manifest = dated(production.manifest)
     production.label(production.predict(190, START + DAY), START + 2 * DAY, turned=True)
     report = production.look(START + 3 * DAY)
     assert report.performance is None
@@ -429,27 +436,43 @@ def test_the_estimate_is_held_against_the_labels_when_they_come(production: Prod
         assert (abs(found.accuracy - found.estimated) > 0.2) is apart
 
 
-def test_what_was_lost_is_gone_after_until_a_test_metric_is_what_an_earlier_version_reached(
+def fall(production: Production) -> MonitorReport:
+    """Two hundred predictions a day for four days, of which those of the last two are wrong."""
+    labelled = START + 5 * DAY
+    production.manifest = dated(production.manifest)
+    for day, turned in ((0, False), (1, False), (2, True), (3, True)):
+        production.label(production.predict(200, START + day * DAY, seed=40 + day), labelled, turned)
+    return production.look(labelled + DAY)
+
+
+def test_a_fall_is_dated_by_its_labels_and_rows_from_before_are_left_out(production: Production) -> None:
+    report = fall(production)
+    assert report.losses is not None
+    assert report.losses.since is not None
+    assert START + DAY <= report.losses.since <= START + 2 * DAY  # the last answers before may have been unlucky ones
+    assert report.losses.labelled in (400, 600)
+    assert (report.decision.since, report.decision.fell) == (report.losses.since,) * 2
+
+
+def test_where_leaving_rows_out_released_nothing_the_next_retraining_learns_from_all(production: Production) -> None:
+    refused = Retraining(START, True, "fell", error="too few rows", exit_code=5, since=START, fell=START)
+    production.state.append(retraining.RETRAININGS, encode(refused))
+    decision = fall(production).decision
+    assert (decision.retrain, decision.since) == (True, None)
+    assert decision.fell is not None
+
+
+def test_a_changed_world_is_learned_again_when_four_times_as_many_of_its_rows_have_labels(
     production: Production,
 ) -> None:
-    for version, reached in ((1, 0.95), (2, 0.88)):
-        made = ModelVersion("churn", version, f"hash {version}", "run", START, {"roc_auc": reached}, {})
-        ledger.register(production.state, made, "ann", START)
-    production.state.append(
-        retraining.RETRAININGS,
-        encode(Retraining(START - DAY, True, "performance has fallen: 0.7", version=2, deployed=True)),
-    )
-    production.release = replace(production.release, champion=2, latest=2, registered=(1, 2))
-    decision = production.look(START + 2 * DAY).decision
-    assert decision.retrain
-    assert "an earlier champion reached 0.95 in its test" in decision.reasons[0]
-    # The next one brought nothing better: the world is harder than it was.
-    ledger.register(
-        production.state, ModelVersion("churn", 3, "hash 3", "run", START, {"roc_auc": 0.87}, {}), "ann", START
-    )
-    production.state.append(
-        retraining.RETRAININGS,
-        encode(Retraining(START, True, "performance is not restored yet", version=3, deployed=True)),
-    )
-    production.release = replace(production.release, champion=3, latest=3, registered=(1, 2, 3))
-    assert not production.look(START + 3 * DAY).decision.retrain
+    production.manifest = dated(production.manifest)
+    done = Retraining(START + 2 * DAY, True, "fell", version=1, deployed=True, since=START, fell=START)
+    production.label(production.predict(100, START, seed=1), START + DAY)
+    production.state.append(retraining.RETRAININGS, encode(done))
+    found = []
+    for day in (3, 4):
+        production.label(production.predict(200, START + day * DAY, seed=day), START + (day + 1) * DAY)
+        found.append(production.look(START + (day + 1) * DAY).decision)
+    assert [one.retrain for one in found] == [False, True]
+    assert "had 100 labelled rows since performance fell, by now there are 500" in found[1].reasons[0]
+    assert found[1].since == START

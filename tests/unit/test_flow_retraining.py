@@ -44,7 +44,7 @@ def test_no_trains_nothing_and_writes_nothing(state: SqliteState) -> None:
 
 def test_yes_trains_and_releases(state: SqliteState) -> None:
     released: list[int] = []
-    done = retraining.act(state, YES, lambda: 7, released.append)
+    done = retraining.act(state, YES, lambda since: 7, released.append)
     assert (done.version, done.deployed, done.error, released) == (7, True, None, [7])
     assert done.reason == "3 columns drifted; the last one was long ago"
     assert retraining.history(state) == [done]
@@ -63,7 +63,7 @@ def test_the_beginning_is_written_before_the_training_so_that_a_killed_one_count
 
 @pytest.mark.parametrize("error", [GateFailed("1 of 2 gates failed"), ReleaseError("another is under way")])
 def test_what_everfit_refuses_is_recorded_and_is_an_alarm(state: SqliteState, error: EverfitError) -> None:
-    train = raising(error) if isinstance(error, GateFailed) else lambda: 7
+    train = raising(error) if isinstance(error, GateFailed) else lambda since: 7
     done = retraining.act(state, YES, train, raising(error))
     assert (done.deployed, done.error, done.exit_code) == (False, str(error), error.exit_code)
     assert done.version == (None if isinstance(error, GateFailed) else 7)
@@ -76,7 +76,7 @@ def test_what_everfit_refuses_is_recorded_and_is_an_alarm(state: SqliteState, er
 def test_each_retraining_is_shown_once_as_it_was_last_written(state: SqliteState) -> None:
     later = Decision(NOW + timedelta(days=1), True, Trigger.SCHEDULE, ("due",))
     for decision in (YES, later):
-        retraining.act(state, decision, lambda: 7, lambda version: None)
+        retraining.act(state, decision, lambda since: 7, lambda version: None)
     assert [one.at for one in retraining.history(state)] == [NOW, later.at]
     assert all(one.deployed for one in retraining.history(state))
 
@@ -110,15 +110,15 @@ def test_one_that_was_killed_after_its_release_is_not_released_again_nor_called_
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        retraining.act(state, YES, lambda: 2, killed)
+        retraining.act(state, YES, lambda since: 2, killed)
     again = retraining.unfinished(state)
     assert again is not None
-    done = retraining.act(state, again, lambda: 2, lambda v: release.start(state, settings, "ann", v, at=NOW))
+    done = retraining.act(state, again, lambda since: 2, lambda v: release.start(state, settings, "ann", v, at=NOW))
     assert (done.version, done.deployed, done.error) == (2, True, None)
 
 
 def test_a_champion_trained_again_is_still_a_retraining_that_released_nothing(state: SqliteState) -> None:
     ledger.register(state, ModelVersion("churn", 1, "", "run", NOW, {}), "ann", NOW - timedelta(days=2))
     release.start(state, Release(), "ann", 1, at=NOW - timedelta(days=1))
-    done = retraining.act(state, YES, lambda: 1, lambda v: release.start(state, Release(), "ann", v, at=NOW))
+    done = retraining.act(state, YES, lambda since: 1, lambda v: release.start(state, Release(), "ann", v, at=NOW))
     assert (done.deployed, done.error is None) == (False, False)

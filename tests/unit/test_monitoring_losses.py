@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,39 @@ def test_losses_of_each_kind() -> None:
 
 def test_too_few_test_rows_leave_no_baseline() -> None:
     assert baseline(LossKind.ERROR, np.array([1.0])) is None
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def each_hour(rows: int) -> list[datetime]:
+    return [START + timedelta(hours=hour) for hour in range(rows)]
+
+
+def test_a_change_is_dated_however_the_labels_are_cut_into_looks() -> None:
+    stream = np.concatenate([wrong(0.2, 1_000, 1), wrong(0.4, 500, 2)])
+    times = each_hour(len(stream))
+    whole, found = watch(HELD, stream, LossState(1), 0.02, 1e5, times)
+    assert found.lasting
+    assert found.since is not None
+    assert abs(found.since - times[1_000]) < timedelta(hours=60)
+    state = LossState(1)
+    for rows in np.array_split(np.arange(len(stream)), 23):
+        state, last = watch(HELD, stream[rows], state, 0.02, 1e5, [times[row] for row in rows])
+    assert last.since == found.since
+    assert [one.won for one in state.rises] == pytest.approx([one.won for one in whole.rises])
+
+
+def test_a_model_that_holds_is_called_lastingly_worse_far_more_seldom_than_an_alarm_is_raised() -> None:
+    rows, run_length = 2_000, 2_000.0
+    found = [
+        watch(HELD, wrong(0.22, rows, seed), LossState(1), 0.02, run_length, each_hour(rows))[1] for seed in range(200)
+    ]
+    alarms, lasting = sum(one.degraded for one in found), sum(one.lasting for one in found)
+    assert alarms > 5
+    assert lasting <= alarms / 5
+
+
+def test_without_times_a_rise_is_not_dated() -> None:
+    _, found = watch(HELD, wrong(0.5, 1_000, 1), LossState(1), 0.02, 1e5)
+    assert (found.degraded, found.since, found.lasting) == (True, None, False)

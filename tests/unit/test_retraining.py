@@ -19,7 +19,7 @@ from everfit.records.watch import (
     PerformanceReport,
     Trigger,
 )
-from everfit.retraining.policy import Known, by_the_clock
+from everfit.retraining.policy import Change, Known, by_the_clock
 from everfit.retraining.policy import decide as decide_all
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -167,21 +167,69 @@ def test_rows_unlike_the_training_are_waited_for_until_their_labels_are_known(da
     assert decide(performance=FALLEN, drift=DRIFTED, drifting_since=since, label_delay=delay).retrain
 
 
-def test_what_a_retraining_did_not_restore_asks_for_another_one() -> None:
-    decision = decide(performance=HOLDS, short_of=0.9)
-    assert (decision.retrain, decision.trigger) == (True, Trigger.PERFORMANCE)
-    assert "performance is not restored yet by the last retraining: an earlier champion reached 0.9" in why(decision)
-    assert not decide(performance=HOLDS, short_of=0.9, begun=(NOW - timedelta(hours=2),)).retrain
+FELL = NOW - timedelta(days=40)
+RISEN = LossReport(LossKind.BRIER, 0.21, 0.17, 300, 900, 4e4, 2e4, degraded=True, since=FELL, lasting=True)
 
 
-RISEN = LossReport(LossKind.BRIER, 0.21, 0.17, 300, 900, 4e4, 2e4, degraded=True)
+@pytest.mark.parametrize(("labels", "retrain"), [(3_999, False), (4_000, True)])
+def test_much_more_to_learn_of_a_changed_world_asks_for_another_retraining(labels: int, retrain: bool) -> None:
+    decision = decide(performance=HOLDS, change=Change(FELL, labels, learned=1_000))
+    assert decision.retrain is retrain
+    assert f"1,000 labelled rows since performance fell, by now there are {labels:,}" in why(decision)
+    assert ("the next one comes with 4,000" in why(decision)) is not retrain
+
+
+def test_a_changed_world_is_waited_for_until_there_are_rows_of_it_to_learn_from() -> None:
+    found = [decide(losses=RISEN, change=Change(FELL, labels)) for labels in (999, 1_000)]
+    assert [one.retrain for one in found] == [False, True]
+    assert "999 predictions made since have a label: a retraining waits for 1,000" in why(found[0])
+
+
+def test_rows_from_before_a_fall_are_left_out_where_the_table_is_dated() -> None:
+    change = Change(FELL, 2_000)
+    assert decide(losses=RISEN, change=change, dated=True).since == FELL
+    assert "it learns from rows since 2025-12-22" in why(decide(losses=RISEN, change=change, dated=True))
+    kept = [
+        decide(losses=RISEN, change=change),
+        decide(ALL.model_copy(update={"forget": False}), losses=RISEN, change=change, dated=True),
+    ]
+    assert [(one.retrain, one.since, one.fell) for one in kept] == [(True, None, FELL)] * 2
+
+
+def test_what_was_left_out_once_stays_left_out_whatever_asks_for_the_next_one() -> None:
+    old = NOW - timedelta(days=60)
+    found = decide(champion_since=old, since=FELL, dated=True)
+    assert (found.trigger, found.since, found.fell) == (Trigger.SCHEDULE, FELL, None)
+    assert decide(forced=True, since=FELL).since == FELL
+
+
+def test_an_alarm_of_losses_that_may_be_chance_retrains_nothing() -> None:
+    decision = decide(losses=replace(RISEN, lasting=False))
+    assert not decision.retrain
+    assert "performance may have fallen" in why(decision)
+    assert "not from one time on beyond chance" in why(decision)
+
+
+def test_an_estimate_that_may_be_chance_retrains_nothing() -> None:
+    decision = decide(drift=DRIFTED, impact=replace(COSTLY, error=0.005))
+    assert not decision.retrain
+    assert "the estimated loss of accuracy is 3.00 points, but surely only 1.45, below 2.00" in why(decision)
+    assert decide(drift=DRIFTED, impact=replace(COSTLY, error=0.003)).retrain
+
+
+@pytest.mark.parametrize(("accuracy", "retrain"), [(0.845, False), (0.82, True), (None, True)])
+def test_labels_that_contradict_an_estimate_go_before_it(accuracy: float | None, retrain: bool) -> None:
+    decision = decide(drift=DRIFTED, impact=COSTLY, judged=replace(HOLDS, accuracy=accuracy))
+    assert decision.retrain is retrain
+    assert ("812 labels of predictions made since it drifted say that it is 0.50" in why(decision)) is not retrain
 
 
 def test_a_loss_that_has_risen_label_by_label_retrains_before_a_window_is_full() -> None:
     decision = decide(losses=RISEN)
     assert (decision.retrain, decision.trigger) == (True, Trigger.PERFORMANCE)
-    assert "the mean loss (brier), label by label, is 0.21 on 300 labels, against 0.17 in the test" in why(decision)
-    assert not decide(losses=replace(RISEN, degraded=False)).retrain
+    assert "the mean loss (Brier's), label by label, is 0.21 on 300 labels, against 0.17 in the test" in why(decision)
+    assert "performance has fallen, and has been worse since 2025-12-22" in why(decision)
+    assert not decide(losses=replace(RISEN, degraded=False, lasting=False)).retrain
 
 
 def test_the_price_is_not_asked_where_only_the_loss_is_known_to_have_risen() -> None:
@@ -192,7 +240,7 @@ def test_the_price_is_not_asked_where_only_the_loss_is_known_to_have_risen() -> 
 
 def test_a_regressions_estimated_loss_is_a_share_of_its_error() -> None:
     risen = ImpactEstimate("rmse", 10.0, 10.5, 0.05, relative=True)
-    assert "the estimated loss of rmse is 5.00% of it, at least the 2.00% of it" in why(
+    assert "the estimated loss of rmse is 5.00% of it, surely 5.00 and at least the 2.00% of it" in why(
         decide(drift=DRIFTED, impact=risen)
     )
 

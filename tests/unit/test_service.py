@@ -383,7 +383,7 @@ def test_a_retraining_under_way_in_a_living_process_is_left_to_it(released: Smal
 def test_a_retraining_that_fails_while_it_is_being_stopped_has_not_failed(
     released: SmallProject, stopped: bool, error: str | None
 ) -> None:
-    def fail() -> int:
+    def fail(since: datetime | None) -> int:
         raise GateFailed("no gate passed")
 
     state = released.open().ports.state

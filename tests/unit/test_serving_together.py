@@ -28,6 +28,7 @@ from everfit.serving.many import Many
 from everfit.serving.masking import row_mask
 from everfit.serving.model import Model, open_model
 from everfit.serving.predictor import Predictor
+from everfit.serving.sent import Sent
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHADOW = RouteTable(9, (Arm("champion", 1, 1.0), Arm("shadow", 2, 0.0, mirrored=True)))
@@ -195,6 +196,19 @@ def test_limits_and_personal_columns_are_left_to_the_usual_way() -> None:
     assert by_column(Predictor(MemoryLog()), customers(3), Response()) is None
 
 
+def test_predictions_are_those_of_the_usual_way() -> None:
+    rows = customers(30)
+    for target in ("Churn", "level", "risk"):
+        (first, _), (second, _) = serving(canary(), target), serving(canary(), target)
+        sent = Sent.of(rows)
+        assert sent is not None
+        found = first.together(sent)
+        assert found is not None
+        assert found.predictions() == second.predict(rows)
+    assert Sent.of([*rows, without(GOOD, "plan")]) is None
+    assert Sent.of([{"customerID": "c-7"}]) is None
+
+
 def test_an_arm_that_fails_is_left_to_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
     predictor, log = serving(canary())
 
@@ -239,6 +253,21 @@ def test_a_thread_answers_very_many_rows_in_the_same_way(server: tuple[Http, Bat
     answer = post(http, {"rows": [{**row, "tenure": i % 100} for i, row in enumerate(customers(900))]})
     assert len(answer.json()["predictions"]) == 900
     assert [len(batch.ids) for batch in log.batches] == [900]
+
+
+def test_other_protocols_are_answered_by_column_too(server: tuple[Http, Batches]) -> None:
+    http, log = server
+    rows = customers(3)
+    said = post(http, {"dataframe_records": rows}, "/invocations").json()["predictions"]
+    assert [one["id"] for one in said] == ["id-0", "id-1", "id-2"]
+    columns = [name for name in rows[0] if name != "customerID"]
+    inputs = [
+        {"name": name, "shape": [3], "datatype": "BYTES", "data": [row[name] for row in rows]} for name in columns
+    ]
+    answer = post(http, {"inputs": inputs}, "/v2/models/churn/infer").json()
+    scores = next(output["data"] for output in answer["outputs"] if output["name"] == "score")
+    assert scores == [one["score"] for one in said] == [score for batch in log.batches[:1] for score in batch.scores]
+    assert [len(batch.ids) for batch in log.batches] == [3, 3]
 
 
 def test_rows_that_cannot_be_logged_are_not_answered(server: tuple[Http, Batches]) -> None:

@@ -234,3 +234,12 @@ def test_sources_are_selected_by_ending(tmp_path: Path) -> None:
     for unknown in ("a.xlsx", "s3://bucket/a.csv"):
         with pytest.raises(ProjectError):
             source(tmp_path, unknown)
+
+
+def test_a_csv_that_has_changed_is_looked_over_again(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,2\n")
+    source = CsvSource(str(path))
+    assert (source.count(), source.count()) == (1, 1)
+    path.write_text("a,b\n1,2\n3,4\n")
+    assert source.count() == 2

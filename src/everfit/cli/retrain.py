@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.option("--reason", metavar="TEXT", help="Why; kept with the retraining.")
 @on_project
 def command(workspace: Workspace, output: Output, reason: str | None) -> None:
-    """Train on what the source holds now, and release what passes its gates, without waiting for a reason.
+    """Train on what the source holds now, and release what passes its gates, without waiting for a reason. Rows that
+    the last retraining left out, for performance had fallen since, stay left out.
 
     It looks at production first, so that what is known goes into the record; the cooldown does not hold it back, but
     counts from here. If the data breaks its checks, a gate fails or the data has not changed, the champion stays, an

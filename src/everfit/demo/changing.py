@@ -43,7 +43,7 @@ def retraining(story: Story, decision: Decision) -> bool:
     if done.version is None:
         return story.expect(False, f"no new version came of it: {done.error or done.reason}")
     facts |= {"version": done.version, "deployed": done.deployed}
-    facts |= _compared(story)
+    facts |= _compared(story, decision)
     story.expect(done.deployed, f"version {done.version} was not released: {done.error}")
     return story.expect(done.version == 2, f"the new version has the number {done.version}") and done.deployed
 
@@ -90,9 +90,9 @@ def _export(story: Story) -> dict[str, Any]:
     return {"rows": table.height, "after_drift": new}
 
 
-def _compared(story: Story) -> dict[str, Any]:
+def _compared(story: Story, decision: Decision) -> dict[str, Any]:
     """The new model's candidates and gates, as the run stored them; the champion on the same rows beside it."""
-    trained = story.workspace.run()
+    trained = story.workspace.run(since=decision.since)
     facts = learning.compete(story, trained, "Candidates")
     facts |= learning.passed(story, trained.gates, "Gates")
     metric = facts["metric"]

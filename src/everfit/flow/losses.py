@@ -57,10 +57,13 @@ def watch(
     looks = max((now - watched.since) / watched.project.looking.every, 1.0)
     run_length = max((before.labels + pairs.height) / looks, 1.0) / alpha
     new, tolerance = _losses(pairs, watched.manifest, baseline.kind), watched.project.monitoring.tolerance
-    after, found = losses.watch(baseline, new, before, tolerance, run_length)
+    after, found = losses.watch(baseline, new, before, tolerance, run_length, pairs["time"].to_list())
     newest = max(before.place, int(known["place"].max() or 0))  # type: ignore[arg-type]  # places are whole numbers
     state.append(LOSSES, encode(replace(after, at=now, place=newest)))
-    return found
+    if found.since is None:
+        return found
+    changed = answered.filter(pl.col("time") >= found.since)
+    return replace(found, labelled=changed.join(known, left_on="id", right_on="prediction_id", how="semi").height)
 
 
 def _losses(pairs: pl.DataFrame, manifest: Manifest, kind: LossKind) -> NDArray[np.float64]:

@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from everfit.evaluation.metric_names import higher_is_better
-from everfit.flow import drift, ledger, losses, performance, quality, retraining
+from everfit.flow import changes, drift, losses, performance, quality, retraining
 from everfit.monitoring import alarms
 from everfit.monitoring.budget import alpha_per_look
 from everfit.monitoring.shapes import shape
@@ -93,11 +92,12 @@ def look(
 def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: int, now: datetime) -> policy.Known:
     """What the decision is made of, beside what the look found."""
     since, settings = watched.release.champion_since, watched.project.monitoring
+    past, drifting = retraining.history(watched.state), _drifting_since(watched.state, found, now)
     span = min(settings.window, max(now - (since or now), timedelta(hours=1)))
     asks_data = "data" in watched.project.retraining.on and since is not None
     return policy.Known(
         champion_since=since,
-        begun=tuple(one.at for one in retraining.history(watched.state) if one.retrained),
+        begun=tuple(one.at for one in past if one.retrained),
         running=retraining.under_way(watched.state),
         canary=watched.release.challenger,
         performance=found.performance,
@@ -106,9 +106,12 @@ def _known(watched: Watched, manifest: Manifest | None, found: _Found, recent: i
         impact=found.impact,
         labels=_known_since(watched.labels, since) if asks_data and since else 0,
         per_day=recent / (span / timedelta(days=1)),
-        drifting_since=_drifting_since(watched.state, found, now),
+        drifting_since=drifting,
         label_delay=watched.project.data.target.delay,
-        short_of=_short_of(watched, manifest),
+        judged=_judged(watched, found, drifting),
+        change=changes.change(watched.project, watched.release, watched.labels, past, found.losses),
+        since=retraining.left_out(past),
+        dated=changes.dated(manifest, watched.project, past),
     )
 
 
@@ -133,25 +136,14 @@ def _is_drift(report: DriftReport) -> bool:
     return report.is_drift or bool(report.score and report.score.drifted)
 
 
-def _short_of(watched: Watched, manifest: Manifest | None) -> float | None:
-    """The best test metric of all versions, where `retraining.restore` is on, a retraining for fallen performance
-    made this champion, and it is worse than that by more than the tolerance; until one that was to restore it brings
-    nothing better, for the world may have become harder. Losses are never short of anything: less of them may only mean
-    easier rows."""
-    if not watched.project.retraining.restore:
+def _judged(watched: Watched, found: _Found, drifting: datetime | None) -> PerformanceReport | None:
+    """The last performance on labels of which all can be of predictions made since the drift."""
+    if drifting is None:
         return None
-    past, release = retraining.history(watched.state), watched.release
-    if manifest is None or not past or past[-1].version != release.champion or not past[-1].deployed:
-        return None
-    metric = manifest.profile.metric
-    if not higher_is_better(metric) or not any(words in past[-1].reason for words in policy.FALLEN):
-        return None
-    known = {number: one.metrics.get(metric, 0.0) for number, one in ledger.versions(watched.state).items()}
-    made = [known.get(one.version or 0, 0.0) for one in past if one.deployed]
-    if policy.FALLEN[1] in past[-1].reason and len(made) > 1 and made[-1] <= made[-2]:
-        return None
-    best = max(known.values(), default=0.0)
-    return best if manifest.profile.expected < best - watched.project.monitoring.tolerance else None
+    if found.performance is not None:
+        return found.performance
+    ripe = drifting + watched.project.data.target.delay
+    return next((one.performance for one in reversed(looks(watched.state)) if one.performance and one.at >= ripe), None)
 
 
 def looks(state: StateStore, most: int | None = None) -> list[MonitorReport]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from everfit.errors import EverfitError
 from everfit.flow import ledger
@@ -20,23 +21,23 @@ RETRAININGS = "retrainings"
 def act(
     state: StateStore,
     decision: Decision,
-    train: Callable[[], int],
+    train: Callable[[datetime | None], int],
     release: Callable[[int], object],
     stopped: Callable[[], bool] = lambda: False,
 ) -> Retraining:
-    """Trains and releases if the decision says so. What everfit refuses (data that broke its checks, gates that failed,
-    a version that is champion already) ends in a record that says so, and leaves the champion where it is. What
-    only the clock asked for, and comes to the champion itself, is no failure.
+    """Trains, on rows since the decision's time where it has one, and releases if it says so. What everfit refuses
+    (data that broke its checks, gates that failed, a version that is champion already) ends in a record that says so,
+    and leaves the champion where it is. What only the clock asked for, and comes to the champion itself, is no failure.
 
     The beginning is written down first, so that a killed retraining counts for the cooldown too. One that fails while
     the process is being `stopped` is left as if killed: the signal may have reached the workers as well."""
     reason = "; ".join(decision.reasons)
-    done = Retraining(decision.at, decision.retrain, reason)
+    done = Retraining(decision.at, decision.retrain, reason, since=decision.since, fell=decision.fell)
     if not decision.retrain:
         return done
     state.append(RETRAININGS, encode(done))
     try:
-        done = replace(done, version=train())
+        done = replace(done, version=train(decision.since))
         if decision.trigger is Trigger.SCHEDULE and ledger.current(state).champion == done.version:
             done = replace(done, unchanged=True)
             state.append(RETRAININGS, encode(done))
@@ -75,13 +76,18 @@ def unfinished(state: StateStore) -> Decision | None:
     begun = decode(Retraining, last[1], where=f"retraining {last[0]}")
     if not begun.retrained or begun.deployed or begun.waiting or begun.unchanged or begun.error is not None:
         return None
-    return Decision(begun.at, True, None, (begun.reason,))
+    return Decision(begun.at, True, None, (begun.reason,), begun.since, begun.fell)
 
 
 def history(state: StateStore) -> list[Retraining]:
     """All retrainings so far, oldest first, each as it was last written."""
     found = [decode(Retraining, text, where=f"retraining {number}") for number, text in state.read(RETRAININGS)]
     return list({one.at: one for one in found}.values())
+
+
+def left_out(past: Sequence[Retraining]) -> datetime | None:
+    """Since when the rows are that the last retraining to release anything learned from; None for all rows."""
+    return next((one.since for one in reversed(past) if one.deployed), None)
 
 
 def failure(done: Retraining) -> tuple[Alarm, ...]:

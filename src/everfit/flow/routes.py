@@ -13,7 +13,7 @@ from everfit.ports import ArtifactStore, StateStore
 from everfit.records.model import ModelVersion
 from everfit.records.release import ReleaseState, RouteTable
 from everfit.rollout import routing
-from everfit.serving.model import Model, open_model
+from everfit.serving.model import Model, open_model, prepare
 from everfit.serving.predictor import Predictor
 
 
@@ -68,10 +68,11 @@ def _made(known: Mapping[int, ModelVersion], models: Mapping[int, Model]) -> dic
 
 
 def load(made: ModelVersion, artifacts: ArtifactStore, trusted: Sequence[str] = ()) -> Model:
-    """The model of a version, its bytes verified and its example answered to the bit as when it was trained.
-    StorageError when its bundle is gone, or answers otherwise."""
+    """The model of a version, its bytes verified and its example answered to the bit as when it was trained, ready for
+    one row and for many. StorageError when its bundle is gone, or answers otherwise."""
     model = open_model(folder(made, artifacts), trusted)
     smoke.check(model, made)
+    prepare(model)
     return model
 
 

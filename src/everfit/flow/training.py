@@ -134,6 +134,7 @@ def _settings(project: Project) -> dict[str, Given]:
         "rules": project.checks,
         "target": data.target,
         "time": data.time,
+        "since": data.since,
         "entity": data.entity,
         "weight_column": data.weight,
         "split": data.split,

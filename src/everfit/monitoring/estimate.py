@@ -25,7 +25,8 @@ def impact(
     confidence-based performance estimation (NannyML's CBPE; Guillory et al. 2021, "difference of confidences").
 
     It sees rows move to where the model is less sure. It cannot see that the relation of target and features has
-    changed, nor a model that is sure and wrong on rows unlike its training's: only labels show those. Regression has
+    changed, nor a model that is sure and wrong on rows unlike its training's: only labels show those. Its error is that
+    of the two means. Regression has
     no probabilities (see `loss_impact`): None, as also when one side has no scores.
 
     >>> impact(Task.BINARY, [0.1, 0.9], [0.4, 0.6]).drop
@@ -34,8 +35,15 @@ def impact(
     then, now = _present(reference), _present(current)
     if task is Task.REGRESSION or not len(then) or not len(now):
         return None
-    before, after = (float(confidence(task, side, threshold).mean()) for side in (then, now))
-    return ImpactEstimate("accuracy", before, after, round(before - after, 12))
+    sides = [confidence(task, side, threshold) for side in (then, now)]
+    before, after = (float(side.mean()) for side in sides)
+    error = float(np.hypot(_error(sides[0]), _error(sides[1])))
+    return ImpactEstimate("accuracy", before, after, round(before - after, 12), error=error)
+
+
+def _error(values: Floats) -> float:
+    """The standard error of their mean."""
+    return float(values.std() / np.sqrt(len(values)))
 
 
 def _present(scores: Sequence[float] | Floats) -> Floats:
@@ -93,4 +101,9 @@ def loss_impact(model: LossModel, matrix: Floats, metric: str) -> ImpactEstimate
     if not len(matrix):
         return None
     name, before, after = foretold(model, matrix, metric)
-    return ImpactEstimate(name, before, after, (after - before) / before if before else 0.0, relative=True)
+    if not before:
+        return ImpactEstimate(name, before, after, 0.0, relative=True)
+    absolute, squared = expected_losses(model, matrix).T
+    # Of a root of a mean by its derivative.
+    error = _error(absolute) if name == "mae" else _error(squared) / (2 * after) if after else 0.0
+    return ImpactEstimate(name, before, after, (after - before) / before, relative=True, error=error / before)

@@ -6,8 +6,9 @@ of the mean loss takes each label when it counts. It bets that the mean has rise
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,19 @@ from everfit.monitoring import detector
 from everfit.monitoring.columns import Floats
 from everfit.records.profile import LossKind, LossProfile
 from everfit.records.table import Task
-from everfit.records.watch import LossReport, LossState
+from everfit.records.watch import LossReport, LossState, Rise
 
 # Rises that are bet on, in standard deviations of a single loss.
 RISES = (0.05, 0.1, 0.2, 0.4, 0.8)
 _MOST_BET = 0.9
 _SURE = 2.33  # standard errors that the test's mean may be off: 99%, one-sided
+
+
+class _Lasting(TypedDict):
+    since: datetime | None
+    lasting: bool
+
+
 _OF_LABELS = ("accuracy", "precision", "recall", "f1")
 
 
@@ -70,14 +78,23 @@ def baseline(of: LossKind, test: Floats) -> LossProfile | None:
 
 
 def watch(
-    known: LossProfile, found: Floats, before: LossState, tolerance: float, run_length: float
+    known: LossProfile,
+    found: Floats,
+    before: LossState,
+    tolerance: float,
+    run_length: float,
+    times: Sequence[datetime] = (),
 ) -> tuple[LossState, LossReport]:
-    """The detector after the losses `found` (labels,), in the order in which they counted.
+    """The detector after the losses `found` (labels,), in the order in which they counted; `times` are those of their
+    predictions, for the time of the change.
 
     Nothing has fallen as long as the expected loss, whatever came before, is at most the test's by more than
     `tolerance` (points for wrong or right, else a share of the test's mean), widened by 2.33 standard errors of the
     latter. Losses beyond the greatest of the test count as that: one outlier is no change. The average number of labels
     to the first false alarm is then at least `run_length`.
+
+    The change is dated by the bettor that has won most since its last low, to where it began to win: with bets as
+    likelihood ratios, Page's (1954) estimate of the time of a change.
 
     >>> steady = LossProfile(LossKind.ERROR, 2_000, 0.2, 0.4, 1.0)
     >>> generator = np.random.default_rng(1)
@@ -89,17 +106,53 @@ def watch(
     allowed = known.mean + tolerance * (1.0 if known.kind is LossKind.ERROR else known.mean)
     null = min((allowed + _SURE * known.std / np.sqrt(known.rows)) / greatest, 0.999)
     spread = max(known.std / greatest, 1e-3)
-    rises = np.asarray(RISES) * spread
-    bets = np.minimum(rises / (spread**2 + rises**2), _MOST_BET / null)
+    sizes = np.asarray(RISES) * spread
+    bets = np.minimum(sizes / (spread**2 + sizes**2), _MOST_BET / null)
     scaled = np.minimum(found / greatest, 1.0)
     sums = np.array(before.sums) if len(before.sums) == len(bets) else np.zeros(len(bets))
     row, peak, sums = detector.run(_gains(scaled, null, bets), sums, run_length)
+    rises = _risen(scaled, null, bets, before.rises, times)
     labels, total = before.labels + len(found), before.total + float((scaled * greatest).sum())
-    after = LossState(before.version, before.at, before.place, labels, total, tuple(sums.tolist()))
+    after = LossState(before.version, before.at, before.place, labels, total, tuple(sums.tolist()), rises)
     recent = float((scaled * greatest).mean()) if len(found) else None
     return after, LossReport(
-        known.kind, recent, known.mean, len(found), labels, peak, run_length, degraded=row is not None
+        known.kind,
+        recent,
+        known.mean,
+        len(found),
+        labels,
+        peak,
+        run_length,
+        degraded=row is not None,
+        **_lasting(rises, run_length),
     )
+
+
+def _risen(
+    scaled: Floats, null: float, bets: Floats, before: Sequence[Rise], times: Sequence[datetime]
+) -> tuple[Rise, ...]:
+    """What each bettor has won since its last low, as a logarithm, and from which prediction on."""
+    if not len(times) or len(times) != len(scaled):
+        return tuple(before)
+    start = before if len(before) == len(bets) else [Rise(0.0, None)] * len(bets)
+    return tuple(_rise(np.log1p((scaled - null) * bet), one, times) for bet, one in zip(bets, start, strict=True))
+
+
+def _rise(won: Floats, before: Rise, times: Sequence[datetime]) -> Rise:
+    path = np.concatenate([[before.won], before.won + np.cumsum(won)])
+    low = len(path) - 1 - int(path[::-1].argmin())
+    if path[low] > 0:
+        return Rise(float(path[-1]), before.since or times[0])
+    return Rise(float(path[-1] - path[low]), times[low] if low < len(times) else None)
+
+
+def _lasting(rises: Sequence[Rise], run_length: float) -> _Lasting:
+    """Whether one bettor, from one time on, has won what all of them, from all times, need for an alarm: its share of
+    the detector is then beyond the bound by itself, so that it happens falsely no more often than an alarm."""
+    best = max(rises, key=lambda one: one.won, default=None)
+    if best is None or best.since is None:
+        return {"since": None, "lasting": False}
+    return {"since": best.since, "lasting": bool(best.won >= np.log(run_length * len(rises)))}
 
 
 def _gains(values: Floats, null: float, bets: Floats) -> Iterator[Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -31,6 +32,7 @@ _WORDS = {
     int: "whole number",
     float: "number",
     bool: "true or false",
+    datetime: "date, or date and time",
     type(None): "nothing",
     SecretStr: "secret (`${NAME}`)",
     Any: "anything",

@@ -121,7 +121,12 @@ class PerformanceReport:
 class LossReport:
     """The losses on labels, one after the other. `recent` is the mean of the `labels` that counted in this look, and
     `expected` that of the test; `total` labels were seen of this version. `evidence` is the detector's peak, and
-    `degraded` that it passed `run_length`, which is also the average number of labels to a false alarm, at least."""
+    `degraded` that it passed `run_length`, which is also the average number of labels to a false alarm, at least.
+
+    `since` is the time of the prediction from which on the losses have been greater, as far as the labels tell; None
+    while they are not. It is `lasting` when what speaks for that very time is beyond the bound by itself: far less
+    likely by chance than an alarm, which adds up what speaks for all times. `labelled` predictions since then have a
+    label."""
 
     kind: LossKind
     recent: float | None
@@ -131,6 +136,18 @@ class LossReport:
     evidence: float
     run_length: float
     degraded: bool
+    since: datetime | None = None
+    lasting: bool = False
+    labelled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """What one bettor on greater losses has won since its last low, as a logarithm, and the time of the prediction at
+    which that began; None while it has won nothing."""
+
+    won: float
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +160,22 @@ class LossState:
     labels: int = 0
     total: float = 0.0
     sums: tuple[float, ...] = ()
+    rises: tuple[Rise, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ImpactEstimate:
     """What drift probably costs, without labels: the metric expected from the scores alone (of a regression, from the
     features) on reference and current rows, and the drop between them (positive is worse), for `relative` ones as a
-    share of the reference. Blind to a changed relation of target and features."""
+    share of the reference. `error` is the standard error of the drop. Blind to a changed relation of target and
+    features."""
 
     metric: str
     reference: float
     current: float
     drop: float
     relative: bool = False
+    error: float = 0.0
 
 
 class AlarmKind(StrEnum):
@@ -240,19 +260,25 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether to retrain, and every reason for and against it; recorded also when the answer is no."""
+    """Whether to retrain, and every reason for and against it; recorded also when the answer is no.
+
+    `fell` is since when performance has fallen, where that is the trigger and labels date it. With `since`, rows before
+    that time are to be left out, for labels have shown that the world was another one."""
 
     at: datetime
     retrain: bool
     trigger: Trigger | None
     reasons: tuple[str, ...]
+    since: datetime | None = None
+    fell: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Retraining:
     """What came of a decision to retrain: the version made and whether it was released; `error` says why not, and
     `exit_code` is that of the error. A release that needs approvals is `waiting` for them. Nothing is released where
-    the data and all else are `unchanged`, so that the version is the champion itself."""
+    the data and all else are `unchanged`, so that the version is the champion itself. `since` and `fell` are the
+    decision's."""
 
     at: datetime
     retrained: bool
@@ -263,6 +289,8 @@ class Retraining:
     exit_code: int = 0
     waiting: bool = False
     unchanged: bool = False
+    since: datetime | None = None
+    fell: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

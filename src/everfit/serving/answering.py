@@ -12,6 +12,7 @@ from everfit.serving.batching import Batching
 from everfit.serving.commit import GroupCommit
 from everfit.serving.predictor import Predictor, Scored
 from everfit.serving.rows import RawRow
+from everfit.serving.sent import Sent
 from everfit.serving.together import Together
 
 # What a compiled model answers in less time than handing the work to a thread and back takes.
@@ -29,12 +30,20 @@ class Answering:
 
     async def predict(self, rows: Sequence[RawRow]) -> list[Prediction]:
         """As `Predictor.predict`."""
+        if len(rows) > 1 and self.predictor.snapshot.json is not None:
+            found = await self.together(lambda: self._by_column(rows), few=len(rows) <= FEW_ROWS)
+            if found is not None:
+                return found.predictions()
         if self.predictor.snapshot.is_quick:
             if len(rows) <= FEW_ROWS:
                 return await self._finished(self.predictor.score(rows))
         elif self._batching is not None and len(rows) <= batching.FEW_ROWS:
             return await self._batching.predict(rows)
         return await self._alone(rows)
+
+    def _by_column(self, rows: Sequence[RawRow]) -> Together | None:
+        sent = Sent.of(rows)
+        return self.predictor.together(sent) if sent is not None else None
 
     async def together(self, score: Callable[[], Together | None], few: bool) -> Together | None:
         """As `predict`, of what `score` gives, in a thread unless there are few rows; None where that gives none."""

@@ -13,6 +13,7 @@ from everfit.records.release import Arm, RouteTable
 from everfit.rollout.routing import route
 from everfit.serving.asking import Ask
 from everfit.serving.model import Answer, Model
+from everfit.serving.sent import JsonRows
 
 _logger = logging.getLogger("everfit.serving")
 
@@ -29,6 +30,12 @@ class Snapshot:
     def is_quick(self) -> bool:
         """Whether every model answers a row in microseconds."""
         return all(model.compiled is not None for model in self.models.values())
+
+    @property
+    def json(self) -> JsonRows | None:
+        """What reads bodies of many rows for the champion; None where there is none, or it does not read columns."""
+        compiled = self.champion.compiled if self.table.arms else None
+        return compiled.json if compiled is not None else None
 
     @property
     def champion(self) -> Model:

@@ -26,9 +26,8 @@ class Many:
     def scored(self, body: bytes) -> Together | None:
         """The body's rows scored; None where the usual way is to be asked. Nothing is answered until they are in the
         log."""
-        snapshot = self._predictor.snapshot
-        compiled = snapshot.champion.compiled if snapshot.table.arms else None
-        sent = compiled.json.read(body) if compiled is not None and compiled.json is not None else None
+        rows = self._predictor.snapshot.json
+        sent = rows.read(body) if rows is not None else None
         return self._predictor.together(sent) if sent is not None and sent.count <= self._rows else None
 
     def body(self, found: Together) -> bytes:

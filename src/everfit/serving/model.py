@@ -92,7 +92,7 @@ class Model:
             return None
         scores, features = found
         demand_finite(self.manifest, scores)
-        predictions, score = map(list, zip(*self.judge(scores), strict=True))
+        predictions, score = self._judged(scores)
         shares = None
         if self.manifest.task is Task.MULTICLASS:
             shares = dict(zip(self.manifest.classes, scores.T.tolist(), strict=True))
@@ -125,13 +125,16 @@ class Model:
     def judge(self, scores: NDArray[np.float64]) -> list[tuple[str | float, float]]:
         """Prediction and score of each row of scores: the class from the threshold on (binary) or the most probable
         one (several classes), with its probability as `Prediction` has it; the value twice for regression."""
-        classes = self.manifest.classes
+        return list(zip(*self._judged(scores), strict=True))
+
+    def _judged(self, scores: NDArray[np.float64]) -> tuple[list[str | float], list[float]]:
         if self.manifest.task is Task.REGRESSION:
-            return [(value, value) for value in scores.tolist()]
+            return scores.tolist(), scores.tolist()
         if self.manifest.task is Task.BINARY:
-            return [(classes[score >= self.manifest.threshold], score) for score in scores[:, -1].tolist()]
-        best = scores.argmax(axis=1)
-        return [(classes[i], score) for i, score in zip(best, scores.max(axis=1).tolist(), strict=True)]
+            score, places = scores[:, -1], scores[:, -1] >= self.manifest.threshold
+        else:
+            score, places = scores.max(axis=1), scores.argmax(axis=1)
+        return list(map(self.manifest.classes.__getitem__, places.tolist())), score.tolist()
 
     def scores(self, columns: Columns) -> NDArray[np.float64]:
         """Raw columns as arrays of shape (rows,), those of `parser.required`, to scores: (rows, classes)
@@ -160,6 +163,23 @@ class Model:
             scores = self.scorer.score(transform(self.manifest.encoder, features))
         demand_finite(self.manifest, scores)
         return scores
+
+
+def told(manifest: Manifest, outputs: list[float], rows: int) -> ColumnAnswers:
+    """What the outputs for a few rows say, one behind the other, without features. Raises StepFailed as
+    `Model.answered` does."""
+    total, classes, width = sum(outputs), manifest.classes, len(outputs) // rows
+    if not total - total == 0:
+        raise _not_finite(manifest)
+    if width > 1:
+        shares = [outputs[i : i + width] for i in range(0, len(outputs), width)]
+        scores = list(map(max, shares))
+        best = [classes[share.index(score)] for share, score in zip(shares, scores, strict=True)]
+        return ColumnAnswers(best, scores, {name: outputs[k::width] for k, name in enumerate(classes)}, {})
+    if not classes:
+        return ColumnAnswers(outputs, outputs, None, {})
+    threshold = manifest.threshold
+    return ColumnAnswers([classes[score >= threshold] for score in outputs], outputs, None, {})
 
 
 def demand_finite(manifest: Manifest, scores: NDArray[np.float64]) -> None:
@@ -202,6 +222,14 @@ def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:
         model = Model(manifest, functions, scorer, parser)
     model.one(manifest.example)
     return model
+
+
+def prepare(model: Model) -> None:
+    """Lets it answer its example many times over, so that what is made when the first of many rows come is made now."""
+    if model.compiled is not None:
+        from everfit.compiled.lanes import ROWS
+
+        model.answer([model.manifest.example] * ROWS)
 
 
 def _compiled(bundle: Path, manifest: Manifest, parser: RowParser, computed: bool) -> CompiledRows | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -19,6 +20,22 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
     count: int
     columns: Mapping[str, Sequence[Any]]
+
+    @staticmethod
+    def of(rows: Sequence[RawRow]) -> Sent | None:
+        """Rows by column; None for those that have several kinds of columns, or one column alone.
+
+        >>> Sent.of([{"a": 1, "b": "x"}, {"b": None, "a": 2}])
+        Sent(count=2, columns={'a': (1, 2), 'b': ('x', None)})
+        """
+        names = tuple(rows[0])
+        if len(names) < 2 or any(len(row) != len(names) for row in rows):
+            return None
+        try:
+            columns = zip(*map(itemgetter(*names), rows), strict=True)
+        except KeyError:
+            return None
+        return Sent(len(rows), dict(zip(names, columns, strict=True)))
 
     def rows(self) -> list[RawRow]:
         """The same as one object a row.

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from everfit.records.prediction import PredictionBatch
+from everfit.records.prediction import Prediction, PredictionBatch
 from everfit.records.release import Arm
 from everfit.rollout.routing import route
 from everfit.serving.arms import Snapshot
@@ -47,8 +47,21 @@ class Together(msgspec.Struct, frozen=True):
 
     def in_order(self, made: Callable[[PredictionBatch], Sequence[T]]) -> list[T]:
         """What is made of each batch, an item a row, in the order of the request."""
+        if len(self.parts) == 1:
+            return list(made(self.parts[0].batch))
         items = {place: item for part in self.parts for place, item in zip(part.places, made(part.batch), strict=True)}
-        return [items[place] for place in range(self.count)] if len(self.parts) > 1 else list(items.values())
+        return [items[place] for place in range(self.count)]
+
+    def predictions(self) -> list[Prediction]:
+        """One a row."""
+        return self.in_order(_predictions)
+
+
+def _predictions(batch: PredictionBatch) -> list[Prediction]:
+    return [
+        Prediction(one.id, one.entity, said, score, one.probabilities, one.version, one.arm, one.features)
+        for one, said, score in zip(batch.records(), batch.predictions, batch.scores, strict=True)
+    ]
 
 
 def parts(snapshot: Snapshot, sent: Sent, mask: Mask, now: datetime) -> list[Part] | None:

@@ -43,11 +43,12 @@ class TypedColumns:
         plain = [kind is Kind.NUMERIC and plan.allowed is None for kind, plan in zip(kinds, plans, strict=False)]
         # Numbers between bounds are read all at once; yes and no, and numbers of a list, a column at a time.
         self._plain = [place for place, is_plain in enumerate(plain) if is_plain]
-        self._others = [place for place, is_plain in enumerate(plain) if not is_plain]
+        others = [place for place, is_plain in enumerate(plain) if not is_plain]
+        self._rest = [*others, *range(self._numbers, len(self.names))]
         found = [bounds(parser, self.names[place]) for place in self._plain]
         self._low, self._high = np.array(found, dtype=np.float64).reshape(-1, 2, 1).transpose(1, 0, 2)
         self._readers: list[Read] = [plan.value for plan in plans]
-        self._flags = {place: Flags(self._readers[place]) for place in self._others}
+        self._flags = {place: Flags(self._readers[place]) for place in others}
         words = self._readers[self._numbers :]
         self._codes = [usual(read, codes) for read, codes in zip(words, encoder.codes, strict=True)]
         self._every = encoder.codes
@@ -61,14 +62,8 @@ class TypedColumns:
         logged: list[Logged] = [None] * len(self.names)
         if self._plain:
             self._read_plain(given, raw, logged)
-        for place in self._others:
-            try:
-                raw[place] = list(map(self._flags[place].__getitem__, given[place]))
-            except TypeError as error:
-                raise ValueError("a value is none") from error
-            logged[place] = listed(raw[place])
-        if self._codes:
-            self._read_words(given, raw, logged)
+        if self._rest:
+            raw[self._rest] = _floats([*self._read_flags(given, logged), *self._read_words(given, logged)])
         return raw, logged
 
     def _read_plain(self, given: Sequence[Column], raw: Floats, logged: list[Logged]) -> None:
@@ -84,10 +79,21 @@ class TypedColumns:
                 raw[self._plain] = found
                 return
         for place in self._plain:
-            raw[place] = list(map(self._readers[place], given[place]))
-            logged[place] = listed(raw[place])
+            values = list(map(self._readers[place], given[place]))
+            raw[place], logged[place] = values, _listed(values)
 
-    def _read_words(self, given: Sequence[Column], raw: Floats, logged: list[Logged]) -> None:
+    def _read_flags(self, given: Sequence[Column], logged: list[Logged]) -> list[list[float]]:
+        found = []
+        for place, flags in self._flags.items():
+            try:
+                values = list(map(flags.__getitem__, given[place]))
+            except TypeError as error:
+                raise ValueError("a value is no single one") from error
+            found.append(values)
+            logged[place] = _listed(values)
+        return found
+
+    def _read_words(self, given: Sequence[Column], logged: list[Logged]) -> list[list[float]]:
         codes = []
         for place, usual_codes in enumerate(self._codes, start=self._numbers):
             try:
@@ -97,7 +103,7 @@ class TypedColumns:
                 every = self._every[place - self._numbers]
                 codes.append([every.get(word, UNKNOWN) for word in words])
                 logged[place] = words
-        raw[self._numbers :] = _floats(codes)
+        return codes
 
 
 class Flags(dict[object, float]):
@@ -126,10 +132,10 @@ def bounds(parser: RowParser, name: str) -> tuple[float, float]:
     return max(plan.low, -sys.float_info.max), min(plan.high, sys.float_info.max)
 
 
-def listed(column: Floats) -> list[Value]:
+def _listed(values: list[float]) -> Sequence[Value]:
     """As JSON has them: null where a number is missing."""
-    values: list[Value] = column.tolist()
-    return [None if value != value else value for value in values] if np.isnan(column).any() else values
+    total = sum(values)
+    return values if total == total else [None if value != value else value for value in values]
 
 
 def _allowed(read: Read, value: object) -> list[Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,14 @@ def _lazy(path: Path) -> pl.LazyFrame:
     return pl.scan_csv(path, separator=separator, infer_schema=False, n_rows=rows, new_columns=names, glob=False)
 
 
-def _looked_over(path: Path) -> tuple[list[str], str, int]:  # names, separator, rows
+def _looked_over(path: Path) -> tuple[list[str], str, int]:
+    """The file's column names, its separator, and how many rows it has; looked for again when the file has changed."""
+    found = path.stat()
+    return _looked_over_once(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=32)
+def _looked_over_once(path: Path, _changed: int, _size: int) -> tuple[list[str], str, int]:
     from everfit.adapters.sources.scan import scan
 
     names, separator = header(path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from everfit.data import checks, dictionary, fingerprint, masking, schema, weights
+from everfit.data import checks, dictionary, fingerprint, masking, recent, schema, weights
 from everfit.data import split as splitting
 from everfit.data import target as targets
 from everfit.data.named import demand_column
@@ -54,9 +55,11 @@ def quality(table: pl.DataFrame, columns: Schema, rules: tuple[Check, ...], targ
     return checks.check(table, columns, rules, target.column)
 
 
-def valid(table: pl.DataFrame, columns: Schema, quality: QualityReport) -> pl.DataFrame:
-    """The table with each column in its type. Raises ChecksFailed with the list of issues, and then nothing that
-    comes after runs."""
+def valid(
+    table: pl.DataFrame, columns: Schema, quality: QualityReport, time: str | None, since: datetime | None
+) -> pl.DataFrame:
+    """The table with each column in its type, and without the rows before `data.since`. Raises ChecksFailed with the
+    list of issues, and then nothing that comes after runs."""
     if not quality.is_valid:
         issues = "\n".join(
             f"  {issue.column or 'table'}: {issue.check}: {issue.observed}; expected {issue.expected}"
@@ -66,7 +69,8 @@ def valid(table: pl.DataFrame, columns: Schema, quality: QualityReport) -> pl.Da
             f"{len(quality.issues)} of {len(quality.results)} checks failed:\n{issues}",
             fix="mend the data at its source, or change `checks` in everfit.yaml if the rule is wrong",
         )
-    return pl.DataFrame([dictionary.encoded(series) for series in schema.conformed(table, columns)])
+    typed = pl.DataFrame([dictionary.encoded(series) for series in schema.conformed(table, columns)])
+    return recent.since(typed, time, since)
 
 
 def dataset(valid: pl.DataFrame, source_name: str) -> DatasetVersion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -51,6 +52,9 @@ class Data(Section):
     target: Annotated[Target, named(Target, "column")] = Field(description="The column to predict, or a mapping.")
     entity: str | None = Field(None, description="The column that identifies whom a row is about.")
     time: str | None = Field(None, description="The column that says when the row was true.")
+    since: datetime | None = Field(
+        None, description="Rows whose `data.time` is earlier are checked, and left out of training and test."
+    )
     weight: str | None = Field(None, description="The column that says how much a row counts in fitting; no feature.")
     columns: dict[str, Kind] = Field(default_factory=dict, description="Column kinds where inference should not guess.")
     exclude: tuple[str, ...] = Field((), description="Columns that are read and checked but never become features.")
@@ -59,6 +63,12 @@ class Data(Section):
         default_factory=dict, description="Columns with personal data and what is done to them before storing."
     )
     key: Secret | None = Field(None, description="The secret key for `personal: hash`.")
+
+    @model_validator(mode="after")
+    def _since_has_time(self) -> Data:
+        if self.since is not None and self.time is None:
+            raise ValueError("`since` needs `time: COLUMN`, the column that says when a row was true")
+        return self
 
     @model_validator(mode="after")
     def _hash_has_key(self) -> Data:

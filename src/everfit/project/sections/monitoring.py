@@ -33,8 +33,8 @@ class Drift(Section):
     )
     impact: Points = Field(
         0.02,
-        description="The least estimated loss of the metric for which drift alone retrains; of a regression, a share "
-        "of its error.",
+        description="The least estimated loss of the metric for which drift alone retrains, beyond the estimate's own "
+        "uncertainty; of a regression, a share of its error.",
     )
     run_length: int | None = Field(
         None,
@@ -87,13 +87,23 @@ class Retraining(Section):
     )
     schedule: Duration = Field("30d", validate_default=True, description="Greatest age of the champion (`schedule`).")
     labels: int = Field(10_000, ge=1, description="New labels since the champion was released (`data`).")
+    rows: int = Field(
+        1_000,
+        ge=1,
+        description="Labelled predictions since performance fell, for which a retraining because of it waits where the "
+        "labels tell since when.",
+    )
+    forget: bool = Field(
+        True,
+        description="After performance has fallen, learn from rows since then alone, by `data.time`: earlier ones are "
+        "of another world. Later retrainings leave them out too.",
+    )
     cooldown: Duration = Field("24h", validate_default=True, description="Least time between two retrainings.")
     budget: Rate | None = Field(None, description="Most retrainings without being asked, such as 4/month.")
     restore: bool = Field(
         True,
-        description="After a retraining for fallen performance, retrain after each cooldown until the test metric is "
-        "what an earlier version reached, or is no longer raised by it: at first few rows of the changed world have "
-        "labels.",
+        description="After a retraining for fallen performance, retrain again when four times as many rows of the "
+        "changed world have labels, as long as that brings a version that passes its gates.",
     )
     cost: Cost = Field(default_factory=Cost, description="Retrain only where keeping the model costs more.")
 

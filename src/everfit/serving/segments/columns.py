@@ -14,6 +14,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from everfit.records.prediction import Logged, PredictionRecord
@@ -41,20 +42,38 @@ def table(records: Sequence[Logged]) -> pl.DataFrame:
     found = list(runs.runs(records))
     columns = []
     for name, kind in FIELDS.items():
-        values = [value for run in found for value in runs.field(run, name)]
+        if name in runs.SHARED:
+            shared = [(value, count) for run in found for value, count in runs.shared(run, name)]
+            columns.append(_repeated(name, shared, kind))
+            continue
+        values = list(chain.from_iterable(runs.field(run, name) for run in found))
         # A prediction is a class or a number, and is kept as the one or the other.
         columns.append(_of_one_type(name, values) if name == "prediction" else pl.Series(name, values, kind))
-    return pl.DataFrame([*columns, *(column for group in runs.GROUPS for column in _group(group, found))])
+    made: dict[str, pl.Series] = {}
+    for group in runs.GROUPS:
+        made |= {column.name: column for column in _group(group, found, made)}
+    return pl.DataFrame([*columns, *made.values()])
 
 
-def _group(group: str, found: Sequence[Run]) -> Iterator[pl.Series]:
+def _group(group: str, found: Sequence[Run], made: Mapping[str, pl.Series]) -> Iterator[pl.Series]:
     had = [(runs.names(run, group), runs.length(run)) for run in found]
     if all(names is None for names, _ in had):
         return
-    lists = (repeat(_list_of_names(names), count) for names, count in had)
-    yield pl.Series(group, list(chain.from_iterable(lists)), pl.String)
+    yield _repeated(group, [(_list_of_names(names), count) for names, count in had], pl.String)
     for name in dict.fromkeys(chain.from_iterable(names or () for names, _ in had)):
-        yield _of_one_type(f"{group}.{name}", [value for run in found for value in runs.column(run, group, name)])
+        sent = made.get(f"input.{name}")
+        is_as_sent = group == "features" and all(runs.is_as_sent(run, name) for run in found)
+        if is_as_sent and sent is not None and sent.dtype != pl.Binary:
+            yield (sent.cast(pl.Float64) if sent.dtype == pl.Int64 else sent).alias(f"{group}.{name}")
+        else:
+            values = chain.from_iterable(runs.column(run, group, name) for run in found)
+            yield _of_one_type(f"{group}.{name}", list(values))
+
+
+def _repeated(name: str, shared: Sequence[tuple[Any, int]], kind: DataType) -> pl.Series:
+    """Each value so many times."""
+    places = np.repeat(np.arange(len(shared)), [count for _, count in shared])
+    return pl.Series(name, [value for value, _ in shared], kind).gather(places)
 
 
 def _of_one_type(name: str, values: list[Any]) -> pl.Series:

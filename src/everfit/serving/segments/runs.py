@@ -10,6 +10,8 @@ from everfit.records.prediction import Logged, PredictionBatch, PredictionRecord
 
 GROUPS = ("input", "features", "probabilities")
 Run = PredictionBatch | Sequence[PredictionRecord]
+# What the rows of a batch have in common.
+SHARED = ("time", "arm", "version", "latency", "error")
 _LISTS = {"id": "ids", "entity": "entities", "score": "scores", "prediction": "predictions"}
 
 
@@ -35,6 +37,19 @@ def length(run: Run) -> int:
     return len(run.ids) if isinstance(run, PredictionBatch) else len(run)
 
 
+def shared(run: Run, name: str) -> Iterator[tuple[Any, int]]:
+    """The values of such a field, each with how many records in a row have it."""
+    if isinstance(run, PredictionBatch):
+        yield getattr(run, name, None), len(run.ids)  # a batch has no error
+    else:
+        yield from ((getattr(record, name), 1) for record in run)
+
+
+def is_as_sent(run: Run, name: str) -> bool:
+    """Whether the feature is written as the column of its name that was sent."""
+    return isinstance(run, PredictionBatch) and run.features.get(name, ()) is None
+
+
 def field(run: Run, name: str) -> Sequence[Any]:
     """The values of a record's field, which is not one of the groups."""
     if not isinstance(run, PredictionBatch):
@@ -42,7 +57,7 @@ def field(run: Run, name: str) -> Sequence[Any]:
     if name in _LISTS:
         found: Sequence[Any] | None = getattr(run, _LISTS[name])
         return [None] * length(run) if found is None else found
-    return [getattr(run, name, None)] * length(run)  # a batch has no error
+    return [value for value, count in shared(run, name) for _ in range(count)]
 
 
 def names(run: Run, group: str) -> tuple[str, ...] | None:

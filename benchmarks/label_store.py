@@ -23,6 +23,7 @@ from benchmarks.report import report, table
 from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.records.prediction import Label
 from everfit.serving.identity import new_ids
+from everfit.testing.labels import latest
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 MONTH, MONTHS = timedelta(days=30), 10
@@ -48,7 +49,7 @@ def measured(size: int, path: Path) -> tuple[int, tuple[float, ...]]:
     writer, since = SqliteLabels(path), END - MONTH - timedelta(days=2)
     months = [labels(size // MONTHS, END - month * MONTH, month) for month in range(MONTHS, 0, -1)]
     stored = sum(seconds(partial(writer.put, some)) for some in months)
-    whole = seconds(SqliteLabels(path).latest)
+    whole = seconds(partial(latest, SqliteLabels(path)))
     looking = SqliteLabels(path)
     fresh = seconds(partial(looking.frame, since))
     writer.put(labels(1_000, END, 0))

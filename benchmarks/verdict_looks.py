@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -43,10 +43,7 @@ T = TypeVar("T")
 
 
 class NoLabels:
-    """No truth is known."""
-
-    def latest(self) -> Mapping[str, object]:
-        return {}
+    """No truth is known, and nothing here asks."""
 
 
 def logged(log: JsonLinesLog, first: int, last: int, random: np.random.Generator) -> None:

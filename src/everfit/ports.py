@@ -183,14 +183,11 @@ class LabelStore(Protocol):
         """Stores them and returns how many were new."""
         ...
 
-    def latest(self, since: datetime | None = None) -> Mapping[str, Label]:
-        """For each prediction id, the label known last, with its place in the order of arrival; of those stored at
-        `since` or later. A label never comes before its prediction, so those of recent predictions are all there."""
-        ...
-
     def frame(self, since: datetime | None = None) -> pl.DataFrame:
-        """The same as columns, without making records, in the order of arrival: `prediction_id`, `known_at`,
-        `stored_at`, `place`, and the truth as `value` (text) or `number` (Float64), the other one null."""
+        """For each prediction id the label known last, in the order of arrival: `prediction_id`, `known_at`,
+        `stored_at`, `place` in that order, and the truth as `value` (text) or `number` (Float64), the other one null;
+        of those stored at `since` or later. A label never comes before its prediction, so those of recent predictions
+        are all there."""
         ...
 
     def count(self) -> int:

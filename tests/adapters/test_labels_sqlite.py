@@ -10,6 +10,7 @@ from everfit.adapters.labels.sqlite import SqliteLabels
 from everfit.errors import RequestError
 from everfit.records.prediction import Label
 from everfit.testing.contracts import LabelStoreContract
+from everfit.testing.labels import latest
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -24,14 +25,14 @@ def test_unusable_label_is_refused_by_name_and_nothing_is_stored(tmp_path: Path,
     store = SqliteLabels(tmp_path / "labels.db")
     with pytest.raises(RequestError, match="p2"):
         store.put([Label("p1", "Yes", NOON), label])
-    assert dict(store.latest()) == {}
+    assert dict(latest(store)) == {}
 
 
 def test_of_labels_known_at_the_same_time_the_one_stored_last_counts(tmp_path: Path) -> None:
     store = SqliteLabels(tmp_path / "labels.db")
     for value in ("Yes", "No", "Yes"):
         store.put([Label("p1", value, NOON)])
-    assert store.latest()["p1"].value == "No"
+    assert latest(store)["p1"].value == "No"
 
 
 def test_whole_numbers_count_as_numbers(tmp_path: Path) -> None:

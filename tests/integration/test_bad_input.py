@@ -17,6 +17,7 @@ import pytest
 
 from everfit.records.run import Status
 from everfit.records.table import Row
+from everfit.testing.labels import latest
 from tests.integration import projects
 from tests.integration.killing import check_files, check_versions
 from tests.integration.projects import SETTINGS, Outcome, SmallProject, finish
@@ -212,7 +213,7 @@ def test_a_label_of_a_class_that_the_model_does_not_know_is_refused_and_none_is_
     assert outcome.code == 3
     assert "'Maybe' is not one of the classes No, Yes" in outcome.err
     assert "row 2" in outcome.err
-    assert released.open().ports.labels.latest() == {}
+    assert latest(released.open().ports.labels) == {}
 
 
 def test_a_label_whose_time_cannot_be_read_is_refused(released: SmallProject) -> None:
@@ -223,7 +224,7 @@ def test_a_label_whose_time_cannot_be_read_is_refused(released: SmallProject) ->
     assert (outcome.code, "Traceback" in outcome.err) == (3, False)
     assert "known_at" in outcome.err
     assert "yesterday" in outcome.err
-    assert released.open().ports.labels.latest() == {}
+    assert latest(released.open().ports.labels) == {}
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,9 +67,6 @@ class Labels:
 
     def put(self, labels: Iterable[Label]) -> int:
         raise NotImplementedError
-
-    def latest(self, since: datetime | None = None) -> Mapping[str, Label]:
-        return self.known
 
     def frame(self, since: datetime | None = None) -> pl.DataFrame:
         truths = [label.value for label in self.known.values()]

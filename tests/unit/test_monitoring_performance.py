@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from everfit.evaluation import metrics
 from everfit.monitoring.estimate import impact
 from everfit.monitoring.intervals import area, bootstrap_error, wilson
 from everfit.monitoring.performance import performance
@@ -184,3 +186,22 @@ def test_with_several_classes_the_score_itself_is_the_confidence() -> None:
 def test_without_probabilities_or_rows_there_is_no_estimate() -> None:
     assert impact(Task.REGRESSION, [1.0], [2.0]) is None
     assert impact(Task.BINARY, [0.5], []) is None
+
+
+def test_bounds_are_none_that_the_metric_cannot_have() -> None:
+    given = np.random.default_rng(1).dirichlet([0.05, 0.05, 0.05], 120)
+    truth = given.argmax(axis=1)
+    for metric, better, expected in (("roc_auc", True, 0.99), ("log_loss", False, 0.1)):
+        signed = partial(_signed, metrics.measure(metric, Task.MULTICLASS, ("a", "b", "c")), 1.0 if better else -1.0)
+        found = performance(
+            Task.MULTICLASS, truth, given, metric=metric, measure=signed, higher_is_better=better,
+            expected=expected, expected_labels=500, tolerance=0.02, coverage=1.0, alpha=1e-9,
+        )  # fmt: skip
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low >= 0.0
+        assert not better or found.high <= 1.0
+
+
+def _signed(measure: Callable[[NDArray[Any], Floats], float], sign: float, y: NDArray[Any], scores: Floats) -> float:
+    return sign * measure(y, scores)

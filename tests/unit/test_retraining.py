@@ -227,7 +227,7 @@ def test_labels_that_contradict_an_estimate_go_before_it(accuracy: float | None,
 def test_a_loss_that_has_risen_label_by_label_retrains_before_a_window_is_full() -> None:
     decision = decide(losses=RISEN)
     assert (decision.retrain, decision.trigger) == (True, Trigger.PERFORMANCE)
-    assert "the mean loss (brier), label by label, is 0.21 on 300 labels, against 0.17 in the test" in why(decision)
+    assert "the mean loss (Brier's), label by label, is 0.21 on 300 labels, against 0.17 in the test" in why(decision)
     assert "performance has fallen, and has been worse since 2025-12-22" in why(decision)
     assert not decide(losses=replace(RISEN, degraded=False, lasting=False)).retrain
 

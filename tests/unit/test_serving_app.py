@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -57,14 +57,11 @@ class MemoryLabels:
         self.kept += new
         return len(new)
 
-    def latest(self, since: datetime | None = None) -> Mapping[str, Label]:
-        return {label.prediction_id: label for label in self.kept}
-
     def frame(self, since: datetime | None = None) -> pl.DataFrame:
         raise NotImplementedError
 
     def count(self) -> int:
-        return len(self.latest())
+        return len({label.prediction_id for label in self.kept})
 
 
 def predictor(target: str = "Churn", **given: Any) -> Predictor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from tests.unit.serving_models import GOOD, RULES, MemoryLog, MemoryStore, bundle, one, table
 from tests.unit.test_serving_predictor import sample
 
+from everfit.compiled.scorer import CompiledScorer
 from everfit.errors import StepFailed, StorageError
 from everfit.project.sections.serving import Limits, Response
 from everfit.records.prediction import PredictionBatch
@@ -21,7 +23,7 @@ from everfit.serving.answers import Forms
 from everfit.serving.commit import GroupCommit
 from everfit.serving.log import JsonLinesLog
 from everfit.serving.many import Many
-from everfit.serving.model import Model, open_model
+from everfit.serving.model import open_model
 from everfit.serving.predictor import Predictor
 from everfit.serving.quick import Quick
 from everfit.serving.turns import Turns
@@ -169,15 +171,16 @@ def test_what_cannot_be_logged_is_not_answered() -> None:
 
 
 def test_a_score_that_is_no_number_is_one_callers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{**GOOD, "tenure": tenure} for tenure in (11, 12, 13, 14)]
+    bad = asked(served()[0], rows[2:3])[0]["score"]
     predictor, log = served()
-    right = Model.answered
+    right = CompiledScorer.few
 
-    def answered(self: Model, outputs: list[float], features: Any) -> Any:
-        bad = {**features} == {} or features["tenure"] == 13.0
-        return right(self, [float("nan")] if bad else outputs, features)
+    def few(self: CompiledScorer, encoded: Any, count: int) -> list[float]:
+        return [math.nan if score == bad else score for score in right(self, encoded, count)]
 
-    monkeypatch.setattr(Model, "answered", answered)
-    answers = asked(predictor, [{**GOOD, "tenure": tenure} for tenure in (11, 12, 13, 14)])
+    monkeypatch.setattr(CompiledScorer, "few", few)
+    answers = asked(predictor, rows)
     assert [isinstance(said, StepFailed) for said in answers] == [False, False, True, False]
     assert [one.error is None for one in log.records] == [True, True, False, True]
     assert sample(predictor, "request_errors_total", status="500") == 1

@@ -120,3 +120,13 @@ def test_what_was_estimated_of_a_regression_bears_its_own_metric() -> None:
     text = metrics.text().decode()
     assert 'production_performance_estimated{metric="rmse"} 3.0' in text
     assert "model_accuracy_estimated" not in text
+
+
+def test_a_regressions_test_metrics_are_shown_too() -> None:
+    metrics = ServingMetrics()
+    metrics.registry.register(
+        WatchMetrics(lambda: Observed(None, None, (), tests={4: {"rmse": 54.4, "mae": 45.2, "r2": 0.43}}))
+    )
+    shown = metrics.text().decode()
+    for name, value in (("rmse", 54.4), ("mae", 45.2), ("r2", 0.43)):
+        assert f'model_test_{name}{{version="4"}} {value}' in shown

@@ -30,6 +30,7 @@ from everfit.errors import (
 from everfit.flow import alerting, ledger, quality
 from everfit.records.watch import AlarmKind, AlarmState
 from everfit.testing.churn import ENTITY, TARGET
+from everfit.testing.labels import latest
 from everfit.trained import Trained
 from everfit.workspace import Workspace, ingest
 
@@ -158,7 +159,7 @@ def test_labels_are_taken_in_any_form_and_once(workspace: Workspace, name: str) 
     truths = getattr(pl.DataFrame({"prediction_id": answers["id"], TARGET: ["Yes", "No"] * 10}), name)()
     first, second = workspace.label(truths), workspace.label(truths)
     assert (first.rows, first.matched, first.new, second.new) == (20, 20, 20, 0)
-    assert workspace.ports.labels.latest()[answers["id"][0]].value == "Yes"
+    assert latest(workspace.ports.labels)[answers["id"][0]].value == "Yes"
 
 
 def test_a_truth_is_one_however_it_is_spelled(workspace: Workspace) -> None:
@@ -172,7 +173,7 @@ def test_labels_by_entity_are_about_its_newest_prediction(workspace: Workspace) 
     first, second = workspace.predict(ASKED), workspace.predict(ASKED)
     found = workspace.label([{ENTITY: ASKED[ENTITY][0], TARGET: "Yes"}, {ENTITY: ASKED[ENTITY][1], TARGET: None}])
     assert (found.rows, found.matched, found.new) == (2, 1, 1)
-    assert list(workspace.ports.labels.latest()) == [second["id"][0]]
+    assert list(latest(workspace.ports.labels)) == [second["id"][0]]
     assert first["id"][0] != second["id"][0]
 
 
@@ -183,7 +184,7 @@ def test_labels_of_an_entity_that_is_kept_as_a_hash_find_its_prediction(
     workspace = released.open(f"data.personal={{{ENTITY}: hash}}", "data.key=${MASKING_KEY}")
     answers = workspace.predict(ASKED)
     assert workspace.label([{ENTITY: ASKED[ENTITY][0], TARGET: "Yes"}]).matched == 1
-    assert list(workspace.ports.labels.latest()) == [answers["id"][0]]
+    assert list(latest(workspace.ports.labels)) == [answers["id"][0]]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_labels_that_are_none_are_refused_and_nothing_is_stored(
     good = {"prediction_id": answers["id"][0], **({TARGET: "Yes"} if TARGET in label else {})}
     with pytest.raises(SourceError, match=words):
         workspace.label([good, {"prediction_id": answers["id"][1], **label}])
-    assert dict(workspace.ports.labels.latest()) == {}
+    assert dict(latest(workspace.ports.labels)) == {}
 
 
 def test_labels_before_a_release_are_refused(trained: SmallProject) -> None:

@@ -117,8 +117,9 @@ def show(report: MonitorReport, output: Output, needed: int) -> None:
     losses = report.losses
     if losses is not None:
         output.line(
-            f"[dim]loss ({losses.kind}) of {losses.labels:,} labels one by one: {number(losses.recent)}; "
-            f"{number(losses.expected)} in the test; evidence {losses.evidence:.2g} of {losses.run_length:.2g}[/]"
+            f"[dim]loss ({losses.kind.words}) of {losses.labels:,} labels one by one: {number(losses.recent)}; "
+            f"{number(losses.expected)} in the test; evidence {losses.evidence:,.0f}, an alarm from "
+            f"{losses.run_length:,.0f}[/]"
         )
     for alarm in report.alarms:
         output.line(f"[bold red]alarm[/] {alarm.message}")

@@ -86,9 +86,9 @@ def _losses(at: datetime, version: int, found: LossReport, drift: DriftReport | 
         key=key_of(AlarmKind.PERFORMANCE, version, [f"loss of {found.kind}"]),
         kind=AlarmKind.PERFORMANCE,
         at=at,
-        message=f"the mean loss ({found.kind}) of version {version} has risen, seen label by label: {found.recent:.4g} "
-        f"on the newest {found.labels:,} labels, {found.expected:.4g} in the test; such an alarm is false once in "
-        f"{found.run_length:,.0f} labels at most",
+        message=f"the mean loss ({found.kind.words}) of version {version} has risen, seen label by label: "
+        f"{found.recent:.4g} on the newest {found.labels:,} labels, {found.expected:.4g} in the test; "
+        f"such an alarm is false once in {found.run_length:,.0f} labels at most",
         evidence={
             "recent": found.recent,
             "expected": found.expected,

@@ -54,7 +54,7 @@ def performance(
     if np.isfinite(value) and _enough(task, y, metric):
         z = float(scipy.stats.norm.isf(alpha))
         now, then = _intervals(task, y, scores, metric, measure, value, expected, expected_labels, z, seed)
-        low, high = now.low, now.high
+        low, high = _possible(task, now, higher_is_better)
         margin = tolerance * (abs(expected) if metric in _IN_TARGET_UNITS else 1.0)
         degraded = (_excess(then, now) if higher_is_better else _excess(now, then)) > margin
     return PerformanceReport(
@@ -68,6 +68,13 @@ def performance(
         degraded=degraded,
         alpha=alpha,
     )
+
+
+def _possible(task: Task, found: Interval, higher_is_better: bool) -> tuple[float, float]:
+    """The bounds, none beyond what the metric can be: a loss is never negative, and what is better when greater is at
+    most 1, for classes at least 0. What is called degraded does not hang on it."""
+    low = found.low if higher_is_better and task is Task.REGRESSION else max(found.low, 0.0)
+    return low, min(found.high, 1.0) if higher_is_better else found.high
 
 
 def _enough(task: Task, y: NDArray[Any], metric: str) -> bool:

@@ -45,6 +45,11 @@ class LossKind(StrEnum):
     ABSOLUTE = "absolute"
     SQUARED = "squared"
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return {"brier": "Brier's", "brier_of_classes": "Brier's, all classes"}.get(self.value, self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class LossProfile:

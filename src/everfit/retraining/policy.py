@@ -254,7 +254,7 @@ def _by_losses(found: LossReport | None) -> _Finding | None:
     if found is None or found.recent is None or not (found.lasting or found.degraded):
         return None
     figures = f"{found.recent:.4g} on {found.labels:,} labels, against {found.expected:.4g} in the test"
-    told = f"the mean loss ({found.kind}), label by label, is {figures}"
+    told = f"the mean loss ({found.kind.words}), label by label, is {figures}"
     if found.lasting and found.since is not None:
         since = f"performance has fallen, and has been worse since {found.since:%Y-%m-%d}"
         return _Finding(Trigger.PERFORMANCE, True, f"{since}: {told}")

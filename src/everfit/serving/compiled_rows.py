@@ -56,12 +56,9 @@ class CompiledRows:
             return None
         return self.scored(raw), features
 
-    def few(self, raw: Sequence[bytes]) -> list[list[float]]:
-        """The outputs for each of a few rows that `typed` read."""
-        count = len(raw)
-        found = self.scorer.few(self.encoder.few(b"".join(raw), count), count)
-        width = len(found) // count
-        return [found[i : i + width] for i in range(0, len(found), width)]
+    def few(self, raw: Sequence[bytes]) -> list[float]:
+        """The outputs for a few rows that `typed` read, one behind the other."""
+        return self.scorer.few(self.encoder.few(b"".join(raw), len(raw)), len(raw))
 
     def columns(self, sent: Sent) -> tuple[NDArray[np.float64], dict[str, Logged]] | None:
         """The same for rows that came as columns, with the features as `TypedRows.read_columns` has them."""

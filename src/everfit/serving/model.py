@@ -165,6 +165,23 @@ class Model:
         return scores
 
 
+def told(manifest: Manifest, outputs: list[float], rows: int) -> ColumnAnswers:
+    """What the outputs for a few rows say, one behind the other, without features. Raises StepFailed as
+    `Model.answered` does."""
+    total, classes, width = sum(outputs), manifest.classes, len(outputs) // rows
+    if not total - total == 0:
+        raise _not_finite(manifest)
+    if width > 1:
+        shares = [outputs[i : i + width] for i in range(0, len(outputs), width)]
+        scores = list(map(max, shares))
+        best = [classes[share.index(score)] for share, score in zip(shares, scores, strict=True)]
+        return ColumnAnswers(best, scores, {name: outputs[k::width] for k, name in enumerate(classes)}, {})
+    if not classes:
+        return ColumnAnswers(outputs, outputs, None, {})
+    threshold = manifest.threshold
+    return ColumnAnswers([classes[score >= threshold] for score in outputs], outputs, None, {})
+
+
 def demand_finite(manifest: Manifest, scores: NDArray[np.float64]) -> None:
     """Raises StepFailed for scores that are no finite numbers."""
     if not np.isfinite(scores).all():
@@ -208,11 +225,14 @@ def open_model(bundle: Path, trusted: Sequence[str] = ()) -> Model:
 
 
 def prepare(model: Model) -> None:
-    """Lets it answer its example many times over, so that what is made when the first of many rows come is made now."""
+    """Lets it answer its example many times over, so that what is made when the first of many rows come is made now,
+    and gives back what the making took."""
     if model.compiled is not None:
+        from everfit.compiled import compiler_memory
         from everfit.compiled.lanes import ROWS
 
         model.answer([model.manifest.example] * ROWS)
+        compiler_memory.release()
 
 
 def _compiled(bundle: Path, manifest: Manifest, parser: RowParser, computed: bool) -> CompiledRows | None:

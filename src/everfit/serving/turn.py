@@ -7,14 +7,14 @@ by their requests.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import repeat
+from itertools import repeat, starmap
 from typing import cast
 
 import msgspec
 
-from everfit.records.prediction import Logged, Prediction, PredictionBatch
+from everfit.records.prediction import Logged, Prediction, PredictionBatch, by_row
 from everfit.records.release import Arm
 from everfit.records.table import Row
 from everfit.serving.arms import Snapshot
@@ -23,7 +23,7 @@ from everfit.serving.compiled_rows import CompiledRows
 from everfit.serving.entries import prediction, record
 from everfit.serving.identity import new_ids
 from everfit.serving.metrics import ServingMetrics
-from everfit.serving.model import Answer, Model
+from everfit.serving.model import ColumnAnswers, Model, told
 from everfit.serving.rows import RawRow
 from everfit.serving.typed_rows import TypedRows, Values
 
@@ -83,26 +83,28 @@ class Turn:
 
     def answered(self) -> Answered:
         """Scores the rows that were taken. Raises StepFailed when one of the scores is no finite number."""
-        now, names = self._now(), tuple(self._whom[0][2])
-        together = len(self._whom) >= FEW and {tuple(whom[2]) for whom in self._whom} == {names}
-        features: Iterable[Row] = repeat({}) if together else map(self._typed.features, self._values)
-        outputs = self._compiled.few(self._raw)
-        answers = [self._model.answered(each, read) for each, read in zip(outputs, features, strict=False)]
-        ids, seconds = new_ids(now, len(answers)), time.perf_counter() - self._began
-        if together:
-            batch, told = self._together(ids, answers, now, seconds)
-            return Answered(self._arm, (batch,), told, self._began)
+        now, count = self._now(), len(self._whom)
+        ids, outputs = new_ids(now, count), self._compiled.few(self._raw)
+        if count >= FEW and len({tuple(row) for _, _, row, _ in self._whom}) == 1:
+            return self._together(ids, told(self._model.manifest, outputs, count), now)
+        width = len(outputs) // count
         asks = [Ask(place, ids[place], *whom) for place, whom in enumerate(self._whom)]
-        pairs = list(zip(asks, answers, strict=True))
+        answers = [
+            self._model.answered(outputs[ask.place * width :][:width], self._typed.features(values))
+            for ask, values in zip(asks, self._values, strict=True)
+        ]
+        seconds, pairs = time.perf_counter() - self._began, list(zip(asks, answers, strict=True))
         records = [record(self._arm, ask, answer, now, seconds) for ask, answer in pairs]
         return Answered(self._arm, records, [prediction(self._arm, *pair) for pair in pairs], self._began)
 
-    def _together(
-        self, ids: Sequence[str], answers: Sequence[Answer], now: datetime, seconds: float
-    ) -> tuple[PredictionBatch, Sequence[Prediction]]:
+    def _together(self, ids: Sequence[str], answers: ColumnAnswers, now: datetime) -> Answered:
         name, version = self._arm.name, self._arm.version
         entities, keys, given, _ = zip(*self._whom, strict=True)
         rows = [cast("Row", row) for row in given]  # the parser let only scalars pass
+        shares = repeat(None) if answers.probabilities is None else by_row(answers.probabilities, len(ids))
+        each = zip(
+            ids, entities, answers.predictions, answers.scores, shares, repeat(version), repeat(name), strict=False
+        )
         batch = PredictionBatch(
             ids,
             now,
@@ -111,18 +113,9 @@ class Turn:
             self._typed.columns(self._values, self._is_plain),
             name,
             version,
-            [one.score for one in answers],
-            [one.prediction for one in answers],
-            seconds,
-            _shares(answers),
+            answers.scores,
+            answers.predictions,
+            time.perf_counter() - self._began,
+            answers.probabilities,
         )
-        told = [
-            Prediction(identity, entity, one.prediction, one.score, one.probabilities, version, name)
-            for identity, entity, one in zip(ids, entities, answers, strict=True)
-        ]
-        return batch, told
-
-
-def _shares(answers: Sequence[Answer]) -> Mapping[str, Sequence[float]] | None:
-    shares = [one.probabilities for one in answers if one.probabilities is not None]
-    return {name: [share[name] for share in shares] for name in shares[0]} if shares else None
+        return Answered(self._arm, (batch,), list(starmap(Prediction, each)), self._began)

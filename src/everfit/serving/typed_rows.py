@@ -8,10 +8,11 @@ says what is wrong with it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import getitem as _item
 from operator import itemgetter
 from struct import Struct
+from struct import error as StructError  # noqa: N812
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from everfit.serving.typed_columns import Flags, Logged, TypedColumns, bounds, u
 
 # The raw numbers as bytes for the encoder's kernel, and the features as they are logged.
 Typed = tuple[bytes, Row]
-Values = tuple[Value, ...]
+# Numbers, NaN where one is missing, and words, in groups.
+Values = tuple[list[float], tuple[Any, ...]]
 _PRESENT, _NUMBERS = {int, float}, {int, float, type(None)}
 _ALL = (-sys.float_info.max, sys.float_info.max)
 _MISSING = float("nan")
@@ -86,47 +88,43 @@ class TypedRows:
         is_plain = True
         try:
             given = self._groups(row)
-            numbers = self._floats(given[: self._plains])
+            numbers = self._plain_numbers(given[: self._plains])
             numbers.extend(map(_item, self._flags, given[self._plains : self._numbers]))
             words = given[self._numbers :]
-            codes = list(map(_item, self._codes, words))
-        except (KeyError, TypeError, OverflowError):
+            packed = self._pack(*self._encoded((*numbers, *map(_item, self._codes, words))))
+        except (KeyError, TypeError, OverflowError, StructError):
             numbers, words, codes = self._unusual(row)
-            is_plain = False
+            packed, is_plain = self._pack(*self._encoded((*numbers, *codes))), False
         if stored:
             if self._parser.checked:
                 self._parser.check_others(self._parser.known(row))
         elif len(row) - (row.get(self._entity).__class__ is str) != self._count:
             self._parser.check_others(row)
-        values: Values = (*numbers, *words)
-        total = sum(numbers)
-        if total != total:  # a missing number, or infinities that cancel
-            values = tuple([None if value != value else value for value in values])
-        return self._pack(*self._encoded((*numbers, *codes))), values, is_plain
+        return packed, (numbers, words), is_plain
 
     def features(self, values: Values) -> Row:
         """One row's values by name, as they are logged."""
-        return dict(zip(self._names, self._shown(values), strict=True))
+        return dict(zip(self._names, self._shown((*_logged(values[0]), *values[1])), strict=True))
 
     def columns(self, rows: Sequence[Values], is_plain: bool) -> dict[str, Sequence[Value] | None]:
         """Several rows' values as a batch of the log has them: None where they are what was sent."""
-        columns: list[Sequence[Value] | None] = list(zip(*rows, strict=True))
-        if is_plain:
-            columns[: self._plains] = [None] * self._plains
-            columns[self._numbers :] = [None] * (self._count - self._numbers)
+        first = self._plains if is_plain else 0
+        columns: list[Sequence[Value] | None] = [None] * self._count
+        columns[first : self._numbers] = map(_logged, zip(*[numbers[first:] for numbers, _ in rows], strict=True))
+        if not is_plain:
+            columns[self._numbers :] = zip(*[words for _, words in rows], strict=True)
         return dict(zip(self._names, self._shown(columns), strict=True))
 
-    def _floats(self, given: tuple[Any, ...]) -> list[float]:
-        """Plain numbers, NaN where one is missing. Raises TypeError or OverflowError where one is not plain, or not
+    def _plain_numbers(self, given: tuple[Any, ...]) -> list[float]:
+        """As they were sent, NaN where one is missing. Raises TypeError or OverflowError where one is not plain, or not
         possible."""
         kinds, sent = set(map(type, given)), given
-        if kinds <= _PRESENT:
-            found = list(map(float, given))
-        elif kinds <= _NUMBERS:
-            sent = tuple([value for value in given if value is not None])
-            found = [_MISSING if value is None else float(value) for value in given]
-        else:
+        if not kinds <= _NUMBERS:
             raise TypeError("a value is no plain number")
+        found = list(given)
+        if not kinds <= _PRESENT:
+            sent = tuple([value for value in given if value is not None])
+            found = [_MISSING if value is None else value for value in given]
         total = sum(sent)
         if total - total != 0:
             raise OverflowError("a number is not finite, or the sum of all is not")
@@ -201,6 +199,13 @@ def _reader(kind: Kind, parser: RowParser, name: str) -> Read:
         return float(value) if kind is int and low <= value <= high else slow(value)
 
     return number
+
+
+def _logged(numbers: Iterable[float]) -> list[Value]:
+    """As JSON has them: null where one is missing, whole ones as floats."""
+    found: list[Value] = list(map(float, numbers))
+    total = sum(found)  # type: ignore[arg-type]  # all are floats
+    return [None if value != value else value for value in found] if total != total else found
 
 
 def _taker(keys: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:

@@ -31,6 +31,10 @@ _TESTED = {
     "model_recall": "recall",
     "model_f1_score": "f1",
     "model_test_roc_auc": "roc_auc",
+    "model_test_log_loss": "log_loss",
+    "model_test_rmse": "rmse",
+    "model_test_mae": "mae",
+    "model_test_r2": "r2",
 }
 
 

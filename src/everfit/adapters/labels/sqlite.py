@@ -8,7 +8,7 @@ loss may lose the last seconds' labels, which are then to be sent again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,18 +57,8 @@ class SqliteLabels:
             connection.executemany(_INSERT, rows)
             return connection.total_changes - before
 
-    def latest(self, since: datetime | None = None) -> Mapping[str, Label]:
-        """The label known last of each prediction; of labels known at the same time, the one stored last."""
-        rows = (
-            self.frame(since).select("prediction_id", "value", "number", "known_at", "place", "stored_at").iter_rows()
-        )
-        return {
-            name: Label(name, number if value is None else value, known, place, stored)
-            for name, value, number, known, place, stored in rows
-        }
-
     def frame(self, since: datetime | None = None) -> pl.DataFrame:
-        """The same as columns."""
+        """The label known last of each prediction; of labels known at the same time, the one stored last."""
         found = self._remembered.since(since or EPOCH)
         return found.sort("known_at", "place").unique("prediction_id", keep="last", maintain_order=True).sort("place")
 

@@ -14,12 +14,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
 from everfit.adapters.executors.processes_worker import call, watch
+from everfit.errors import StepFailed
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -60,7 +62,7 @@ class ProcessesExecutor:
         """The results in the order of the items; this thread's turn ends when the iterator is used up or closed. Items
         that are no sequence are taken some a worker at a time.
 
-        Raises RuntimeError when this thread still holds an iterator that is neither.
+        Raises RuntimeError when this thread still holds an iterator that is neither, StepFailed where a worker dies.
         """
         if not isinstance(items, Sequence):
             return self._in_lots(function, iter(items), shared)
@@ -100,13 +102,19 @@ class ProcessesExecutor:
             try:
                 for result in results:  # noqa: UP028  `yield from` would close them with joblib's warning
                     yield result
+            except BrokenExecutor as error:
+                raise StepFailed(
+                    "a worker process ended in the middle of its work, as one does that is given no more memory",
+                    where="executor processes",
+                    fix="run again with fewer `training.workers`, or with the executor `serial`",
+                ) from error
             finally:
                 _close(results)
                 _used[:] = [time.monotonic()]
 
 
 def _close(results: Any) -> None:
-    """Abandons what is still running; whoever stopped reading meant it, so joblib's warning is noise."""
+    # Whoever stopped reading meant it, so joblib's warning is noise.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results.close()

@@ -11,6 +11,7 @@ from everfit.evaluation.metric_names import higher_is_better
 from everfit.flow import alerting, cohorts, drift, monitoring, quality, retraining, schedule
 from everfit.flow.monitoring import Watched
 from everfit.monitoring import unrolled
+from everfit.monitoring.performance import margin
 from everfit.monitoring.shapes import shape
 from everfit.records.cohorts import Cohorts
 from everfit.records.model import Manifest
@@ -103,6 +104,7 @@ def _with_columns(
         columns=tuple(views),
         score=ColumnView("score", (tested.score,) if tested and tested.score else (), score),
         higher_is_better=higher_is_better(manifest.profile.metric),
+        tolerance=margin(manifest.profile.metric, manifest.profile.expected, watched.project.monitoring.tolerance),
         quality=manifest.quality,
         cohorts=_cohorts(watched, manifest, found.at),
     )

@@ -55,8 +55,8 @@ def performance(
         z = float(scipy.stats.norm.isf(alpha))
         now, then = _intervals(task, y, scores, metric, measure, value, expected, expected_labels, z, seed)
         low, high = _possible(task, now, higher_is_better)
-        margin = tolerance * (abs(expected) if metric in _IN_TARGET_UNITS else 1.0)
-        degraded = (_excess(then, now) if higher_is_better else _excess(now, then)) > margin
+        excess = _excess(then, now) if higher_is_better else _excess(now, then)
+        degraded = excess > margin(metric, expected, tolerance)
     return PerformanceReport(
         metric=metric,
         value=value if np.isfinite(value) else None,
@@ -68,6 +68,15 @@ def performance(
         degraded=degraded,
         alpha=alpha,
     )
+
+
+def margin(metric: str, expected: float, tolerance: float) -> float:
+    """How far the metric may fall, in its own units: for rmse and mae `tolerance` is a share of `expected`.
+
+    >>> margin("rmse", 50.0, 0.02), margin("roc_auc", 0.8, 0.02)
+    (1.0, 0.02)
+    """
+    return tolerance * (abs(expected) if metric in _IN_TARGET_UNITS else 1.0)
 
 
 def _possible(task: Task, found: Interval, higher_is_better: bool) -> tuple[float, float]:

@@ -18,7 +18,8 @@ def write(path: Path, content: bytes | str, *, durable: bool = False, what: str 
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.unfinished")
     data = content.encode() if isinstance(content, str) else content
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():  # a file in its place says so when it is opened
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _fill(unfinished, data, durable)
             unfinished.replace(path)

@@ -184,5 +184,5 @@ def ends_its_process(shared: str, item: int) -> int:
 
 def test_a_worker_that_dies_is_told_in_words_and_the_next_map_has_new_ones() -> None:
     with pytest.raises(StepFailed, match="a worker process ended"):
-        list(ProcessesExecutor(1).map(ends_its_process, [1], ""))
-    assert list(ProcessesExecutor(1).map(slow_first, [1, 2], 0.0)) == [1, 2]
+        list(ProcessesExecutor(2).map(ends_its_process, [1, 2], ""))
+    assert list(ProcessesExecutor(2).map(slow_first, [1, 2], 0.0)) == [1, 2]

@@ -114,7 +114,6 @@ class ProcessesExecutor:
 
 
 def _close(results: Any) -> None:
-    # Whoever stopped reading meant it, so joblib's warning is noise.
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # whoever stopped reading meant it
         warnings.simplefilter("ignore")
         results.close()

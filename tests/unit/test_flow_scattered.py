@@ -50,4 +50,7 @@ def test_a_refused_row_is_named_and_finished_pieces_are_kept(executor: Executor,
     with pytest.raises(RequestError, match="row 61, plan: 'gold' is impossible"):
         scored(by(executor), tmp_path, "out.csv", ROWS.with_columns(changed))
     assert [rule.column for rule in RULES if rule.allowed] == ["plan"]
-    assert len(list((tmp_path / ".out.csv.parts").glob("*.arrow"))) == 3
+    kept = sorted(part.name for part in (tmp_path / ".out.csv.parts").glob("*.arrow"))
+    assert kept == [f"{place:08}.arrow" for place in range(len(kept))]
+    # Processes stop at the first error that they meet, which may be before an earlier piece has come back.
+    assert len(kept) == 3 or (len(kept) < 3 and isinstance(executor, ProcessesExecutor))

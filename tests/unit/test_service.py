@@ -434,7 +434,8 @@ def test_a_scheduled_training_on_the_same_data_is_no_failure(
         until(lambda: len(scheduled(workspace, Job.TRAINING)) >= 1, seconds=120)
     (done, *_) = scheduled(workspace, Job.TRAINING)
     assert (done.turnout, done.text) == (Turnout.DONE, "nothing changed: version 1 is champion already")
-    assert failures(workspace) == []
+    # The clock jumps while it trains, and times that it jumps over are told as missed.
+    assert [told for told in failures(workspace) if " missed " not in told] == []
     assert retraining.unfinished(workspace.ports.state) is None
     assert "nothing changed" in released.call("status").out
 

@@ -52,8 +52,8 @@ def unsent(raised: Iterable[Alarm], open_keys: Collection[str]) -> tuple[Alarm, 
 
     An alarm of three columns is news after one of two of them, and one of two is none after one of three.
 
-    >>> from datetime import timezone
-    >>> alarm = Alarm("drift:1:age", AlarmKind.DRIFT, datetime(2026, 1, 1, tzinfo=timezone.utc), "age moved")
+    >>> from datetime import UTC, datetime
+    >>> alarm = Alarm("drift:1:age", AlarmKind.DRIFT, datetime(2026, 1, 1, tzinfo=UTC), "age moved")
     >>> unsent([alarm], ["drift:1:age,tenure"]), len(unsent([alarm], ["drift:1:tenure"]))
     ((), 1)
     """

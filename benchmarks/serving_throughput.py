@@ -209,7 +209,7 @@ def asked(server: Peer, what: str, body: str, connections: Sequence[int], second
             if failed and failed == requests:
                 raise RuntimeError(f"answers {what} with errors only")
             rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
-            quantile = {share: re.findall(rf"{share}%\s+(\S+)", said)[0] for share in (50, 99)}
+            quantile = {share: re.findall(rf"^\s+{share}%\s+(\S+)", said, re.MULTILINE)[0] for share in (50, 99)}
             cpu = (processor(server.port) - before) / max(1, requests) * 1e6
             yield Measured(server.name, what, count, rate, quantile[50], quantile[99], cpu, failed)
 

@@ -68,9 +68,14 @@ class Quick:
         written(self._predictor, self._shape, error, found, respond)
 
     def _written_many(self, error: Exception | None, found: Together, respond: Respond) -> None:
-        if error is None:
-            found.settle()
-            respond(self._many.body(found), None)
-        else:
+        if error is not None:
             self._predictor.metrics.unlogged(found.count)
             fail(self._predictor, error, respond)
+            return
+        try:
+            found.settle()
+            body = self._many.body(found)
+        except Exception as raised:  # noqa: BLE001  the caller is told, and the others of the group go on
+            fail(self._predictor, raised, respond)
+        else:
+            respond(body, None)
